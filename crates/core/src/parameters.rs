@@ -1,0 +1,232 @@
+//! The integers of each layer: what hardware needs, derived, ready to be written.
+//!
+//! Notation: S1, Z1 scale and zero point of a layer's input; S2, Z2 of its weight; S3, Z3 of its output. Every `Vec`
+//! called "per output channel" has `channels` entries. A field that the file does not determine is `None`.
+
+use std::sync::Arc;
+
+/// How the wiring (who feeds whom) is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wiring {
+    /// The file holds the topology.
+    File,
+    /// The user gave it with `--graph`.
+    GraphFile,
+    /// Guessed from the order of keys.
+    KeyOrder,
+}
+
+impl Wiring {
+    /// The name in the manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::GraphFile => "graph-file",
+            Self::KeyOrder => "key-order",
+        }
+    }
+}
+
+/// Element type of quantized activations and weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CodeType {
+    /// Unsigned 8 bits, 0..=255.
+    U8,
+    /// Signed 8 bits, -128..=127.
+    I8,
+}
+
+impl CodeType {
+    /// The name in the manifest: `uint8`, `int8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "uint8",
+            Self::I8 => "int8",
+        }
+    }
+
+    /// Smallest and largest code.
+    pub fn range(self) -> (i32, i32) {
+        match self {
+            Self::U8 => (0, 255),
+            Self::I8 => (-128, 127),
+        }
+    }
+}
+
+/// How the codes of an activation map to reals: `real = scale * (code - zero_point)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Activation {
+    /// Scale, as stored (a binary32 is widened exactly).
+    pub scale: f64,
+    /// Zero point.
+    pub zero_point: i32,
+    /// Element type of the codes.
+    pub code_type: CodeType,
+}
+
+/// A closed range of integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range<T> {
+    /// Smallest.
+    pub min: T,
+    /// Largest.
+    pub max: T,
+}
+
+/// The kind of a layer with weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LayerKind {
+    /// Convolution with this many spatial axes (1 to 3).
+    Conv(u8),
+    /// Transposed convolution with this many spatial axes (1 to 3).
+    ConvTranspose(u8),
+    /// Fully connected.
+    Linear,
+}
+
+impl LayerKind {
+    /// The name in manifest, graph files and tables: `conv2d`, `conv_transpose2d`, `linear`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Conv(1) => "conv1d",
+            Self::Conv(2) => "conv2d",
+            Self::Conv(_) => "conv3d",
+            Self::ConvTranspose(1) => "conv_transpose1d",
+            Self::ConvTranspose(2) => "conv_transpose2d",
+            Self::ConvTranspose(_) => "conv_transpose3d",
+            Self::Linear => "linear",
+        }
+    }
+
+    /// Names of the weight's axes, outermost first: `OIHW` for `conv2d`, `IOHW` for `conv_transpose2d`, `OI` for linear.
+    pub fn axes(self) -> &'static str {
+        match self {
+            Self::Conv(1) => "OIW",
+            Self::Conv(2) => "OIHW",
+            Self::Conv(_) => "OIDHW",
+            Self::ConvTranspose(1) => "IOW",
+            Self::ConvTranspose(2) => "IOHW",
+            Self::ConvTranspose(_) => "IODHW",
+            Self::Linear => "OI",
+        }
+    }
+}
+
+/// Quantized weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weight {
+    /// Sizes along [`LayerKind::axes`].
+    pub shape: Vec<usize>,
+    /// Codes in row-major order of `shape`.
+    pub codes: Arc<[i8]>,
+    /// S2: one entry (per tensor) or one per output channel.
+    pub scale: Vec<f64>,
+    /// Z2: as many entries as `scale`.
+    pub zero_point: Vec<i32>,
+}
+
+/// Geometry of a convolution, one entry per spatial axis, outermost first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Window {
+    /// Step.
+    pub stride: Option<Vec<u32>>,
+    /// Padding on both sides.
+    pub padding: Option<Vec<u32>>,
+    /// Distance between taps.
+    pub dilation: Option<Vec<u32>>,
+    /// Extra output size (transposed convolutions).
+    pub output_padding: Option<Vec<u32>>,
+    /// Channel groups.
+    pub groups: Option<u32>,
+}
+
+/// Reachable values of a sum, over all output channels, and the two's complement bits that hold them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// Smallest.
+    pub min: i64,
+    /// Largest.
+    pub max: i64,
+    /// Bits of the narrowest two's complement integer that holds both.
+    pub bits: u32,
+}
+
+/// Everything hardware needs to compute one layer in integers:
+/// `clamp(round(M0 * (sum(x_q * w_q) + folded_bias) * 2^-n) + Z3, min, max)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerParameters {
+    /// Name in the model, with dots.
+    pub name: String,
+    /// Kind.
+    pub kind: LayerKind,
+    /// Whether a ReLU is fused; `None` where the file does not say.
+    pub relu: Option<bool>,
+    /// S1, Z1.
+    pub input: Option<Activation>,
+    /// The codes that the input can take, after its producer's own clamp.
+    pub input_range: Option<Range<i32>>,
+    /// S2, Z2 and the codes.
+    pub weight: Weight,
+    /// Number of output channels.
+    pub channels: usize,
+    /// `round(b / (S1*S2))`, per output channel; zeros where the layer has no bias.
+    pub bias: Option<Vec<i32>>,
+    /// `sum(w_q)`, per output channel.
+    pub weight_sum: Vec<i32>,
+    /// `bias - Z1*weight_sum + K*Z1*Z2`, per output channel; K is the number of taps.
+    pub folded_bias: Option<Vec<i32>>,
+    /// M = S1*S2/S3, nearest binary64, per output channel.
+    pub real_multiplier: Option<Vec<f64>>,
+    /// M0, per output channel.
+    pub multiplier: Option<Vec<u32>>,
+    /// n, per output channel: M ~ M0 * 2^-n. Negative for M of 2^31 and more.
+    pub shift: Option<Vec<i32>>,
+    /// S3, Z3.
+    pub output: Option<Activation>,
+    /// Clamp of the output codes. `None` where the file does not say whether a ReLU is fused and it matters.
+    pub clamp: Option<Range<i32>>,
+    /// The code that padding has: Z1.
+    pub padding_value: Option<i32>,
+    /// Reachable values of `sum(x_q * w_q)`, padding included.
+    pub accumulator: Option<Reach>,
+    /// Reachable values of `sum(x_q * w_q) + folded_bias`.
+    pub biased: Option<Reach>,
+    /// Convolution geometry; `None` for linear layers.
+    pub window: Option<Window>,
+}
+
+impl LayerParameters {
+    /// True if there is one weight scale (and so one multiplier) per output channel.
+    pub fn per_channel(&self) -> bool {
+        self.weight.scale.len() > 1
+    }
+}
+
+/// How M was turned into integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MultiplierForm {
+    /// `CONSTANT`: one n for all layers, M0 = round(M * 2^n).
+    Shift(u32),
+    /// M0 has exactly this many bits (normalised per channel, each with its own n).
+    Bits(u32),
+}
+
+/// The parameters of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameters {
+    /// The form of the source file, for the record.
+    pub source_form: String,
+    /// How the wiring is known.
+    pub wiring: Wiring,
+    /// The engine that the activation range was taken from, where the user had to name it.
+    pub engine: Option<String>,
+    /// How M was turned into integers.
+    pub form: MultiplierForm,
+    /// S, Z of the network's inputs, in order, by name, where known.
+    pub inputs: Vec<(String, Option<Activation>)>,
+    /// Layers with weights, in execution order.
+    pub layers: Vec<LayerParameters>,
+    /// What the user must know: one sentence each, with the layer's name.
+    pub warnings: Vec<String>,
+}
