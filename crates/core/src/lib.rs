@@ -3,4 +3,11 @@
 //! Pure: no files, no threads, no clock.
 #![forbid(unsafe_code)]
 
+pub mod derive;
+pub mod error;
+pub mod exact;
+pub mod lower;
+pub mod network;
+pub mod ops;
 pub mod parameters;
+pub mod quantize;

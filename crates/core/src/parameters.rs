@@ -14,6 +14,8 @@ pub enum Wiring {
     GraphFile,
     /// Guessed from the order of keys.
     KeyOrder,
+    /// Not known: layers stand alone.
+    Unknown,
 }
 
 impl Wiring {
@@ -23,6 +25,7 @@ impl Wiring {
             Self::File => "file",
             Self::GraphFile => "graph-file",
             Self::KeyOrder => "key-order",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -1,1 +1,8 @@
-//! gen_params
+//! The front door of `gen_params`: the public Rust API, re-exports only.
+
+mod map;
+
+pub use gen_params_core::{derive, error, exact, lower, network, ops, parameters, quantize};
+pub use gen_params_emit as emit;
+pub use gen_params_formats::{self as formats, read};
+pub use map::map_file;

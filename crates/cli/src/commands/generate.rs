@@ -1,0 +1,45 @@
+//! The main command: derives the parameters and writes them into a folder.
+
+use anyhow::{Context, Result};
+
+use gen_params::emit::{Existing, Formats, SourceFile, write_parameters};
+use gen_params::error::LowerError;
+use gen_params::{derive, lower};
+
+use crate::arguments::Generate;
+use crate::model::{Model, derive_options};
+use crate::terminal;
+
+pub(crate) fn run(arguments: &Generate) -> Result<()> {
+    let formats: Formats = match &arguments.format {
+        Some(list) => list.parse().context("--format")?,
+        None => Formats::default(),
+    };
+    let model = Model::open(&arguments.source)?;
+    let name = || model.name();
+    let network = lower::lower(&model.source, &model.options).with_context(name)?;
+    let parameters = derive::derive(&network, &derive_options(&arguments.derivation)).with_context(name)?;
+    let missing = derive::incomplete(&parameters);
+    if !missing.is_empty() {
+        let error = LowerError { reasons: missing, hint: None }.hint(
+            "give what is missing in a graph file: gen_params graph MODEL > net.toml, edit, --graph net.toml",
+        );
+        return Err(anyhow::Error::new(error).context(name()));
+    }
+    for warning in &parameters.warnings {
+        terminal::warning(warning);
+    }
+    let file_name = model.path.file_name().map_or_else(name, |n| n.to_string_lossy().into_owned());
+    let source = SourceFile::new(file_name, &model.bytes);
+    let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
+    let manifest = write_parameters(&arguments.output, &parameters, Some(source), &formats, existing)?;
+    let weights: usize = parameters.layers.iter().map(|l| l.weight.codes.len()).sum();
+    terminal::say(format!(
+        "{}: {} layers, {} weights, {} files",
+        arguments.output.display(),
+        parameters.layers.len(),
+        crate::table::thousands(weights),
+        manifest.files.len() + 1,
+    ));
+    Ok(())
+}

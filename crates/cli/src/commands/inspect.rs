@@ -1,0 +1,41 @@
+//! `gen_params inspect`: what is in a model, layer by layer.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+
+use gen_params::emit::{Formats, Manifest, SourceFile};
+use gen_params::{derive, lower};
+
+use crate::arguments::Inspect;
+use crate::model::{Model, derive_options};
+use crate::{table, terminal};
+
+pub(crate) fn run(arguments: &Inspect) -> Result<()> {
+    let model = Model::open(&arguments.source)?;
+    let name = || model.name();
+    let network = match lower::lower(&model.source, &model.options) {
+        Ok(network) => network,
+        Err(error) => {
+            // Without a topology there is still something to show; without layers there is not.
+            let layers = lower::layers(&model.source, &model.options).map_err(|_| error.clone()).with_context(name)?;
+            terminal::warning(&format!("{}: {error}", model.name()));
+            layers
+        }
+    };
+    let parameters = derive::derive(&network, &derive_options(&arguments.derivation)).with_context(name)?;
+    let mut stdout = anstream::stdout();
+    if arguments.json {
+        let file_name = model.path.file_name().map_or_else(name, |n| n.to_string_lossy().into_owned());
+        let source = SourceFile::new(file_name, &model.bytes);
+        let manifest = Manifest::describe(&parameters, Some(source), &Formats::none());
+        stdout.write_all(&manifest.to_json()?)?;
+        return Ok(());
+    }
+    for warning in &parameters.warnings {
+        terminal::warning(warning);
+    }
+    writeln!(stdout, "{}", table::heading(&model.name(), &model.source, &parameters))?;
+    writeln!(stdout, "{}", table::layers(&parameters))?;
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! A model as the user named it: the file, read, with what was said beside it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use gen_params::derive;
+use gen_params::formats::SourceModel;
+use gen_params::lower::{self, graph_file::GraphFile};
+use gen_params::parameters::MultiplierForm;
+
+use crate::arguments::{Derivation, Source};
+
+/// A model that was read.
+pub(crate) struct Model {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: bytes::Bytes,
+    pub(crate) source: SourceModel,
+    pub(crate) options: lower::Options,
+}
+
+impl Model {
+    /// Maps and reads the file, and the graph file if one was given.
+    pub(crate) fn open(source: &Source) -> Result<Self> {
+        let Some(path) = source.model.clone() else { bail!("no model was given") };
+        let graph = source.graph.as_deref().map(read_graph).transpose()?;
+        if let Some(epsilon) = source.bn_eps.filter(|e| !(e.is_finite() && *e > 0.0)) {
+            bail!("--bn-eps: found {epsilon}, expected a positive number");
+        }
+        let options = lower::Options {
+            engine: source.engine.map(Into::into),
+            graph,
+            batch_norm_epsilon: source.bn_eps,
+        };
+        let name = path.display().to_string();
+        let bytes = gen_params::map_file(&path).with_context(|| name.clone())?;
+        let read = gen_params::read(bytes.clone()).with_context(|| name)?;
+        Ok(Self { path, bytes, source: read, options })
+    }
+
+    /// The model's path, for messages.
+    pub(crate) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+fn read_graph(path: &Path) -> Result<GraphFile> {
+    let name = || path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(name)?;
+    GraphFile::parse(&text).with_context(name)
+}
+
+/// What was asked of the derivation.
+pub(crate) fn derive_options(derivation: &Derivation) -> derive::Options {
+    let form = match (derivation.constant, derivation.multiplier_bits) {
+        (Some(n), _) => MultiplierForm::Shift(n),
+        (None, Some(bits)) => MultiplierForm::Bits(bits),
+        (None, None) => derive::Options::default().form,
+    };
+    derive::Options { form, accumulator_bits: derivation.accumulator_bits, bias_bits: derivation.bias_bits }
+}

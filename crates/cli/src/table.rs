@@ -1,0 +1,149 @@
+//! Tables for people.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use gen_params::formats::SourceModel;
+use gen_params::parameters::{LayerKind, LayerParameters, MultiplierForm, Parameters, Wiring};
+
+/// One line on the whole model.
+pub(crate) fn heading(name: &str, source: &SourceModel, parameters: &Parameters) -> String {
+    let weights: usize = parameters.layers.iter().map(|l| l.weight.codes.len()).sum();
+    let wrapping: String = source.wrapping.iter().map(|w| format!(", {w}")).collect();
+    let wiring = match parameters.wiring {
+        Wiring::File => "wiring from the file",
+        Wiring::GraphFile => "wiring from --graph",
+        Wiring::KeyOrder => "wiring guessed from key order",
+        Wiring::Unknown => "wiring unknown",
+    };
+    let inputs = parameters.inputs.iter().filter_map(|(name, activation)| {
+        activation.map(|a| format!("; {name}: S = {}, Z = {}, {}", short(a.scale), a.zero_point, a.code_type.name()))
+    });
+    format!(
+        "{name}: {}{wrapping}; {} layers, {} weights; {wiring}{}",
+        parameters.source_form,
+        parameters.layers.len(),
+        thousands(weights),
+        inputs.collect::<String>()
+    )
+}
+
+/// One row per layer.
+pub(crate) fn layers(parameters: &Parameters) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    let (m0, n) = match parameters.form {
+        MultiplierForm::Shift(n) => ("M0".to_owned(), format!("n = {n}")),
+        MultiplierForm::Bits(bits) => (format!("M0 ({bits} bits)"), "n".into()),
+    };
+    table.set_header([
+        "layer", "op", "weight", "window", "S1", "Z1", "S2", "S3", "Z3", "clamp", "M", &m0, &n, "accumulator",
+    ]);
+    for layer in &parameters.layers {
+        let pair = |a: Option<gen_params::parameters::Activation>| match a {
+            Some(a) => (short(a.scale), a.zero_point.to_string()),
+            None => ("?".into(), "?".into()),
+        };
+        let (s1, z1) = pair(layer.input);
+        let (s3, z3) = pair(layer.output);
+        let shift = match parameters.form {
+            MultiplierForm::Shift(_) => String::new(),
+            MultiplierForm::Bits(_) => span(layer.shift.as_deref(), ToString::to_string),
+        };
+        table.add_row([
+            layer.name.clone(),
+            operation(layer),
+            shape(layer),
+            window(layer),
+            s1,
+            z1,
+            span(Some(&layer.weight.scale), |s| short(*s)),
+            s3,
+            z3,
+            layer.clamp.map_or_else(|| "?".into(), |c| format!("{}..{}", c.min, c.max)),
+            span(layer.real_multiplier.as_deref(), |m| short(*m)),
+            span(layer.multiplier.as_deref(), ToString::to_string),
+            shift,
+            layer.accumulator.map_or_else(|| "?".into(), |r| format!("{}..{} ({} bits)", r.min, r.max, r.bits)),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn operation(layer: &LayerParameters) -> String {
+    let kind = layer.kind.name();
+    match layer.relu {
+        Some(true) => format!("{kind} + relu"),
+        Some(false) | None => kind.into(),
+    }
+}
+
+fn shape(layer: &LayerParameters) -> String {
+    layer.weight.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("×")
+}
+
+/// Stride, padding, dilation and groups where they are not the usual 1, 0, 1, 1.
+fn window(layer: &LayerParameters) -> String {
+    let Some(window) = &layer.window else { return String::new() };
+    let mut words = Vec::new();
+    for (letter, sizes, usual) in
+        [("s", &window.stride, 1), ("p", &window.padding, 0), ("d", &window.dilation, 1)]
+    {
+        match sizes {
+            None => words.push(format!("{letter}?")),
+            Some(sizes) if sizes.iter().all(|&s| s == usual) => {}
+            Some(sizes) => {
+                let all_equal = sizes.iter().all(|s| s == &sizes[0]);
+                let shown = if all_equal { &sizes[..1] } else { &sizes[..] };
+                words.push(format!(
+                    "{letter}{}",
+                    shown.iter().map(ToString::to_string).collect::<Vec<_>>().join("×")
+                ));
+            }
+        }
+    }
+    match window.groups {
+        Some(1) => {}
+        Some(groups) if matches!(layer.kind, LayerKind::Conv(_)) && groups as usize == layer.channels
+            && layer.weight.shape.get(1) == Some(&1) => words.push("depthwise".into()),
+        Some(groups) => words.push(format!("g{groups}")),
+        None => words.push("g?".into()),
+    }
+    words.join(" ")
+}
+
+/// One value, or the smallest and largest of several.
+fn span<T: PartialOrd>(values: Option<&[T]>, show: impl Fn(&T) -> String) -> String {
+    let Some(values) = values else { return "?".into() };
+    let mut values = values.iter();
+    let Some(first) = values.next() else { return "?".into() };
+    let (low, high) = values.fold((first, first), |(low, high), v| {
+        (if v < low { v } else { low }, if v > high { v } else { high })
+    });
+    if low == high { show(low) } else { format!("{}..{}", show(low), show(high)) }
+}
+
+/// Four significant digits.
+fn short(x: f64) -> String {
+    if (1e-4..1e4).contains(&x.abs()) {
+        let digits = usize::try_from((3.0 - x.abs().log10().floor()).max(0.0) as i64).unwrap_or_default();
+        format!("{x:.digits$}")
+    } else {
+        format!("{x:.3e}")
+    }
+}
+
+/// A number with commas.
+pub(crate) fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

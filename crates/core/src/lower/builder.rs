@@ -1,0 +1,217 @@
+//! Builds the network node by node: each result edge gets its scale, zero point and reachable codes by the operation's rule.
+
+use std::collections::HashMap;
+
+use gen_params_formats::Form;
+
+use super::Options;
+use crate::derive::layer_clamp;
+use crate::error::{LowerError, Result};
+use crate::network::{Edge, EdgeId, IntNetwork, Node};
+use crate::ops::{Function, Op, Shape};
+use crate::parameters::{Activation, CodeType, Range, Wiring};
+use crate::quantize::quantize;
+
+pub(super) struct Builder {
+    network: IntNetwork,
+    /// Names taken, each with the number to try next for a further node of that name.
+    names: HashMap<String, u32>,
+}
+
+impl Builder {
+    pub(super) fn new(form: Form, wiring: Wiring, options: &Options) -> Self {
+        Self {
+            network: IntNetwork {
+                source_form: form.name().into(),
+                wiring,
+                engine: options.engine.map(|e| e.name().into()),
+                edges: Vec::new(),
+                inputs: Vec::new(),
+                outputs: Vec::new(),
+                nodes: Vec::new(),
+                warnings: Vec::new(),
+            },
+            names: HashMap::new(),
+        }
+    }
+
+    /// Adds an input of the network, with S and Z if it arrives quantized.
+    pub(super) fn input(&mut self, name: &str, activation: Option<Activation>) -> EdgeId {
+        let id = self.edge(name, activation, activation.map(full_range));
+        self.network.inputs.push(id);
+        id
+    }
+
+    /// Adds a node and returns its result edges. `name` is made unique with a number if it is taken.
+    ///
+    /// # Errors
+    /// The operation needs S and Z of its own, or equal ones on its inputs, and does not have them.
+    pub(super) fn node(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[EdgeId],
+        activation: Option<Activation>,
+    ) -> Result<Vec<EdgeId>> {
+        let name = self.unique(name);
+        let (activation, range) = self.result(&name, &op, inputs, activation)?;
+        let results = if let Op::Shape(Shape::Chunk { parts, .. }) = op {
+            usize::try_from(parts).ok().filter(|p| (1..=4096).contains(p)).ok_or_else(|| {
+                LowerError::at(&name, format!("splits into {parts} parts"))
+            })?
+        } else {
+            1
+        };
+        let outputs: Vec<EdgeId> = (0..results).map(|_| self.edge(&name, activation, range)).collect();
+        self.network.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: outputs.clone() });
+        Ok(outputs)
+    }
+
+    /// Gives the producer of an edge S and Z: a FakeQuantize or observer was applied to it.
+    pub(super) fn observe(&mut self, id: EdgeId, activation: Activation) {
+        let range = self
+            .network
+            .nodes
+            .iter()
+            .rev()
+            .find(|n| n.outputs.contains(&id))
+            .and_then(|n| match &n.op {
+                Op::Layer(layer) => layer_clamp(layer, activation),
+                _ => None,
+            })
+            .unwrap_or_else(|| full_range(activation));
+        let edge = &mut self.network.edges[id.0];
+        edge.activation = Some(activation);
+        edge.range = Some(range);
+    }
+
+    pub(super) fn activation(&self, id: EdgeId) -> Option<Activation> {
+        self.network.edge(id).activation
+    }
+
+    pub(super) fn is_input(&self, id: EdgeId) -> bool {
+        self.network.inputs.contains(&id)
+    }
+
+    pub(super) fn warn(&mut self, warning: String) {
+        self.network.warnings.push(warning);
+    }
+
+    pub(super) fn finish(mut self, outputs: Vec<EdgeId>) -> IntNetwork {
+        self.network.outputs = outputs;
+        self.network
+    }
+
+    fn edge(&mut self, name: &str, activation: Option<Activation>, range: Option<Range<i32>>) -> EdgeId {
+        self.network.edges.push(Edge { name: name.into(), activation, range });
+        EdgeId(self.network.edges.len() - 1)
+    }
+
+    fn unique(&mut self, name: &str) -> String {
+        let mut unique = name.to_owned();
+        while self.names.contains_key(&unique) {
+            let next = self.names.entry(name.to_owned()).or_insert(0);
+            *next += 1;
+            unique = format!("{name}_{next}");
+        }
+        self.names.insert(unique.clone(), 0);
+        unique
+    }
+
+    /// S, Z and reachable codes of a result.
+    fn result(
+        &self,
+        name: &str,
+        op: &Op,
+        inputs: &[EdgeId],
+        own: Option<Activation>,
+    ) -> Result<(Option<Activation>, Option<Range<i32>>)> {
+        let refuse = |text: String| LowerError::at(name, text);
+        let first = inputs.first().map(|&id| self.network.edge(id));
+        let input = first.and_then(|e| e.activation);
+        let range = first.and_then(|e| e.range);
+        let with_relu = |relu: bool| {
+            own.map(|a| {
+                let full = full_range(a);
+                if relu { Range { min: full.min.max(a.zero_point), ..full } } else { full }
+            })
+        };
+        Ok(match op {
+            Op::Quantize => (Some(own.ok_or_else(|| refuse("has no scale and zero point".into()))?), with_relu(false)),
+            Op::Dequantize => (None, None),
+            Op::Layer(layer) => (own, own.and_then(|a| layer_clamp(layer, a))),
+            Op::Add { relu } | Op::Mul { relu } => (own, with_relu(*relu)),
+            Op::BatchNorm(norm) => (own, with_relu(norm.relu)),
+            Op::Concatenate { requantizes: true, .. } => (own, with_relu(false)),
+            Op::Concatenate { requantizes: false, .. } => {
+                let mut range = range;
+                for &id in inputs {
+                    let edge = self.network.edge(id);
+                    if edge.activation != input {
+                        return Err(refuse(
+                            "concatenates tensors of different scales and has no scale of its own".into(),
+                        ));
+                    }
+                    range = range.zip(edge.range).map(|(a, b)| hull(a, b));
+                }
+                (input, range)
+            }
+            Op::MaxPool(_) | Op::AdaptiveAveragePool { .. } | Op::Mean { .. } => (own.or(input), range),
+            Op::AveragePool(pool) => {
+                // Padding that counts has the real value 0, the code Z.
+                let padded = pool.padding.iter().any(|&p| p > 0);
+                let range = range.zip(input).map(|(r, a)| {
+                    if padded { hull(r, Range { min: a.zero_point, max: a.zero_point }) } else { r }
+                });
+                (own.or(input), range)
+            }
+            Op::Shape(Shape::Pad(_)) => {
+                let range = range.zip(input).map(|(r, a)| hull(r, Range { min: a.zero_point, max: a.zero_point }));
+                (input, range)
+            }
+            Op::Shape(_) => (input, range),
+            Op::Relu => {
+                let range = range.zip(input).map(|(r, a)| clip(r, a.zero_point, i32::MAX));
+                (input, range)
+            }
+            Op::Clamp { min, max } => {
+                #[allow(clippy::cast_possible_truncation, reason = "PyTorch quantizes the bounds as float32")]
+                let range = range.zip(input).map(|(r, a)| clip(r, quantize(*min as f32, a), quantize(*max as f32, a)));
+                (input, range)
+            }
+            Op::Function(function) => {
+                let activation = match function {
+                    Function::Sigmoid | Function::Hardsigmoid => own.or(input.map(|a| unit_interval(a.code_type))),
+                    Function::Tanh => own.or(input.map(|a| symmetric_unit(a.code_type))),
+                    Function::Hardswish => own,
+                    Function::LeakyRelu(_) | Function::Elu(_) | Function::Gelu => own.or(input),
+                };
+                (activation, activation.map(full_range))
+            }
+        })
+    }
+}
+
+/// Sigmoid's output when the model has no other: PyTorch fixes 1/256 and the smallest code.
+fn unit_interval(code_type: CodeType) -> Activation {
+    Activation { scale: 1.0 / 256.0, zero_point: code_type.range().0, code_type }
+}
+
+/// Tanh's output when the model has no other: PyTorch fixes 1/128 and the middle code.
+fn symmetric_unit(code_type: CodeType) -> Activation {
+    Activation { scale: 1.0 / 128.0, zero_point: code_type.range().0 + 128, code_type }
+}
+
+fn full_range(activation: Activation) -> Range<i32> {
+    let (min, max) = activation.code_type.range();
+    Range { min, max }
+}
+
+fn hull(a: Range<i32>, b: Range<i32>) -> Range<i32> {
+    Range { min: a.min.min(b.min), max: a.max.max(b.max) }
+}
+
+/// Codes of `range` after a clamp to `min..=max`.
+fn clip(range: Range<i32>, min: i32, max: i32) -> Range<i32> {
+    Range { min: range.min.clamp(min, max.max(min)), max: range.max.clamp(min, max.max(min)) }
+}

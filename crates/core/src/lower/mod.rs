@@ -1,0 +1,142 @@
+//! Lowering: what a file says, made into an [`IntNetwork`] that means something.
+//!
+//! In order, each in a file of its own:
+//! 1. [`parts`]: recognise modules by their class or, in a state_dict, by their attributes;
+//! 2. [`prepared`]: give fake-quantized layers the integers that `torch.ao`'s convert would give;
+//! 3. wiring, who feeds whom: [`calls`] from the file's own topology, [`graph_file`] from the user's `--graph`,
+//!    [`key_order`] by a guess that is named as one;
+//! 4. [`builder`]: edges with scale, zero point and reachable codes, by the rule of each operation.
+
+mod builder;
+mod calls;
+pub mod graph_file;
+mod key_order;
+mod parts;
+mod prepared;
+
+use gen_params_formats::{Form, SourceModel};
+
+use crate::error::Result;
+use crate::network::IntNetwork;
+use crate::ops::Op;
+use crate::parameters::Wiring;
+use graph_file::GraphFile;
+
+/// A PyTorch quantized engine: it decides the activation range of a prepared checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// FBGEMM: 7-bit activations, 0..=127 (`reduce_range`).
+    Fbgemm,
+    /// QNNPACK: 8-bit activations, 0..=255.
+    Qnnpack,
+    /// oneDNN: 8-bit activations, 0..=255.
+    Onednn,
+    /// x86 (FBGEMM and oneDNN): 7-bit activations, 0..=127 (`reduce_range`).
+    X86,
+}
+
+impl Engine {
+    /// All engines, for messages.
+    pub const ALL: [Self; 4] = [Self::Fbgemm, Self::Qnnpack, Self::Onednn, Self::X86];
+
+    /// PyTorch's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fbgemm => "fbgemm",
+            Self::Qnnpack => "qnnpack",
+            Self::Onednn => "onednn",
+            Self::X86 => "x86",
+        }
+    }
+
+    /// Largest activation code of the engine's default QAT configuration; the smallest is 0.
+    pub fn largest_activation(self) -> i32 {
+        match self {
+            Self::Fbgemm | Self::X86 => 127,
+            Self::Qnnpack | Self::Onednn => 255,
+        }
+    }
+}
+
+/// What the user says beside the file.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The engine that a prepared checkpoint was trained for.
+    pub engine: Option<Engine>,
+    /// The topology.
+    pub graph: Option<GraphFile>,
+    /// Batch norm's epsilon, where a prepared state_dict does not hold it.
+    pub batch_norm_epsilon: Option<f64>,
+}
+
+/// Lowers a file to an integer network.
+///
+/// # Errors
+/// Every reason why the file cannot become one: float, dynamic or uncalibrated networks, unsupported nodes (all of
+/// them), a wiring that the file does not hold and that must not be guessed.
+pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
+    let mut warnings = Vec::new();
+    let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
+        calls::lower(source, graph, options, &mut warnings)?
+    } else {
+        let parts = parts::recognise(source, options, &mut warnings)?;
+        match &options.graph {
+            Some(file) => graph_file::lower(source.form, &parts, file, options)?,
+            None => key_order::lower(source, parts, options, &mut warnings)?,
+        }
+    };
+    let mut network = network;
+    warnings.append(&mut network.warnings);
+    network.warnings = warnings;
+    Ok(network)
+}
+
+/// The layers of a file without any wiring: for what can be said of a file whose topology is unknown.
+///
+/// # Errors
+/// As [`lower`], but for the wiring.
+pub fn layers(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
+    if source.graph.is_some() {
+        return lower(source, options);
+    }
+    let mut warnings = Vec::new();
+    let parts = parts::recognise(source, options, &mut warnings)?;
+    let mut builder = builder::Builder::new(source.form, Wiring::Unknown, options);
+    for (path, part) in parts {
+        if let parts::Part::Op { op: op @ Op::Layer(_), activation } = part {
+            let input = builder.input(&format!("{path}.input"), None);
+            builder.node(&path, op, &[input], activation)?;
+        }
+    }
+    let mut network = builder.finish(Vec::new());
+    network.warnings = warnings;
+    Ok(network)
+}
+
+/// A graph file to start from: the file's own topology, or its modules as a chain in the order of its keys, where what
+/// the keys do not tell is left to be filled in.
+///
+/// # Errors
+/// As [`lower`], but for the wiring.
+pub fn draft(source: &SourceModel, options: &Options) -> Result<GraphFile> {
+    match lower(source, options) {
+        Ok(network) => {
+            let named = |name: &str| {
+                source.modules.get(name).is_some_and(|m| {
+                    m.attributes.contains_key("scale") || m.attributes.contains_key("output_scale")
+                }) || source.modules.contains_key(&format!("{name}.activation_post_process"))
+            };
+            GraphFile::from_network(&network, named)
+        }
+        Err(error) if source.graph.is_some() => Err(error),
+        Err(_) => Ok(graph_file::draft(&parts::recognise(source, options, &mut Vec::new())?)),
+    }
+}
+
+/// True for forms whose modules name their classes.
+fn has_classes(form: Form) -> bool {
+    match form {
+        Form::StateDict => false,
+        Form::Module | Form::GraphModule | Form::TorchScript => true,
+    }
+}

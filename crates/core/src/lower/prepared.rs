@@ -1,0 +1,292 @@
+//! Prepared, not yet converted QAT layers: the very integers that `torch.ao.quantization.convert` would give.
+//!
+//! All arithmetic is binary32 in the order of PyTorch's own operations:
+//!
+//! ```text
+//! batch norm   r = 1/sqrt(var + eps);  w' = w * (gamma * r);  b' = (b - mean) * r * gamma + beta
+//! weight       scale = max(max(-min, max) / 127.5, eps_observer);  w_q = clamp(rint(w' * (1/scale)), -128, 127)
+//! activation   scale = max((max - min) / (qmax - qmin), eps_observer);  zp = clamp(qmin - rint(min/scale), qmin, qmax)
+//! ```
+//!
+//! The stored `weight_fake_quant.scale` is not what convert uses (training divides by 128 and 127 apart), so it is not
+//! read. An observer that is still enabled sees the folded weight once more at convert: min += 0.01 * (w.min() - min).
+
+use std::sync::Arc;
+
+use gen_params_formats::{Module, SourceModel, Tensor, Value};
+
+use super::parts::{bias_of, join, padding_mode, window_of};
+use super::{Options, has_classes};
+use crate::error::{LowerError, Result};
+use crate::ops::Layer;
+use crate::parameters::{Activation, CodeType, LayerKind, Weight};
+
+/// `torch.nn.BatchNorm`'s default epsilon, used where a state_dict does not hold it.
+const BATCH_NORM_EPSILON: f32 = 1e-5;
+
+/// `averaging_constant` of PyTorch's moving average observers; not stored in a state_dict.
+const AVERAGING_CONSTANT: f32 = 0.01;
+
+/// True for FakeQuantize and observer modules, by class or by keys.
+pub(super) fn is_observer(module: &Module, own_name: &str) -> bool {
+    let has = |name: &str| module.attributes.contains_key(name);
+    match module.class_name() {
+        Some(class) => class.contains("FakeQuant") || class.contains("Observer"),
+        None => {
+            own_name.starts_with("activation_post_process")
+                && (has("fake_quant_enabled") || (has("min_val") && has("max_val")) || has("histogram"))
+        }
+    }
+}
+
+/// S and Z of an activation, from the FakeQuantize (or observer) at `path`.
+pub(super) fn activation(source: &SourceModel, options: &Options, path: &str) -> Result<Activation> {
+    let refuse = |text: &str| LowerError::at(path, text.to_owned());
+    let Some(outer) = source.modules.get(path) else {
+        return Err(refuse("is named and not there"));
+    };
+    let inner = source.modules.get(&join(path, "activation_post_process")).unwrap_or(outer);
+    if inner.attributes.contains_key("histogram") {
+        return Err(refuse("is a HistogramObserver: its scale comes out of a search that convert runs")
+            .hint("call torch.ao.quantization.convert and save the result"));
+    }
+    let observed = |name: &str| inner.tensor(name).and_then(Tensor::to_f32).filter(|v| v.len() == 1).map(|v| v[0]);
+    let (Some(min), Some(max)) = (observed("min_val"), observed("max_val")) else {
+        return fixed(outer).ok_or_else(|| refuse("has neither min_val and max_val nor a fixed scale"));
+    };
+    if min > max {
+        return Err(refuse("was never calibrated: its min_val is above its max_val")
+            .hint("run training steps or calibration batches through the prepared model first"));
+    }
+    if !(min.is_finite() && max.is_finite()) {
+        return Err(refuse("has a min_val or max_val that is not finite"));
+    }
+    let stored = |name: &str| {
+        [inner, outer].into_iter().find_map(|m| m.attributes.get(name).and_then(Value::as_i64))
+    };
+    let (qmin, qmax) = match (stored("quant_min"), stored("quant_max"), options.engine) {
+        (Some(qmin), Some(qmax), _) => (qmin, qmax),
+        (_, _, Some(engine)) => (0, i64::from(engine.largest_activation())),
+        _ => {
+            return Err(LowerError::new(
+                "is a prepared (fake-quantized) checkpoint: whether its activations are 0..=127 or 0..=255 is not \
+                 stored in it and depends on the engine it was trained for",
+            )
+            .hint("name the engine: --engine x86 or fbgemm (0..=127), qnnpack or onednn (0..=255)"));
+        }
+    };
+    let code_type = match (qmin, qmax) {
+        (0..=255, 0..=255) if qmin < qmax => CodeType::U8,
+        (-128..=127, -128..=127) if qmin < qmax => CodeType::I8,
+        _ => return Err(refuse(&format!("quantizes to {qmin}..={qmax}; only 8-bit codes are supported"))),
+    };
+    let epsilon = observed("eps").unwrap_or(f32::EPSILON);
+    let (min, max) = (min.min(0.0), max.max(0.0));
+    #[allow(clippy::cast_precision_loss, reason = "quant_min and quant_max have 8 bits")]
+    let steps = (qmax - qmin) as f32;
+    let scale = ((max - min) / steps).max(epsilon);
+    let symmetric = inner.attributes.get("qscheme").and_then(Value::as_str).is_some_and(|s| s.contains("symmetric"));
+    if symmetric {
+        return Err(refuse("has symmetric activations, which the converted layers of torch.ao do not have"));
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "|min/scale| <= steps by the choice of scale")]
+    let zero_point = (qmin - (min / scale).round_ties_even() as i64).clamp(qmin, qmax);
+    Ok(Activation {
+        scale: f64::from(scale),
+        zero_point: i32::try_from(zero_point).unwrap_or_default(),
+        code_type,
+    })
+}
+
+/// A FixedQParamsFakeQuantize (after sigmoid, tanh, ...): scale and zero point as stored.
+fn fixed(module: &Module) -> Option<Activation> {
+    let scale = module.attributes.get("scale")?.as_f64()?;
+    let zero_point = i32::try_from(module.attributes.get("zero_point")?.as_i64()?).ok()?;
+    Some(Activation { scale, zero_point, code_type: CodeType::U8 })
+}
+
+/// The layer at `path`, converted; and S and Z of its output, where it has an observer of its own.
+pub(super) fn layer(
+    source: &SourceModel,
+    options: &Options,
+    path: &str,
+    epsilon_assumed: &mut bool,
+) -> Result<(Layer, Option<Activation>)> {
+    let refuse = |text: String| LowerError::at(path, text);
+    let module = source.modules.get(path).ok_or_else(|| refuse("is named and not there".into()))?;
+    let class = module.class_name();
+    if class.is_some_and(|c| c.contains("Transpose")) {
+        return Err(refuse("is a transposed convolution with fake quantization, which convert does not support".into()));
+    }
+    let tensor = module.tensor("weight").ok_or_else(|| refuse("has a fake-quantized weight and no weight".into()))?;
+    let mut weight = tensor
+        .to_f32()
+        .ok_or_else(|| refuse(format!("has a weight of {}, and not float32", tensor.dtype().name())))?;
+    let shape = tensor.shape().to_vec();
+    let kind = match shape.len() {
+        2 => LayerKind::Linear,
+        3 => LayerKind::Conv(1),
+        4 => LayerKind::Conv(2),
+        5 => LayerKind::Conv(3),
+        rank => return Err(refuse(format!("has a weight of {rank} axes"))),
+    };
+    let channels = shape[0];
+    if weight.is_empty() {
+        return Err(refuse(format!("has a weight of sizes {shape:?}")));
+    }
+    let mut bias = bias_of(path, module.attributes.get("bias"))?;
+    if bias.as_ref().is_some_and(|b| b.len() != channels) {
+        return Err(refuse(format!("has a bias that is not one per output channel of {channels}")));
+    }
+    if let Some(norm) = source.modules.get(&join(path, "bn")) {
+        let epsilon = epsilon(norm, options, epsilon_assumed);
+        let norm = Norm::of(norm, channels).ok_or_else(|| {
+            refuse(format!("has a batch norm whose tensors are not float32 of {channels} channels"))
+        })?;
+        bias = Some(norm.fold(&mut weight, bias, epsilon));
+    }
+    let observer_path = join(path, "weight_fake_quant");
+    let (scale, zero_point, codes) = quantize_weight(source, &observer_path, &weight, channels)?;
+    let relu = has_classes(source.form).then(|| class.is_some_and(|c| c.contains("ReLU")));
+    let layer = Layer {
+        kind,
+        weight: Weight { shape, codes, scale, zero_point },
+        bias,
+        relu,
+        window: (kind != LayerKind::Linear).then(|| window_of(module)),
+        padding_mode: padding_mode(path, module)?,
+    };
+    let output_observer = join(path, "activation_post_process");
+    let output = source
+        .modules
+        .contains_key(&output_observer)
+        .then(|| activation(source, options, &output_observer))
+        .transpose()?;
+    Ok((layer, output))
+}
+
+fn epsilon(norm: &Module, options: &Options, assumed: &mut bool) -> f32 {
+    #[allow(clippy::cast_possible_truncation, reason = "PyTorch adds epsilon to a float32 tensor as float32")]
+    match (norm.attributes.get("eps").and_then(Value::as_f64), options.batch_norm_epsilon) {
+        (Some(stored), _) => stored as f32,
+        (None, Some(given)) => given as f32,
+        (None, None) => {
+            *assumed = true;
+            BATCH_NORM_EPSILON
+        }
+    }
+}
+
+struct Norm {
+    gamma: Vec<f32>,
+    beta: Vec<f32>,
+    mean: Vec<f32>,
+    variance: Vec<f32>,
+}
+
+impl Norm {
+    fn of(module: &Module, channels: usize) -> Option<Self> {
+        let tensor = |name: &str| module.tensor(name).and_then(Tensor::to_f32).filter(|v| v.len() == channels);
+        Some(Self {
+            // affine=False: PyTorch folds with ones and zeros.
+            gamma: if module.attributes.contains_key("weight") { tensor("weight")? } else { vec![1.0; channels] },
+            beta: if module.attributes.contains_key("bias") { tensor("bias")? } else { vec![0.0; channels] },
+            mean: tensor("running_mean")?,
+            variance: tensor("running_var")?,
+        })
+    }
+
+    /// Folds into the weight (axes: output channel first) and returns the folded bias.
+    fn fold(&self, weight: &mut [f32], bias: Option<Vec<f32>>, epsilon: f32) -> Vec<f32> {
+        let taps = weight.len() / self.gamma.len();
+        let mut folded = Vec::with_capacity(self.gamma.len());
+        for (channel, taps) in weight.chunks_exact_mut(taps.max(1)).enumerate() {
+            let reciprocal = 1.0 / (self.variance[channel] + epsilon).sqrt();
+            let factor = self.gamma[channel] * reciprocal;
+            for w in taps {
+                *w *= factor;
+            }
+            let b = bias.as_ref().map_or(0.0, |b| b[channel]);
+            folded.push((b - self.mean[channel]) * reciprocal * self.gamma[channel] + self.beta[channel]);
+        }
+        folded
+    }
+}
+
+/// Scales, zero points and codes of a folded weight.
+fn quantize_weight(
+    source: &SourceModel,
+    path: &str,
+    weight: &[f32],
+    channels: usize,
+) -> Result<(Vec<f64>, Vec<i32>, Arc<[i8]>)> {
+    let refuse = |text: String| LowerError::at(path, text);
+    let outer = source.modules.get(path).ok_or_else(|| refuse("is named and not there".into()))?;
+    let inner = source.modules.get(&join(path, "activation_post_process")).unwrap_or(outer);
+    let range = |name: &str| {
+        inner.tensor(name).and_then(Tensor::to_f32).filter(|v| v.len() == 1 || v.len() == channels).ok_or_else(|| {
+            refuse(format!("has no float32 {name} per tensor or per channel of {channels}"))
+        })
+    };
+    let (mut min, mut max) = (range("min_val")?, range("max_val")?);
+    if min.len() != max.len() {
+        return Err(refuse(format!("has {} min_val and {} max_val", min.len(), max.len())));
+    }
+    let integer = |name: &str| [inner, outer].into_iter().find_map(|m| m.attributes.get(name).and_then(Value::as_i64));
+    if let (Some(qmin), Some(qmax)) = (integer("quant_min"), integer("quant_max"))
+        && (qmin, qmax) != (-128, 127)
+    {
+        return Err(refuse(format!("quantizes weights to {qmin}..={qmax}; only -128..=127 is supported")));
+    }
+    let scheme = inner.attributes.get("qscheme").and_then(Value::as_str);
+    if let Some(scheme) = scheme.filter(|s| !s.contains("symmetric")) {
+        return Err(refuse(format!("has the weight scheme {scheme}; only symmetric weights are supported")));
+    }
+    let group = weight.len() / min.len();
+    if let Some(Value::Tensor(enabled)) = outer.attributes.get("observer_enabled")
+        && enabled.to_i64().or_else(|| enabled.to_u8().map(|v| v.into_iter().map(i64::from).collect()))
+            .is_some_and(|v| v.first() == Some(&1))
+    {
+        #[allow(clippy::cast_possible_truncation, reason = "PyTorch multiplies a float32 tensor by this number")]
+        let constant = inner
+            .attributes
+            .get("averaging_constant")
+            .and_then(Value::as_f64)
+            .map_or(AVERAGING_CONSTANT, |c| c as f32);
+        let never = min[0] > max[0];
+        for (i, taps) in weight.chunks_exact(group.max(1)).enumerate() {
+            let (low, high) = extremes(taps);
+            if never {
+                (min[i], max[i]) = (low, high);
+            } else {
+                min[i] += constant * (low - min[i]);
+                max[i] += constant * (high - max[i]);
+            }
+        }
+    }
+    let epsilon = inner.tensor("eps").and_then(Tensor::to_f32).and_then(|v| v.first().copied()).unwrap_or(f32::EPSILON);
+    let mut scales = Vec::with_capacity(min.len());
+    let mut codes = Vec::with_capacity(weight.len());
+    for ((&low, &high), taps) in min.iter().zip(&max).zip(weight.chunks_exact(group.max(1))) {
+        if low > high {
+            return Err(refuse("was never calibrated: its min_val is above its max_val".into())
+                .hint("run training steps through the prepared model first"));
+        }
+        let scale = ((-low.min(0.0)).max(high.max(0.0)) / 127.5).max(epsilon);
+        let inverse = 1.0 / scale;
+        scales.push(f64::from(scale));
+        for &w in taps {
+            if !w.is_finite() {
+                return Err(refuse(format!("quantizes a weight of {w}")));
+            }
+            #[allow(clippy::cast_possible_truncation, reason = "clamped to -128..=127")]
+            codes.push((w * inverse).round_ties_even().clamp(-128.0, 127.0) as i8);
+        }
+    }
+    let zero_points = vec![0; scales.len()];
+    Ok((scales, zero_points, Arc::from(codes)))
+}
+
+fn extremes(values: &[f32]) -> (f32, f32) {
+    values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)))
+}

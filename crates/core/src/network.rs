@@ -1,0 +1,61 @@
+//! `IntNetwork`: operations on integer codes, in execution order, each edge with its scale, zero point and reachable codes.
+
+use crate::ops::Op;
+use crate::parameters::{Activation, Range, Wiring};
+
+/// Index of an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EdgeId(pub usize);
+
+/// One activation tensor: the result of a node, or an input of the network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edge {
+    /// Name of the node that makes it, or of the input.
+    pub name: String,
+    /// S and Z; `None` for float tensors and where the file does not say.
+    pub activation: Option<Activation>,
+    /// The codes it can take, after its producer's own clamp; `None` with `activation`, or where the file does not
+    /// say whether the producer clamps.
+    pub range: Option<Range<i32>>,
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Name in the model, with dots; unique.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Its inputs.
+    pub inputs: Vec<EdgeId>,
+    /// Its results: one, or several for `chunk`.
+    pub outputs: Vec<EdgeId>,
+}
+
+/// A network of operations on integer codes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IntNetwork {
+    /// The form of the source file.
+    pub source_form: String,
+    /// How it is known who feeds whom.
+    pub wiring: Wiring,
+    /// The engine that the user named, where the file needed one.
+    pub engine: Option<String>,
+    /// Edges.
+    pub edges: Vec<Edge>,
+    /// Inputs of the network.
+    pub inputs: Vec<EdgeId>,
+    /// Outputs of the network.
+    pub outputs: Vec<EdgeId>,
+    /// Operations in execution order.
+    pub nodes: Vec<Node>,
+    /// What the user must know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl IntNetwork {
+    /// The edge of an id of this network.
+    pub fn edge(&self, id: EdgeId) -> &Edge {
+        &self.edges[id.0]
+    }
+}
