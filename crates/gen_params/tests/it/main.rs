@@ -1,0 +1,4 @@
+//! Known answers of the whole way from a file to the integers.
+
+mod layers;
+mod support;
