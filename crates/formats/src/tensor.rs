@@ -106,6 +106,9 @@ pub enum Quantizer {
     },
 }
 
+/// Elements that a tensor may have on a storage of fewer.
+const MOST_EXPANDED: usize = 1 << 16;
+
 /// A strided window on a storage. Logical order is row-major over `shape`; storage order is whatever
 /// `strides` say (channels-last is the usual case for convolution weights).
 ///
@@ -125,7 +128,8 @@ impl Tensor {
     /// A window of `shape` with `strides` (in elements), beginning `offset` elements into `storage`.
     ///
     /// # Errors
-    /// The window reaches past the storage, or the sizes overflow. `place` names the tensor in the error.
+    /// The window reaches past the storage, the sizes overflow, or a tensor that repeats elements of its storage has
+    /// more than 65,536 and more than the storage. `place` names the tensor in the error.
     pub fn new(
         place: &str,
         dtype: DType,
@@ -163,12 +167,14 @@ impl Tensor {
                 format!("one that lies inside its storage of {capacity} elements"),
             ));
         }
-        // Expanded tensors (stride 0) may claim more elements than there are bytes: refuse before anyone allocates.
-        if count.unwrap_or(usize::MAX) > capacity {
+        // Expanded tensors (stride 0) may claim more elements than there are bytes: a bias of equal numbers does,
+        // but not so many that whoever allocates them could be in trouble.
+        let limit = capacity.max(MOST_EXPANDED);
+        if count.unwrap_or(usize::MAX) > limit {
             return Err(ReadError::malformed(
                 place,
                 format!("a tensor of sizes {shape:?} on a storage of {capacity} elements"),
-                "no more elements than the storage holds",
+                format!("at most {limit} elements"),
             ));
         }
         if let Some(Quantizer::PerChannel { scales, zero_points, axis }) = &quantizer {

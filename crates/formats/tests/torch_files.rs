@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gen_params_formats::{ErrorKind, Form, read};
+use gen_params_formats::{ErrorKind, Form, Quantizer, SourceModel, Tensor, Value, read};
 
 /// The folder of shared test files, which is not part of the repository.
 fn shared() -> Option<PathBuf> {
@@ -93,4 +93,122 @@ fn every_file_reads_or_is_refused_for_its_reason() {
     }
     println!("{} files: {read_in} read, {refused} refused", all.len());
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
+}
+
+/// Arrays of a `.npz`, by name, as bytes of their elements and numpy's type character and size.
+fn arrays(path: &Path) -> Vec<(String, npyz::NpyFile<std::io::Cursor<Vec<u8>>>)> {
+    let mut archive = zip::ZipArchive::new(fs::File::open(path).unwrap()).unwrap();
+    (0..archive.len())
+        .map(|index| {
+            let mut bytes = Vec::new();
+            let mut entry = archive.by_index(index).unwrap();
+            std::io::copy(&mut entry, &mut bytes).unwrap();
+            let name = entry.name().unwrap().trim_end_matches(".npy").to_owned();
+            (name, npyz::NpyFile::new(std::io::Cursor::new(bytes)).unwrap())
+        })
+        .collect()
+}
+
+/// Weight and bias under a name of `params.npz`: of a module, of its packed parameters, or of an attribute.
+fn weight_and_bias(model: &SourceModel, name: &str) -> Option<(Tensor, Option<Tensor>)> {
+    if let Some(module) = model.modules.get(name) {
+        if let Some(weight) = module.tensor("weight") {
+            return Some((weight.clone(), module.tensor("bias").cloned()));
+        }
+    }
+    let (path, attribute) = name.rsplit_once('.').unwrap_or(("", name));
+    let packed = [(format!("{name}._packed_params"), "_packed_params"), (path.to_owned(), attribute)];
+    packed.into_iter().find_map(|(path, attribute)| {
+        match model.modules.get(&path)?.attributes.get(attribute)? {
+            Value::Packed(packed) => Some((packed.weight.clone(), packed.bias.clone())),
+            _ => None,
+        }
+    })
+}
+
+/// Compares one array with what was read; says what differs.
+fn compare(
+    model: &SourceModel,
+    key: &str,
+    array: npyz::NpyFile<std::io::Cursor<Vec<u8>>>,
+) -> Result<(), String> {
+    let (name, kind) = key.rsplit_once('/').unwrap();
+    let shape: Vec<u64> = array.shape().to_vec();
+    let of = |name: &str| model.modules.get(name).ok_or(format!("no module {name}"));
+    let same_shape = |tensor: &Tensor| {
+        let ours: Vec<u64> = tensor.shape().iter().map(|&size| size as u64).collect();
+        if ours == shape { Ok(()) } else { Err(format!("sizes {ours:?} instead of {shape:?}")) }
+    };
+    let (weight, bias) = match weight_and_bias(model, name) {
+        Some((weight, bias)) => (Some(weight), bias),
+        None => (None, None),
+    };
+    let weight = weight.ok_or("no weight".to_owned());
+    let equal = match kind {
+        "weight" => {
+            same_shape(weight.as_ref()?)?;
+            weight?.to_i8() == Some(array.into_vec::<i8>().unwrap())
+        }
+        "weight_scale" => match weight?.quantizer() {
+            Some(Quantizer::PerTensor { scale, .. }) => array.into_vec::<f64>().unwrap() == [*scale],
+            Some(Quantizer::PerChannel { scales, axis: 0, .. }) => {
+                &array.into_vec::<f64>().unwrap() == scales
+            }
+            other => return Err(format!("{other:?}")),
+        },
+        "weight_zero_point" => match weight?.quantizer() {
+            Some(Quantizer::PerTensor { zero_point, .. }) => {
+                array.into_vec::<i64>().unwrap() == [*zero_point]
+            }
+            Some(Quantizer::PerChannel { zero_points, .. }) => {
+                &array.into_vec::<i64>().unwrap() == zero_points
+            }
+            other => return Err(format!("{other:?}")),
+        },
+        "bias" if bias.is_some() => bias.unwrap().to_f32() == Some(array.into_vec::<f32>().unwrap()),
+        "zero_point" => {
+            let tensor = of(name)?.tensor(kind).ok_or("no tensor")?;
+            same_shape(tensor)?;
+            match array.dtype().num_bytes() {
+                Some(8) => tensor.to_i64() == Some(array.into_vec::<i64>().unwrap()),
+                _ => {
+                    let wide = array.into_vec::<i32>().unwrap().into_iter().map(i64::from).collect();
+                    tensor.to_i64() == Some(wide)
+                }
+            }
+        }
+        _ => {
+            let tensor = of(name)?.tensor(kind).ok_or("no tensor")?;
+            same_shape(tensor)?;
+            tensor.to_f32() == Some(array.into_vec::<f32>().unwrap())
+        }
+    };
+    if equal { Ok(()) } else { Err("other numbers".to_owned()) }
+}
+
+#[test]
+fn parameters_equal_those_that_pytorch_unpacks() {
+    let Some(shared) = shared() else { return };
+    let all = files(&shared.join("fixtures"), &|path| {
+        path.ends_with("converted_state_dict.pt") && path.with_file_name("params.npz").is_file()
+    });
+    assert!(!all.is_empty());
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for path in &all {
+        let model = match read(fs::read(path).unwrap().into()) {
+            Ok(model) => model,
+            Err(error) => {
+                wrong.push(format!("{}: {error}", path.display()));
+                continue;
+            }
+        };
+        for (key, array) in arrays(&path.with_file_name("params.npz")) {
+            compared += 1;
+            if let Err(what) = compare(&model, &key, array) {
+                wrong.push(format!("{}: {key}: {what}", path.display()));
+            }
+        }
+    }
+    println!("{} files, {compared} arrays compared", all.len());
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -7,10 +7,10 @@ use indexmap::IndexMap;
 use zip::CompressionMethod;
 
 use super::budget::Budget;
-use super::heap::{Object, Ref};
+use super::heap::Object;
 use super::pickle::{self, Pickle};
 use super::signature;
-use super::storage::{LegacyStorages, StorageId};
+use super::storage::LegacyStorages;
 use crate::error::{ReadError, Result};
 use crate::tensor::ByteOrder;
 
@@ -128,19 +128,6 @@ fn legacy(bytes: &Bytes, budget: &Budget) -> Result<Container> {
     let keys = pickle::load(bytes, pickle.end, "the list of storages", budget)?;
     let storages = LegacyStorages::read(bytes, &pickle, &keys, budget)?;
     Ok(Container::Legacy { pickle, storages })
-}
-
-/// Persistent ids of a pickle, each once.
-pub(crate) fn storage_ids(pickle: &Pickle) -> impl Iterator<Item = Result<StorageId>> {
-    pickle
-        .heap
-        .objects()
-        .iter()
-        .filter_map(|object| match object {
-            Object::Persistent(id) => Some(*id),
-            _ => None,
-        })
-        .map(|id: Ref| StorageId::parse(&pickle.heap, id))
 }
 
 /// A zip archive whose entries are slices of the file.

@@ -72,9 +72,12 @@ impl Heap {
         self.objects.get_mut(at.0 as usize)
     }
 
-    /// All objects, in the order in which the file makes them.
-    pub(crate) fn objects(&self) -> &[Object] {
-        &self.objects
+    /// Ids of everything that stands outside of the pickle, without the classes of modules; see [`Heap::name`].
+    pub(crate) fn persistent_ids(&self) -> impl Iterator<Item = Ref> {
+        (0u32..).zip(&self.objects).filter_map(|(index, object)| match object {
+            Object::Persistent(id) if self.name(Ref(index)).is_empty() => Some(*id),
+            _ => None,
+        })
     }
 
     /// Text.
@@ -175,9 +178,17 @@ impl Heap {
         }
     }
 
-    /// Name of a class; empty for anything else.
+    /// Name of a class; empty for anything else. Legacy files hand in the classes of modules from outside, as
+    /// `('module', class, file, source)`, to keep their source text.
     pub(crate) fn name(&self, at: Ref) -> &str {
-        match self.get(at) {
+        let class = match self.get(at) {
+            Object::Persistent(id) => match self.tuple(*id) {
+                Some(&[tag, class, ..]) if self.text(tag).is_some_and(|tag| *tag == "module") => class,
+                _ => return "",
+            },
+            _ => at,
+        };
+        match self.get(class) {
             Object::Class(name) => name,
             _ => "",
         }

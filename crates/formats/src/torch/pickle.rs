@@ -600,7 +600,7 @@ impl Machine<'_> {
         if self.heap.tuple(arguments).is_none() {
             return Err(self.malformed(self.heap.kind(arguments), "a tuple of arguments"));
         }
-        if !matches!(self.heap.get(class), Object::Class(_) | Object::Instance(_)) {
+        if !matches!(self.heap.get(class), Object::Class(_) | Object::Instance(_) | Object::Persistent(_)) {
             return Err(self.malformed(self.heap.kind(class), "a class or function"));
         }
         self.budget.take(size_of::<Instance>(), self.entry)?;

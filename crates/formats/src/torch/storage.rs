@@ -7,7 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::budget::Budget;
-use super::container::{Archive, storage_ids};
+use super::container::Archive;
 use super::heap::{Heap, Object, Ref, shortened};
 use super::pickle::Pickle;
 use crate::error::{ReadError, Result};
@@ -207,8 +207,8 @@ impl LegacyStorages {
     pub(crate) fn read(bytes: &Bytes, pickle: &Pickle, keys: &Pickle, budget: &Budget) -> Result<Self> {
         let place = "the list of storages";
         let mut ids = HashMap::new();
-        for id in storage_ids(pickle) {
-            let id = id?;
+        for id in pickle.heap.persistent_ids() {
+            let id = StorageId::parse(&pickle.heap, id)?;
             budget.take(4 * size_of::<(ByteString, StorageId)>(), place)?;
             ids.insert(id.key.clone(), id);
         }
