@@ -1,0 +1,96 @@
+//! `params.h`: a C99 header with every constant and the weights.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use gen_params_core::parameters::{LayerParameters, Parameters};
+
+use crate::constants::{Constant, Value, constants, description};
+use crate::names::identifier_prefix;
+use crate::nested::{self, Punctuation};
+
+const HEAD: &str = "\
+// Constants of a quantized network, written by gen_params.
+//
+// output = clamp(round((accumulator + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT)
+// accumulator: sum of input code * weight code over the receptive field; padding has the code PADDING_VALUE.
+//
+// Include it in one source file: every file that includes it has its own copy of the tables that it uses. A compiler
+// drops, without a warning, those that it does not use.
+#ifndef GEN_PARAMS_PARAMS_H
+#define GEN_PARAMS_PARAMS_H
+
+#include <stdint.h>
+";
+
+const TAIL: &str = "\n#endif // GEN_PARAMS_PARAMS_H\n";
+
+const C: Punctuation = Punctuation { open: b'{', close: b'}', between_outermost: ",\n    " };
+
+/// Writes the header.
+///
+/// Multipliers are `int32_t` where every one of the network fits, as kernels for Q31 numbers take them, and `uint32_t`
+/// otherwise.
+pub(crate) fn write(out: &mut (impl Write + ?Sized), parameters: &Parameters) -> io::Result<()> {
+    let multipliers = parameters.layers.iter().flat_map(|layer| layer.multiplier.iter().flatten());
+    let multiplier_type = if multipliers.max().is_none_or(|&largest| i32::try_from(largest).is_ok()) {
+        "int32_t"
+    } else {
+        "uint32_t"
+    };
+    out.write_all(HEAD.as_bytes())?;
+    for layer in &parameters.layers {
+        write_layer(out, layer, multiplier_type)?;
+    }
+    out.write_all(TAIL.as_bytes())
+}
+
+fn write_layer(
+    out: &mut (impl Write + ?Sized),
+    layer: &LayerParameters,
+    multiplier_type: &str,
+) -> io::Result<()> {
+    let prefix = identifier_prefix(&layer.name);
+    writeln!(out)?;
+    for line in description(layer) {
+        writeln!(out, "// {line}")?;
+    }
+    for Constant { suffix, value } in constants(layer) {
+        let name = format!("{prefix}_{suffix}");
+        match value {
+            Value::Integer(value) if value < 0 => writeln!(out, "#define {name} ({value})")?,
+            Value::Integer(value) => writeln!(out, "#define {name} {value}")?,
+            Value::Signed(values) => write_table(out, "int32_t", &name, values)?,
+            Value::Unsigned(values) => write_table(out, multiplier_type, &name, values)?,
+            Value::Short(values) => write_table(out, "int8_t", &name, values)?,
+            Value::Unknown(why) => writeln!(out, "// {name} is unknown: {why}")?,
+        }
+    }
+    write!(out, "static const int8_t {prefix}_WEIGHT")?;
+    for size in &layer.weight.shape {
+        write!(out, "[{size}]")?;
+    }
+    out.write_all(b" = ")?;
+    nested::write(out, &layer.weight.shape, &layer.weight.codes, &C)?;
+    out.write_all(b";\n")
+}
+
+fn write_table(
+    out: &mut (impl Write + ?Sized),
+    element: &str,
+    name: &str,
+    values: &[impl Display],
+) -> io::Result<()> {
+    write!(out, "static const {element} {name}[{}] = {{", values.len())?;
+    for (index, value) in values.iter().enumerate() {
+        let before = match index {
+            0 => "\n    ",
+            _ if index % 8 == 0 => ",\n    ",
+            _ => ", ",
+        };
+        // Without suffixes: C99 gives a decimal constant the first type that holds it, so that none of these overflows,
+        // INT32_MIN and multipliers above INT32_MAX included.
+        write!(out, "{before}{value}")?;
+    }
+    out.write_all(b"\n};\n")
+}

@@ -1,0 +1,135 @@
+//! The named integers of a layer, in the order in which every include file declares them.
+
+use std::borrow::Cow;
+
+use gen_params_core::parameters::{LayerKind, LayerParameters, Window};
+
+/// One constant of one layer.
+pub(crate) struct Constant<'a> {
+    /// What follows the layer's prefix and an underscore.
+    pub(crate) suffix: Cow<'static, str>,
+    /// Its value.
+    pub(crate) value: Value<'a>,
+}
+
+/// The value of a constant.
+pub(crate) enum Value<'a> {
+    /// One integer.
+    Integer(i64),
+    /// One signed integer of 32 bits per output channel.
+    Signed(&'a [i32]),
+    /// One unsigned integer of 32 bits per output channel.
+    Unsigned(&'a [u32]),
+    /// One signed integer of 8 bits per output channel.
+    Short(&'a [i32]),
+    /// Not determined by the model file; why.
+    Unknown(&'static str),
+}
+
+const NO_WINDOW: &str = "the file does not say";
+const NO_INPUT: &str = "the scale and zero point of the layer's input are not known";
+const NO_OUTPUT: &str = "the scale and zero point of the layer's output are not known";
+const NO_CLAMP: &str = "neither the file nor the user says whether a ReLU is fused";
+const NO_MULTIPLIER: &str = "it takes the scales of the layer's input and output";
+const NO_REACH: &str = "the codes that the layer's input can take are not known";
+
+/// Every constant of `layer` but its weights. Their suffixes depend on its kind alone, not on what is known.
+pub(crate) fn constants(layer: &LayerParameters) -> Vec<Constant<'_>> {
+    let mut list = vec![integer("CHANNELS", Some(layer.channels), "")];
+    for (axis, &size) in layer.kind.axes().chars().zip(&layer.weight.shape) {
+        list.push(integer(format!("WEIGHT_{axis}"), Some(size), ""));
+    }
+    if layer.kind != LayerKind::Linear {
+        window(layer.kind, layer.window.as_ref(), &mut list);
+    }
+
+    let input = layer.input.as_ref();
+    list.push(integer("INPUT_ZERO_POINT", input.map(|input| input.zero_point), NO_INPUT));
+    list.push(integer("INPUT_MIN", layer.input_range.map(|range| range.min), NO_REACH));
+    list.push(integer("INPUT_MAX", layer.input_range.map(|range| range.max), NO_REACH));
+    list.push(integer("PADDING_VALUE", layer.padding_value, NO_INPUT));
+    list.push(match layer.weight.zero_point.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => {
+            integer("WEIGHT_ZERO_POINT", Some(*first), "")
+        }
+        each => Constant { suffix: "WEIGHT_ZERO_POINT".into(), value: Value::Signed(each) },
+    });
+    let output = layer.output.as_ref();
+    list.push(integer("OUTPUT_ZERO_POINT", output.map(|output| output.zero_point), NO_OUTPUT));
+    list.push(integer("CLAMP_MIN", layer.clamp.map(|clamp| clamp.min), NO_CLAMP));
+    list.push(integer("CLAMP_MAX", layer.clamp.map(|clamp| clamp.max), NO_CLAMP));
+    list.push(integer("ACCUMULATOR_BITS", layer.accumulator.map(|reach| reach.bits), NO_REACH));
+    list.push(integer("BIASED_BITS", layer.biased.map(|reach| reach.bits), NO_REACH));
+
+    list.push(array("BIAS", layer.bias.as_deref(), Value::Signed, NO_INPUT));
+    list.push(array("WEIGHT_SUM", Some(layer.weight_sum.as_slice()), Value::Signed, ""));
+    list.push(array("FOLDED_BIAS", layer.folded_bias.as_deref(), Value::Signed, NO_INPUT));
+    list.push(array("MULTIPLIER", layer.multiplier.as_deref(), Value::Unsigned, NO_MULTIPLIER));
+    list.push(array("SHIFT", layer.shift.as_deref(), Value::Short, NO_MULTIPLIER));
+    list
+}
+
+/// The geometry of a convolution, one constant per spatial axis.
+fn window(kind: LayerKind, window: Option<&Window>, list: &mut Vec<Constant<'_>>) {
+    let fields = [
+        ("STRIDE", window.and_then(|window| window.stride.as_ref())),
+        ("PADDING", window.and_then(|window| window.padding.as_ref())),
+        ("DILATION", window.and_then(|window| window.dilation.as_ref())),
+        ("OUTPUT_PADDING", window.and_then(|window| window.output_padding.as_ref())),
+    ];
+    for (name, sizes) in fields {
+        if name == "OUTPUT_PADDING" && !matches!(kind, LayerKind::ConvTranspose(_)) {
+            continue;
+        }
+        for (index, axis) in kind.axes().chars().skip(2).enumerate() {
+            let size = sizes.and_then(|sizes| sizes.get(index)).copied();
+            list.push(integer(format!("{name}_{axis}"), size, NO_WINDOW));
+        }
+    }
+    list.push(integer("GROUPS", window.and_then(|window| window.groups), NO_WINDOW));
+}
+
+fn integer<'a>(
+    suffix: impl Into<Cow<'static, str>>,
+    value: Option<impl TryInto<i64>>,
+    unknown: &'static str,
+) -> Constant<'a> {
+    let value = value.and_then(|value| value.try_into().ok());
+    Constant { suffix: suffix.into(), value: value.map_or(Value::Unknown(unknown), Value::Integer) }
+}
+
+fn array<'a, T>(
+    suffix: &'static str,
+    values: Option<&'a [T]>,
+    kind: impl FnOnce(&'a [T]) -> Value<'a>,
+    unknown: &'static str,
+) -> Constant<'a> {
+    Constant { suffix: suffix.into(), value: values.map_or(Value::Unknown(unknown), kind) }
+}
+
+/// What the reader of an include file wants to know of `layer` before its numbers: one comment line each.
+///
+/// The name is quoted and escaped: it came from the model file and must not end the comment.
+pub(crate) fn description(layer: &LayerParameters) -> [String; 3] {
+    let real = |scale: Option<f64>| scale.map_or("unknown".to_owned(), |scale| scale.to_string());
+    let weight_scale = match layer.weight.scale.as_slice() {
+        [scale] => scale.to_string(),
+        _ => "one per output channel, see manifest.json".to_owned(),
+    };
+    [
+        format!(
+            "Layer {:?}: {}, weight {} {}",
+            layer.name,
+            layer.kind.name(),
+            layer.kind.axes(),
+            layer.weight.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+        ),
+        "output = clamp(round((accumulator + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT)"
+            .to_owned(),
+        format!(
+            "S1 = {}, S2 = {weight_scale}, S3 = {}",
+            real(layer.input.map(|input| input.scale)),
+            real(layer.output.map(|output| output.scale))
+        ),
+    ]
+}

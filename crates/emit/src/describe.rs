@@ -1,0 +1,110 @@
+//! From parameters to their manifest.
+
+use gen_params_core::parameters::{self as core, Activation, LayerParameters, Parameters};
+
+use crate::files::{Kind, layer_file};
+use crate::manifest::{
+    Clamp, FilesOfKinds, GENERATOR, Input, Layer, LayerFiles, Manifest, MultiplierForm, NetworkInput,
+    Quantization, Reach, SCHEMA, Source, SourceFile, Weight,
+};
+use crate::{Format, Formats};
+
+impl Manifest {
+    /// The manifest of `parameters`, written as `formats`; its list of files is still empty.
+    pub fn describe(parameters: &Parameters, source: Option<SourceFile>, formats: &Formats) -> Self {
+        let (name, sha256) = source.map(|file| (file.name, file.sha256)).unzip();
+        Self {
+            schema: SCHEMA,
+            generator: GENERATOR.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            source: Source { form: parameters.source_form.clone(), name, sha256 },
+            wiring: parameters.wiring.name().to_owned(),
+            engine: parameters.engine.clone(),
+            multiplier_form: match parameters.form {
+                core::MultiplierForm::Shift(n) => MultiplierForm::Shift { n },
+                core::MultiplierForm::Bits(bits) => MultiplierForm::Bits { bits },
+            },
+            inputs: parameters
+                .inputs
+                .iter()
+                .map(|(name, activation)| NetworkInput {
+                    name: name.clone(),
+                    quantization: activation.as_ref().map(quantization),
+                })
+                .collect(),
+            layers: parameters.layers.iter().map(|layer| describe_layer(layer, formats)).collect(),
+            warnings: parameters.warnings.clone(),
+            files: Vec::new(),
+        }
+    }
+}
+
+fn describe_layer(layer: &LayerParameters, formats: &Formats) -> Layer {
+    let window = layer.window.clone().unwrap_or_default();
+    let files = LayerFiles {
+        hex: formats.contains(Format::Hex).then(|| files_of_kinds(layer, "hex")),
+        list: formats.contains(Format::List).then(|| files_of_kinds(layer, "txt")),
+    };
+    Layer {
+        name: layer.name.clone(),
+        op: layer.kind.name().to_owned(),
+        channels: layer.channels,
+        relu: layer.relu,
+        input: layer.input.map(|input| Input {
+            scale: input.scale,
+            zero_point: input.zero_point,
+            dtype: input.code_type.name().to_owned(),
+            min: layer.input_range.map(|range| range.min),
+            max: layer.input_range.map(|range| range.max),
+        }),
+        weight: Weight {
+            shape: layer.weight.shape.clone(),
+            dtype: core::CodeType::I8.name().to_owned(),
+            scale: layer.weight.scale.clone(),
+            zero_point: layer.weight.zero_point.clone(),
+            axes: layer.kind.axes().to_owned(),
+            file: files.hex.as_ref().map(|files| files.weight.clone()),
+        },
+        bias: layer.bias.clone(),
+        weight_sum: layer.weight_sum.clone(),
+        folded_bias: layer.folded_bias.clone(),
+        real_multiplier: layer.real_multiplier.clone(),
+        multiplier: layer.multiplier.clone(),
+        shift: layer.shift.clone(),
+        output: layer.output.as_ref().map(quantization),
+        clamp: layer.clamp.map(|clamp| Clamp { min: clamp.min, max: clamp.max }),
+        padding_value: layer.padding_value,
+        accumulator: layer.accumulator.map(reach),
+        biased: layer.biased.map(reach),
+        stride: window.stride,
+        padding: window.padding,
+        dilation: window.dilation,
+        output_padding: window.output_padding,
+        groups: window.groups,
+        files,
+    }
+}
+
+fn files_of_kinds(layer: &LayerParameters, extension: &str) -> FilesOfKinds {
+    let file = |kind| layer_file(&layer.name, kind, extension);
+    FilesOfKinds {
+        weight: file(Kind::Weight),
+        bias: layer.bias.is_some().then(|| file(Kind::Bias)),
+        weight_sum: file(Kind::WeightSum),
+        folded_bias: layer.folded_bias.is_some().then(|| file(Kind::FoldedBias)),
+        multiplier: layer.multiplier.is_some().then(|| file(Kind::Multiplier)),
+        shift: layer.shift.is_some().then(|| file(Kind::Shift)),
+    }
+}
+
+fn quantization(activation: &Activation) -> Quantization {
+    Quantization {
+        scale: activation.scale,
+        zero_point: activation.zero_point,
+        dtype: activation.code_type.name().to_owned(),
+    }
+}
+
+fn reach(reach: core::Reach) -> Reach {
+    Reach { min: reach.min, max: reach.max, bits: reach.bits }
+}

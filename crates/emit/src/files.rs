@@ -1,0 +1,152 @@
+//! Which files a set of formats consists of, and what each holds.
+
+use std::collections::HashSet;
+use std::io;
+
+use gen_params_core::parameters::{LayerParameters, Parameters};
+
+use crate::check::check;
+use crate::constants::constants;
+use crate::folder::{FileToWrite, Output};
+use crate::names::{NameSpace, file_stem, identifier_prefix};
+use crate::{Error, Format, Formats, c_header, decimal_list, hex, npz, svh};
+
+/// A kind of number that has a file of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Weight,
+    Bias,
+    WeightSum,
+    FoldedBias,
+    Multiplier,
+    Shift,
+}
+
+impl Kind {
+    const ALL: [Self; 6] =
+        [Self::Weight, Self::Bias, Self::WeightSum, Self::FoldedBias, Self::Multiplier, Self::Shift];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Weight => "weight",
+            Self::Bias => "bias",
+            Self::WeightSum => "weight_sum",
+            Self::FoldedBias => "folded_bias",
+            Self::Multiplier => "multiplier",
+            Self::Shift => "shift",
+        }
+    }
+
+    /// The numbers of this kind; `None` where they are unknown.
+    fn numbers(self, layer: &LayerParameters) -> Option<Numbers<'_>> {
+        match self {
+            Self::Weight => Some(Numbers::Weight(&layer.weight.codes)),
+            Self::Bias => layer.bias.as_deref().map(Numbers::Signed),
+            Self::WeightSum => Some(Numbers::Signed(&layer.weight_sum)),
+            Self::FoldedBias => layer.folded_bias.as_deref().map(Numbers::Signed),
+            Self::Multiplier => layer.multiplier.as_deref().map(Numbers::Unsigned),
+            Self::Shift => layer.shift.as_deref().map(Numbers::Shift),
+        }
+    }
+}
+
+/// Numbers of one kind.
+#[derive(Debug, Clone, Copy)]
+enum Numbers<'a> {
+    Weight(&'a [i8]),
+    Signed(&'a [i32]),
+    Unsigned(&'a [u32]),
+    Shift(&'a [i32]),
+}
+
+/// The name of the file with the numbers of one kind of one layer.
+pub(crate) fn layer_file(layer: &str, kind: Kind, extension: &str) -> String {
+    format!("{}_{}.{extension}", file_stem(layer), kind.name())
+}
+
+/// The files that `formats` selects. Nothing is rendered yet.
+///
+/// Kinds of numbers that are unknown have no file.
+///
+/// # Errors
+///
+/// [`Error::Inconsistent`] for lists of a wrong length, reals that are not finite, and shifts beyond 8 bits;
+/// [`Error::SameName`] for layers that would share a file or an identifier, in upper or lower case.
+pub fn files<'a>(parameters: &'a Parameters, formats: &Formats) -> Result<Vec<FileToWrite<'a>>, Error> {
+    check(parameters)?;
+    check_names(parameters, formats)?;
+
+    let mut files = Vec::new();
+    // The largest first: the others fill the gaps between them when several are written at once.
+    if formats.contains(Format::Header) {
+        files.push(FileToWrite::new("params.h", |out| c_header::write(out, parameters)));
+    }
+    if formats.contains(Format::Npz) {
+        files.push(FileToWrite::new("params.npz", |out| npz::write(out, parameters)));
+    }
+    if formats.contains(Format::Svh) {
+        let hex = formats.contains(Format::Hex);
+        files.push(FileToWrite::new("params.svh", move |out| svh::write(out, parameters, hex)));
+    }
+    for layer in &parameters.layers {
+        for kind in Kind::ALL {
+            let Some(numbers) = kind.numbers(layer) else { continue };
+            if formats.contains(Format::Hex) {
+                let name = layer_file(&layer.name, kind, "hex");
+                files.push(FileToWrite::new(name, move |out| write_hex(out, numbers)));
+            }
+            if formats.contains(Format::List) {
+                let name = layer_file(&layer.name, kind, "txt");
+                files.push(FileToWrite::new(name, move |out| write_list(out, layer, numbers)));
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn write_hex(out: &mut dyn Output, numbers: Numbers<'_>) -> io::Result<()> {
+    match numbers {
+        Numbers::Weight(codes) => hex::write_i8(out, codes),
+        Numbers::Signed(values) => hex::write_i32(out, values),
+        Numbers::Unsigned(values) => hex::write_u32(out, values),
+        Numbers::Shift(values) => {
+            let narrow = values.iter().map(|&value| i8::try_from(value)).collect::<Result<Vec<_>, _>>();
+            hex::write_i8(out, &narrow.map_err(io::Error::other)?)
+        }
+    }
+}
+
+fn write_list(out: &mut dyn Output, layer: &LayerParameters, numbers: Numbers<'_>) -> io::Result<()> {
+    match numbers {
+        Numbers::Weight(_) => decimal_list::write_weight(out, &layer.weight),
+        Numbers::Signed(values) | Numbers::Shift(values) => decimal_list::write_integers(out, values),
+        Numbers::Unsigned(values) => decimal_list::write_integers(out, values),
+    }
+}
+
+/// No two layers share a name in the model, a file, or an identifier of an include file.
+fn check_names(parameters: &Parameters, formats: &Formats) -> Result<(), Error> {
+    let (mut names, mut files, mut identifiers) =
+        (HashSet::new(), NameSpace::default(), NameSpace::default());
+    for layer in &parameters.layers {
+        let name = &layer.name;
+        if !names.insert(name) {
+            return Err(Error::SameName { name: name.clone(), first: name.clone(), second: name.clone() });
+        }
+        if formats.contains(Format::Hex) || formats.contains(Format::List) {
+            for kind in Kind::ALL {
+                files.claim(&layer_file(name, kind, "hex"), name)?;
+            }
+        }
+        if formats.contains(Format::Svh) || formats.contains(Format::Header) {
+            let prefix = identifier_prefix(name);
+            for constant in constants(layer) {
+                identifiers.claim(&format!("{prefix}_{}", constant.suffix), name)?;
+            }
+            for suffix in ["WEIGHT", "WEIGHT_FILE"] {
+                identifiers.claim(&format!("{prefix}_{suffix}"), name)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! `manifest.json`: every number of every layer, and every file with its digest; the machine interface.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// The version of the layout of `manifest.json` that this module writes and reads.
+pub const SCHEMA: u32 = 1;
+
+/// The name of the tool in `manifest.json`, by which it knows a folder as its own.
+pub const GENERATOR: &str = "gen_params";
+
+/// The name of the manifest in its folder.
+pub const FILE_NAME: &str = "manifest.json";
+
+/// The whole file. A field that is unknown is `null`: never absent, never a guess.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this layout: [`SCHEMA`].
+    pub schema: u32,
+    /// Name of the tool: [`GENERATOR`].
+    pub generator: String,
+    /// Version of the tool.
+    pub version: String,
+    /// The model file.
+    pub source: Source,
+    /// How it is known which layer feeds which: `file`, `graph-file` or `key-order` (a guess).
+    pub wiring: String,
+    /// The engine that the activation range was taken from, where the user had to name it.
+    pub engine: Option<String>,
+    /// How real multipliers were turned into integers.
+    pub multiplier_form: MultiplierForm,
+    /// The network's inputs, in order.
+    pub inputs: Vec<NetworkInput>,
+    /// Layers with weights, in execution order.
+    pub layers: Vec<Layer>,
+    /// What the user must know: one sentence each.
+    pub warnings: Vec<String>,
+    /// Every other file of the folder, sorted by name.
+    pub files: Vec<FileRecord>,
+}
+
+/// The model file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// What kind of file it is.
+    pub form: String,
+    /// Its name without folders; `null` where the model did not come from a named file.
+    pub name: Option<String>,
+    /// SHA-256 of its bytes, 64 lower-case hex digits.
+    pub sha256: Option<String>,
+}
+
+/// Name and digest of the model file, for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its name without folders, so that the manifest does not depend on where the file lay.
+    pub name: String,
+    /// SHA-256 of its bytes, 64 lower-case hex digits.
+    pub sha256: String,
+}
+
+impl SourceFile {
+    /// The record of a file with this name and these bytes.
+    pub fn new(name: impl Into<String>, bytes: &[u8]) -> Self {
+        Self { name: name.into(), sha256: crate::folder::hex_digest(bytes) }
+    }
+}
+
+/// How a real multiplier M became integers: M ~ `multiplier` * 2^-`shift`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "form", rename_all = "snake_case")]
+pub enum MultiplierForm {
+    /// One shift for all layers.
+    Shift {
+        /// n, the shift.
+        n: u32,
+    },
+    /// One shift per output channel, such that the multiplier has exactly this many bits.
+    Bits {
+        /// Bits of the multiplier.
+        bits: u32,
+    },
+}
+
+/// One input of the network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkInput {
+    /// Its name in the model.
+    pub name: String,
+    /// Its scale, zero point and element type.
+    pub quantization: Option<Quantization>,
+}
+
+/// How codes map to reals: `real = scale * (code - zero_point)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quantization {
+    /// Scale, exact: reading it as a binary64 gives the number in the model file.
+    pub scale: f64,
+    /// Zero point, a code.
+    pub zero_point: i32,
+    /// Element type of the codes: `uint8` or `int8`.
+    pub dtype: String,
+}
+
+/// One layer with weights. Lists with one entry per output channel have `channels` entries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Its name in the model, with dots.
+    pub name: String,
+    /// Its kind: `conv1d` to `conv3d`, `conv_transpose1d` to `conv_transpose3d`, `linear`.
+    pub op: String,
+    /// Number of output channels.
+    pub channels: usize,
+    /// Whether a ReLU is fused into it.
+    pub relu: Option<bool>,
+    /// S1, Z1 and the reachable codes of its input.
+    pub input: Option<Input>,
+    /// S2, Z2 and where the codes are.
+    pub weight: Weight,
+    /// `round(b / (S1*S2))`, per output channel.
+    pub bias: Option<Vec<i32>>,
+    /// `sum(w_q)`, per output channel.
+    pub weight_sum: Vec<i32>,
+    /// `bias - Z1*weight_sum + K*Z1*Z2`, per output channel; K is the number of taps.
+    pub folded_bias: Option<Vec<i32>>,
+    /// M = S1*S2/S3, nearest binary64, per output channel.
+    pub real_multiplier: Option<Vec<f64>>,
+    /// M0, per output channel, 0..=2^32-1.
+    pub multiplier: Option<Vec<u32>>,
+    /// n, per output channel, -128..=127.
+    pub shift: Option<Vec<i32>>,
+    /// S3, Z3.
+    pub output: Option<Quantization>,
+    /// Smallest and largest code of its output.
+    pub clamp: Option<Clamp>,
+    /// The code that padding has: Z1.
+    pub padding_value: Option<i32>,
+    /// Reachable values of `sum(x_q * w_q)`, over all output channels, padding included.
+    pub accumulator: Option<Reach>,
+    /// Reachable values of `sum(x_q * w_q) + folded_bias`.
+    pub biased: Option<Reach>,
+    /// Step per spatial axis, outermost first; `null` for linear layers, too, like the next four.
+    pub stride: Option<Vec<u32>>,
+    /// Padding on both sides, per spatial axis.
+    pub padding: Option<Vec<u32>>,
+    /// Distance between taps, per spatial axis.
+    pub dilation: Option<Vec<u32>>,
+    /// Extra output size, per spatial axis; transposed convolutions only.
+    pub output_padding: Option<Vec<u32>>,
+    /// Channel groups.
+    pub groups: Option<u32>,
+    /// Names of the layer's own files.
+    pub files: LayerFiles,
+}
+
+/// The input of a layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// S1.
+    pub scale: f64,
+    /// Z1.
+    pub zero_point: i32,
+    /// Element type of the codes: `uint8` or `int8`.
+    pub dtype: String,
+    /// Smallest code that it can have, after its producer's own clamp.
+    pub min: Option<i32>,
+    /// Largest code that it can have.
+    pub max: Option<i32>,
+}
+
+/// Quantized weights; the codes themselves are in `file`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Weight {
+    /// Sizes along `axes`.
+    pub shape: Vec<usize>,
+    /// Element type of the codes: `int8`.
+    pub dtype: String,
+    /// S2: one entry, or one per output channel.
+    pub scale: Vec<f64>,
+    /// Z2: as many entries as `scale`.
+    pub zero_point: Vec<i32>,
+    /// One letter per axis, outermost first: `OIHW`.
+    pub axes: String,
+    /// The hex file with the codes in row-major order of `shape`; `null` if hex files were not asked for.
+    pub file: Option<String>,
+}
+
+/// Smallest and largest output code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clamp {
+    /// Smallest.
+    pub min: i32,
+    /// Largest.
+    pub max: i32,
+}
+
+/// Reachable values of a sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Smallest.
+    pub min: i64,
+    /// Largest.
+    pub max: i64,
+    /// Bits of the narrowest two's complement integer that holds both.
+    pub bits: u32,
+}
+
+/// The files of a layer, by format; `null` for a format that was not asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerFiles {
+    /// One value a line, in hexadecimal.
+    pub hex: Option<FilesOfKinds>,
+    /// Nested decimal lists.
+    pub list: Option<FilesOfKinds>,
+}
+
+/// One file name per kind of number; `null` where the numbers are unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesOfKinds {
+    /// Weight codes.
+    pub weight: String,
+    /// `bias`.
+    pub bias: Option<String>,
+    /// `weight_sum`.
+    pub weight_sum: String,
+    /// `folded_bias`.
+    pub folded_bias: Option<String>,
+    /// `multiplier`.
+    pub multiplier: Option<String>,
+    /// `shift`.
+    pub shift: Option<String>,
+}
+
+/// One file of the folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Path inside the folder, with `/`.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, 64 lower-case hex digits.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// Reads a manifest back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Manifest`] for text that is not a manifest of this tool, or has another [`SCHEMA`].
+    pub fn from_json(text: &[u8]) -> Result<Self, Error> {
+        let unreadable = |error: serde_json::Error| Error::Manifest { found: error.to_string() };
+        let mark: Mark = serde_json::from_slice(text).map_err(unreadable)?;
+        if mark.generator != GENERATOR {
+            return Err(Error::Manifest {
+                found: format!("generator is {:?}, expected {GENERATOR:?}", mark.generator),
+            });
+        }
+        if mark.schema != SCHEMA {
+            return Err(Error::Manifest { found: format!("schema is {}, expected {SCHEMA}", mark.schema) });
+        }
+        serde_json::from_slice(text).map_err(unreadable)
+    }
+
+    /// The text of `manifest.json`: indented, a list of numbers on one line, every real number exact.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Manifest`] if serialization fails, which it does for no value that [`Manifest::describe`] makes.
+    pub fn to_json(&self) -> Result<Vec<u8>, Error> {
+        let value =
+            serde_json::to_value(self).map_err(|error| Error::Manifest { found: error.to_string() })?;
+        let mut text = Vec::new();
+        crate::json::write(&mut text, &value)
+            .map_err(|error| Error::Manifest { found: error.to_string() })?;
+        Ok(text)
+    }
+}
+
+/// What every version of the manifest has in common: enough to know a folder as this tool's own.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Mark {
+    pub(crate) schema: u32,
+    pub(crate) generator: String,
+    pub(crate) files: Vec<MarkedFile>,
+}
+
+/// One file of a [`Mark`].
+#[derive(Debug, Deserialize)]
+pub(crate) struct MarkedFile {
+    pub(crate) name: String,
+}
