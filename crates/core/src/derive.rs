@@ -108,6 +108,18 @@ fn derive_layer(
     let channels = output_channels(layer).ok_or_else(|| {
         refuse(format!("weight of sizes {:?} does not divide into groups", layer.weight.shape))
     })?;
+    if let Some(bias) = layer.bias.as_ref().filter(|b| b.len() != channels) {
+        let transposed = layer.window.is_some() && !matches!(layer.kind, LayerKind::ConvTranspose(_));
+        return Err(refuse(format!(
+            "has {} biases for {channels} output channels{}",
+            bias.len(),
+            if transposed {
+                "; if it is a transposed convolution, which a state_dict does not tell, say so with --graph"
+            } else {
+                ""
+            }
+        )));
+    }
     for (what, scale) in layer
         .weight
         .scale

@@ -59,6 +59,11 @@ impl Format {
 pub struct Formats(BTreeSet<Format>);
 
 impl Formats {
+    /// No files beside the manifest.
+    pub fn none() -> Self {
+        Self(BTreeSet::new())
+    }
+
     /// Whether `format` is selected.
     pub fn contains(&self, format: Format) -> bool {
         self.0.contains(&format)

@@ -121,6 +121,9 @@ fn obstacles(source: &SourceModel, parts: &Parts) -> Vec<Reason> {
 fn may_requantize(path: &str) -> bool {
     let own = path.rsplit('.').next().unwrap_or(path).to_ascii_lowercase();
     let own = own.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
+    if own.contains("hardtanh") {
+        return false;
+    }
     ["sigmoid", "tanh", "swish", "silu", "softmax", "leaky", "gelu", "mish"].iter().any(|n| own.contains(n))
         || ["sig", "hs", "elu", "celu", "selu"].contains(&own)
 }

@@ -217,8 +217,13 @@ impl Recogniser<'_> {
         let padding_mode = padding_mode(path, module)?;
         let window = (kind != LayerKind::Linear).then(|| window_of(module));
         let layer = Layer { kind, weight: weight_of(path, tensor, kind)?, bias, relu, window, padding_mode };
-        check_bias(path, &layer)?;
         Ok(Part::Op { op: Op::Layer(layer), activation: activation_of_module(module) })
+    }
+
+    /// True while nothing with weights or scales has been met. In a prepared state_dict every observer looks the same: only
+    /// being first marks a quant stub.
+    fn nothing_yet(&self) -> bool {
+        self.parts.values().all(|p| matches!(p, Part::Nothing | Part::Unspecified))
     }
 
     /// `PARENT.activation_post_process`: S and Z of the parent's output, before conversion.
@@ -228,6 +233,7 @@ impl Recogniser<'_> {
             return Ok(());
         }
         let activation = prepared::activation(self.source, self.options, path)?;
+        let looks_like_stub = !self.classes && self.nothing_yet();
         match self.parts.get_mut(parent) {
             Some(Part::Op { activation: own, .. }) => *own = Some(activation),
             Some(Part::Observer(_) | Part::Bare { .. }) => {}
@@ -236,12 +242,10 @@ impl Recogniser<'_> {
                     Part::Unknown(class) if class == "QuantStub" => {
                         Part::Op { op: Op::Quantize, activation: Some(activation) }
                     }
-                    _ => Part::Bare { activation, looks_like_stub: false },
+                    _ => Part::Bare { activation, looks_like_stub },
                 };
             }
             None => {
-                // In a prepared state_dict every observer has one-element vectors: only being first marks a stub.
-                let looks_like_stub = self.parts.is_empty();
                 self.parts.insert(parent.into(), Part::Bare { activation, looks_like_stub });
             }
         }
@@ -484,9 +488,7 @@ pub(super) fn layer_of_packed(
             }
         }
     }
-    let layer = Layer { kind, weight, bias, relu, window, padding_mode };
-    check_bias(place, &layer)?;
-    Ok(layer)
+    Ok(Layer { kind, weight, bias, relu, window, padding_mode })
 }
 
 /// Codes, S2 and Z2 of a quantized weight tensor.
@@ -533,25 +535,6 @@ fn float_bias(place: &str, tensor: &Tensor) -> Result<Vec<f32>> {
     match bias.iter().find(|b| !b.is_finite()) {
         Some(b) => Err(LowerError::at(place, format!("has a bias of {b}"))),
         None => Ok(bias),
-    }
-}
-
-/// One bias per output channel, or none.
-fn check_bias(place: &str, layer: &Layer) -> Result<()> {
-    let shape = &layer.weight.shape;
-    let groups = layer.window.as_ref().and_then(|w| w.groups);
-    let channels = match layer.kind {
-        LayerKind::Conv(_) | LayerKind::Linear => shape.first().copied(),
-        LayerKind::ConvTranspose(_) => {
-            shape.get(1).zip(groups).and_then(|(&o, g)| o.checked_mul(usize::try_from(g).ok()?))
-        }
-    };
-    match (&layer.bias, channels) {
-        (Some(bias), Some(channels)) if bias.len() != channels => Err(LowerError::at(
-            place,
-            format!("has {} biases for {channels} output channels", bias.len()),
-        )),
-        _ => Ok(()),
     }
 }
 
