@@ -112,6 +112,11 @@ impl Recogniser<'_> {
             self.parts.insert(path.into(), Part::Observer(activation));
             return Ok(());
         }
+        if own == "0" && prepared::is_unobserved(self.source, parent, module) {
+            let layer = prepared::unobserved_layer(self.source, self.options, parent, module)?;
+            self.parts.insert(parent.into(), Part::Op { op: Op::Layer(layer), activation: None });
+            return Ok(());
+        }
         let part = if module.tensor("weight").is_some_and(|w| w.dtype().is_quantized()) {
             self.quantized_weight(path, module)?
         } else if let Some(Value::Packed(packed)) = module.attributes.get("_packed_params") {

@@ -10,6 +10,7 @@
 //!
 //! The stored `weight_fake_quant.scale` is not what convert uses (training divides by 128 and 127 apart), so it is not
 //! read. An observer that is still enabled sees the folded weight once more at convert: min += 0.01 * (w.min() - min).
+//! A fused layer that QAT does not know (ConvReLU1d) trains with a float weight; convert observes it for the first time.
 
 use std::sync::Arc;
 
@@ -123,13 +124,7 @@ pub(super) fn layer(
         .to_f32()
         .ok_or_else(|| refuse(format!("has a weight of {}, and not float32", tensor.dtype().name())))?;
     let shape = tensor.shape().to_vec();
-    let kind = match shape.len() {
-        2 => LayerKind::Linear,
-        3 => LayerKind::Conv(1),
-        4 => LayerKind::Conv(2),
-        5 => LayerKind::Conv(3),
-        rank => return Err(refuse(format!("has a weight of {rank} axes"))),
-    };
+    let kind = layer_kind(path, &shape)?;
     let channels = shape[0];
     if weight.is_empty() {
         return Err(refuse(format!("has a weight of sizes {shape:?}")));
@@ -163,6 +158,68 @@ pub(super) fn layer(
         .then(|| activation(source, options, &output_observer))
         .transpose()?;
     Ok((layer, output))
+}
+
+/// True for the weight-bearing first child (`P.0`) of a fused pair at `path` that has an observer for its output and none
+/// for its weight, in a model that was prepared for QAT.
+pub(super) fn is_unobserved(source: &SourceModel, path: &str, child: &Module) -> bool {
+    let has = |name: &str| source.modules.contains_key(&join(path, name));
+    child.tensor("weight").is_some_and(|w| w.dtype().is_float() && w.shape().len() >= 2)
+        && has("activation_post_process")
+        && !has("weight_fake_quant")
+        && !has("0.weight_fake_quant")
+        && source.modules.keys().any(|p| p.ends_with(".weight_fake_quant"))
+}
+
+/// The layer of such a pair: convert observes its weight with a fresh observer of the model's qconfig, which is per channel
+/// or per tensor as on the layers that do have one.
+pub(super) fn unobserved_layer(
+    source: &SourceModel,
+    options: &Options,
+    path: &str,
+    child: &Module,
+) -> Result<Layer> {
+    let refuse = |text: String| LowerError::at(path, text);
+    let tensor = child.tensor("weight").ok_or_else(|| refuse("has no weight".into()))?;
+    let weight = tensor.to_f32().ok_or_else(|| refuse(format!("has a weight of {}", tensor.dtype().name())))?;
+    let shape = tensor.shape().to_vec();
+    let kind = layer_kind(path, &shape)?;
+    if weight.is_empty() {
+        return Err(refuse(format!("has a weight of sizes {shape:?}")));
+    }
+    let per_channel = source
+        .modules
+        .iter()
+        .filter(|(p, _)| p.ends_with(".weight_fake_quant.activation_post_process"))
+        .find_map(|(_, m)| m.tensor("min_val").map(|t| !t.shape().is_empty()));
+    let per_channel = match (per_channel, options.engine) {
+        (Some(per_channel), _) => per_channel,
+        (None, Some(engine)) => engine != super::Engine::Qnnpack,
+        (None, None) => return Err(refuse("has a float weight, and no layer tells whether scales are per channel".into())),
+    };
+    let groups = if per_channel { shape[0] } else { 1 };
+    let (min, max): (Vec<f32>, Vec<f32>) = weight.chunks_exact(weight.len() / groups).map(extremes).unzip();
+    let (scale, zero_point, codes) = quantize_codes(path, &weight, &min, &max, f32::EPSILON)?;
+    let relu = has_classes(source.form)
+        .then(|| source.modules.get(path).and_then(Module::class_name).is_some_and(|c| c.contains("ReLU")));
+    Ok(Layer {
+        kind,
+        weight: Weight { shape, codes, scale, zero_point },
+        bias: bias_of(path, child.attributes.get("bias"))?,
+        relu,
+        window: (kind != LayerKind::Linear).then(|| window_of(child)),
+        padding_mode: padding_mode(path, child)?,
+    })
+}
+
+fn layer_kind(path: &str, shape: &[usize]) -> Result<LayerKind> {
+    Ok(match shape.len() {
+        2 => LayerKind::Linear,
+        3 => LayerKind::Conv(1),
+        4 => LayerKind::Conv(2),
+        5 => LayerKind::Conv(3),
+        rank => return Err(LowerError::at(path, format!("has a weight of {rank} axes"))),
+    })
 }
 
 fn epsilon(norm: &Module, options: &Options, assumed: &mut bool) -> f32 {
@@ -265,9 +322,22 @@ fn quantize_weight(
         }
     }
     let epsilon = inner.tensor("eps").and_then(Tensor::to_f32).and_then(|v| v.first().copied()).unwrap_or(f32::EPSILON);
+    quantize_codes(path, weight, &min, &max, epsilon)
+}
+
+/// Scales, zero points and codes from observed ranges: one for the whole weight, or one per output channel.
+fn quantize_codes(
+    path: &str,
+    weight: &[f32],
+    min: &[f32],
+    max: &[f32],
+    epsilon: f32,
+) -> Result<(Vec<f64>, Vec<i32>, Arc<[i8]>)> {
+    let refuse = |text: String| LowerError::at(path, text);
+    let group = weight.len() / min.len();
     let mut scales = Vec::with_capacity(min.len());
     let mut codes = Vec::with_capacity(weight.len());
-    for ((&low, &high), taps) in min.iter().zip(&max).zip(weight.chunks_exact(group.max(1))) {
+    for ((&low, &high), taps) in min.iter().zip(max).zip(weight.chunks_exact(group.max(1))) {
         if low > high {
             return Err(refuse("was never calibrated: its min_val is above its max_val".into())
                 .hint("run training steps through the prepared model first"));
