@@ -12,7 +12,9 @@ pub mod tensor;
 pub mod torch;
 
 pub use error::{ErrorKind, ReadError, Result};
-pub use source::{Argument, Callee, Form, Geometry, Graph, Module, Node, PackedParams, Place, SourceModel, Value, ValueId};
+pub use source::{
+    Argument, Callee, Form, Geometry, Graph, Module, Node, PackedParams, Place, SourceModel, Value, ValueId,
+};
 pub use tensor::{ByteOrder, DType, Quantizer, Tensor};
 
 /// Reads a model file of any supported format.
