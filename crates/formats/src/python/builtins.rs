@@ -49,6 +49,9 @@ impl<'t> Evaluator<'t> {
         if let ([left, right], Some(operator)) = (arguments, operator(path)) {
             return self.fold(frame, line, operator, left, right);
         }
+        if let Some(item) = self.prepack(frame, line, path, arguments)? {
+            return Ok(Some(item));
+        }
         Ok(match (path, arguments) {
             ("torch.__not__", [item]) => self.truth(frame, line, item)?.map(|truth| Item::bool(!truth)),
             ("torch.neg", [item]) => match item.constant().and_then(Number::of) {

@@ -36,6 +36,10 @@ pub(super) struct Evaluator<'t> {
     pub(super) modules: &'t IndexMap<String, Module>,
     pub(super) recorder: Recorder,
     pub(super) lists: Lists<'t>,
+    /// Attributes that packing made, by path.
+    pub(super) packed: HashMap<String, Item<'t>>,
+    /// The module whose weight is being packed.
+    pub(super) packing: Option<Rc<str>>,
     steps: u64,
     pub(super) depth: u32,
 }
@@ -85,7 +89,16 @@ pub(super) enum Flow<'t> {
 
 impl<'t> Evaluator<'t> {
     pub(super) fn new(dialect: Dialect<'t>, modules: &'t IndexMap<String, Module>) -> Self {
-        Self { dialect, modules, recorder: Recorder::default(), lists: Lists::default(), steps: 0, depth: 0 }
+        Self {
+            dialect,
+            modules,
+            recorder: Recorder::default(),
+            lists: Lists::default(),
+            packed: HashMap::new(),
+            packing: None,
+            steps: 0,
+            depth: 0,
+        }
     }
 
     /// Counts work, so that a small text cannot ask for a lot of it.
@@ -238,11 +251,11 @@ impl<'t> Evaluator<'t> {
                 let index = self.expression(frame, index, None)?;
                 self.set_element(frame, target.line, &list, &index, item)
             }
-            _ => Err(frame.unsupported(
-                target.line,
-                "an assignment to an attribute",
-                "a `forward` that changes no module",
-            )),
+            ExpressionKind::Attribute(subject, attribute) => {
+                let subject = self.expression(frame, subject, None)?;
+                self.set_attribute(frame, target.line, &subject, attribute, item)
+            }
+            _ => Err(frame.malformed(target.line, "an expression before `=`", "a name to assign to")),
         }
     }
 

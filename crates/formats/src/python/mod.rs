@@ -11,6 +11,8 @@
 //!   [`Value::Symbol`](crate::Value::Symbol)s.
 //! * TorchScript: submodules' methods and the text's own functions are inlined, and calls whose result nothing uses
 //!   (shape checks, messages) are left out. FX: a call of a submodule is a node, and every call is kept.
+//! * The packed weight that a module of TorchScript has after loading is made from its weight, bias and geometry, as its
+//!   `set_weight_bias` says.
 //! * A parameter of `forward` with a default value has that value; the others are the inputs.
 //! * A condition on data selects a branch only if the other one raises. Otherwise what the branches disagree on cannot
 //!   be used afterwards.
@@ -30,6 +32,7 @@ mod lexer;
 mod lists;
 mod memory;
 mod operation;
+mod packed;
 mod parser;
 mod recorder;
 mod script;

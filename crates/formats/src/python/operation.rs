@@ -58,9 +58,10 @@ impl<'t> Evaluator<'t> {
         if let Some(value) = self.modules.get(&**module).and_then(|m| m.attributes.get(attribute)) {
             return Ok(Item::stored(value, &path));
         }
-        if matches!(self.dialect, Dialect::Script(_))
-            && let Some(item) = self.class_constant(frame, line, module, attribute)?
-        {
+        if let Some(item) = self.class_constant(frame, line, module, attribute)? {
+            return Ok(item);
+        }
+        if let Some(item) = self.packed_attribute(frame, line, module, attribute)? {
             return Ok(item);
         }
         Err(frame.malformed(

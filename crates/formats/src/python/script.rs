@@ -22,7 +22,7 @@ pub struct Program<'a> {
     /// Raw types of the modules, e.g. `__torch__.nets.___torch_mangle_116.ResBlock`, by path.
     pub types: &'a IndexMap<String, String>,
     /// Archive entries without the archive's prefix, e.g. `code/__torch__/nets.py`, with their text.
-    pub sources: &'a [(String, String)],
+    pub sources: &'a [(&'a str, &'a str)],
     /// The tuple in `constants.pkl`, which the text calls `CONSTANTS.c0`, `CONSTANTS.c1`, ...
     pub constants: &'a [Value],
 }
@@ -73,7 +73,7 @@ struct Members<'t> {
 
 impl<'t> Texts<'t> {
     fn new(program: Program<'t>) -> Self {
-        let sources = program.sources.iter().map(|(name, text)| (name.as_str(), Source { name, text }));
+        let sources = program.sources.iter().map(|&(name, text)| (name, Source { name, text }));
         Self { program, sources: sources.collect(), parsed: HashMap::new() }
     }
 
