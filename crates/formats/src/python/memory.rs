@@ -1,0 +1,140 @@
+//! Values that share memory: a graph says what flows where, so nothing in it may change behind its back.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use super::recorder::{arguments, visit_values};
+use crate::error::{ReadError, Result};
+use crate::source::{Argument, Callee, Graph, Node, Value, ValueId};
+
+/// Operators whose result may be a window on their first argument.
+const VIEWS: [&str; 31] = [
+    "alias",
+    "as_strided",
+    "chunk",
+    "contiguous",
+    "detach",
+    "diagonal",
+    "dropout",
+    "expand",
+    "expand_as",
+    "feature_dropout",
+    "flatten",
+    "getitem",
+    "identity",
+    "index_select",
+    "movedim",
+    "narrow",
+    "permute",
+    "reshape",
+    "select",
+    "slice",
+    "split",
+    "split_with_sizes",
+    "squeeze",
+    "t",
+    "to",
+    "transpose",
+    "type_as",
+    "unbind",
+    "unflatten",
+    "unsqueeze",
+    "view",
+];
+
+/// What follows `operator.i` in the names of augmented assignments.
+const AUGMENTED: [&str; 13] = [
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift",
+    "rshift",
+];
+
+/// True if the call changes its first argument: `relu_`, `operator.iadd`, `inplace=True`.
+pub(super) fn changes_argument(node: &Node) -> bool {
+    let asked = node.keywords.iter().any(|(keyword, argument)| {
+        keyword == "inplace" && !matches!(argument, Argument::Constant(Value::Bool(false), _))
+    });
+    let named = match &node.callee {
+        Callee::Function(path) => match path.strip_prefix("operator.") {
+            Some(name) => name.strip_prefix('i').is_some_and(|name| AUGMENTED.contains(&name)),
+            None => path.ends_with('_') && !path.ends_with("__"),
+        },
+        Callee::Method(name) => name.ends_with('_') && !name.ends_with("__"),
+        Callee::Module(_) => false,
+    };
+    asked || named
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+/// True if the result may be a window on the first argument.
+fn is_view(node: &Node) -> bool {
+    match &node.callee {
+        Callee::Function(path) | Callee::Method(path) => VIEWS.contains(&last(path)),
+        Callee::Module(_) => false,
+    }
+}
+
+/// Refuses a graph in which a value is used after it, or another window on its memory, was changed in place.
+///
+/// # Errors
+/// Names the use and the change.
+pub(super) fn check(graph: &Graph) -> Result<()> {
+    if !graph.nodes.iter().any(changes_argument) {
+        return Ok(());
+    }
+    // For every value, the value whose memory it shares.
+    let mut owners: HashMap<ValueId, ValueId> = HashMap::new();
+    // For every owner, the last change: its result and the node.
+    let mut changes: HashMap<ValueId, (ValueId, &Node)> = HashMap::new();
+    for node in &graph.nodes {
+        for argument in arguments(node) {
+            check_use(argument, &owners, &changes, &node.place)?;
+        }
+        let in_place = changes_argument(node);
+        if let (Some(Argument::Value(subject)), Some(&output)) =
+            (node.arguments.first(), node.outputs.first())
+            && (in_place || is_view(node))
+        {
+            let owner = owners.get(subject).copied().unwrap_or(*subject);
+            owners.insert(output, owner);
+            if in_place {
+                changes.insert(owner, (output, node));
+            }
+        }
+    }
+    graph
+        .outputs
+        .iter()
+        .try_for_each(|output| check_use(output, &owners, &changes, &"the result of `forward`"))
+}
+
+fn check_use(
+    argument: &Argument,
+    owners: &HashMap<ValueId, ValueId>,
+    changes: &HashMap<ValueId, (ValueId, &Node)>,
+    place: &dyn Display,
+) -> Result<()> {
+    let mut stale = None;
+    visit_values(argument, &mut |id| {
+        let owner = owners.get(&id).copied().unwrap_or(id);
+        // Values are numbered in the order in which they are made: an older one has changed since.
+        if let Some((output, node)) = changes.get(&owner)
+            && id < *output
+        {
+            stale = Some(*node);
+        }
+    });
+    match stale {
+        None => Ok(()),
+        Some(node) => Err(ReadError::unsupported(
+            place.to_string(),
+            format!("a value that was changed in place at {}", node.place),
+            "a value that is not used after it was changed",
+        )
+        .hint(
+            "write the result of the in-place call to a variable and use that, or leave out `inplace=True`",
+        )),
+    }
+}
