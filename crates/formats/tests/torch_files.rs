@@ -1,4 +1,9 @@
 //! Every PyTorch file at hand reads, or is refused for its reason; and what it holds is what PyTorch says it holds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and talks by printing"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -111,10 +116,10 @@ fn arrays(path: &Path) -> Vec<(String, npyz::NpyFile<std::io::Cursor<Vec<u8>>>)>
 
 /// Weight and bias under a name of `params.npz`: of a module, of its packed parameters, or of an attribute.
 fn weight_and_bias(model: &SourceModel, name: &str) -> Option<(Tensor, Option<Tensor>)> {
-    if let Some(module) = model.modules.get(name) {
-        if let Some(weight) = module.tensor("weight") {
-            return Some((weight.clone(), module.tensor("bias").cloned()));
-        }
+    if let Some(module) = model.modules.get(name)
+        && let Some(weight) = module.tensor("weight")
+    {
+        return Some((weight.clone(), module.tensor("bias").cloned()));
     }
     let (path, attribute) = name.rsplit_once('.').unwrap_or(("", name));
     let packed = [(format!("{name}._packed_params"), "_packed_params"), (path.to_owned(), attribute)];

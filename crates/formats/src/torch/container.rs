@@ -81,11 +81,11 @@ pub(crate) fn open(bytes: &Bytes, budget: &Budget) -> Result<Container> {
 
 /// PROTO, or an opcode with which a pickle without PROTO can begin, and STOP as the last byte.
 fn looks_like_pickle(bytes: &[u8]) -> bool {
-    match bytes {
-        [0x80, 0..=5, ..] => true,
-        [b'(' | b'c' | b'I' | b'L' | b'F' | b'S' | b'V' | b'N' | b']' | b'}' | b')', .., b'.'] => true,
-        _ => false,
-    }
+    matches!(bytes, [0x80, 0..=5, ..])
+        || matches!(
+            bytes,
+            [b'(' | b'c' | b'I' | b'L' | b'F' | b'S' | b'V' | b'N' | b']' | b'}' | b')', .., b'.']
+        )
 }
 
 /// The five pickles of a legacy file, then its storages.
@@ -114,15 +114,14 @@ fn legacy(bytes: &Bytes, budget: &Budget) -> Result<Container> {
         ));
     }
     let system = pickle::load(bytes, protocol.end, "the system information", budget)?;
-    if let Some(flag) = system.heap.entry(system.root, "little_endian") {
-        if !matches!(system.heap.get(flag), Object::Bool(true)) {
-            return Err(ReadError::unsupported(
-                "the system information",
-                "a legacy file of a big-endian machine",
-                "little-endian storages",
-            )
-            .hint("load it in PyTorch and save it again with torch.save"));
-        }
+    let little = system.heap.entry(system.root, "little_endian").map(|flag| system.heap.get(flag));
+    if !matches!(little, None | Some(Object::Bool(true))) {
+        return Err(ReadError::unsupported(
+            "the system information",
+            "a legacy file of a big-endian machine",
+            "little-endian storages",
+        )
+        .hint("load it in PyTorch and save it again with torch.save"));
     }
     let pickle = pickle::load(bytes, system.end, "the pickle", budget)?;
     let keys = pickle::load(bytes, pickle.end, "the list of storages", budget)?;

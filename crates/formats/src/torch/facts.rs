@@ -59,9 +59,22 @@ impl Facts<'_> {
         })
     }
 
+    /// Values of elements, in a vector of exactly their number.
     fn list(&self, place: &str, elements: &[Ref], depth: usize) -> Result<Vec<Value>> {
         self.budget.take(size_of::<Value>().saturating_mul(elements.len()), place)?;
-        elements.iter().map(|&element| self.nested(place, element, depth + 1)).collect()
+        let mut values = Vec::with_capacity(elements.len());
+        for &element in elements {
+            values.push(self.nested(place, element, depth + 1)?);
+        }
+        Ok(values)
+    }
+
+    /// The values of the elements of a tuple.
+    ///
+    /// # Errors
+    /// As [`Facts::value`].
+    pub(crate) fn values(&self, place: &str, elements: &[Ref]) -> Result<Vec<Value>> {
+        self.list(place, elements, 0)
     }
 
     fn instance(&self, place: &str, at: Ref, instance: &Instance, depth: usize) -> Result<Value> {

@@ -6,6 +6,7 @@ mod container;
 mod escapes;
 mod facts;
 mod heap;
+mod input;
 mod module;
 mod packed;
 mod pickle;

@@ -232,8 +232,7 @@ pub(crate) fn state_tuple(
         return attribute(facts, path, "dtype", dtype, out);
     }
     let place = place(path, "__getstate__");
-    facts.budget.take(size_of::<Value>().saturating_mul(fields.len()), &place)?;
-    let fields = fields.iter().map(|&field| facts.value(&place, field)).collect::<Result<_>>()?;
+    let fields = facts.values(&place, fields)?;
     out.insert("__getstate__".into(), Value::Tuple(fields));
     Ok(())
 }

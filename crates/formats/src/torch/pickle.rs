@@ -8,7 +8,8 @@ use bytestring::ByteString;
 use super::budget::Budget;
 use super::escapes;
 use super::heap::{Heap, Instance, Object, Ref};
-use crate::error::{ReadError, Result};
+use super::input::Input;
+use crate::error::Result;
 
 /// One pickle, read.
 #[derive(Debug)]
@@ -27,10 +28,7 @@ pub(crate) struct Pickle {
 /// The bytes are not a pickle, or hold an opcode that is refused by name.
 pub(crate) fn load(bytes: &Bytes, start: usize, entry: &str, budget: &Budget) -> Result<Pickle> {
     let mut machine = Machine {
-        bytes,
-        at: start,
-        opcode_at: start,
-        entry,
+        input: Input::new(bytes, start, entry),
         budget,
         heap: Heap::default(),
         stack: Vec::new(),
@@ -39,14 +37,11 @@ pub(crate) fn load(bytes: &Bytes, start: usize, entry: &str, budget: &Budget) ->
         small: [None; 256],
     };
     let root = machine.run()?;
-    Ok(Pickle { heap: machine.heap, root, end: machine.at })
+    Ok(Pickle { heap: machine.heap, root, end: machine.input.at() })
 }
 
 struct Machine<'a> {
-    bytes: &'a Bytes,
-    at: usize,
-    opcode_at: usize,
-    entry: &'a str,
+    input: Input<'a>,
     budget: &'a Budget,
     heap: Heap,
     stack: Vec<Ref>,
@@ -61,29 +56,29 @@ struct Machine<'a> {
 impl Machine<'_> {
     fn run(&mut self) -> Result<Ref> {
         loop {
-            self.opcode_at = self.at;
-            let [opcode] = self.array()?;
-            match opcode {
+            match self.input.opcode()? {
                 b'.' => return self.pop(),
                 // Framing only helps readers that buffer; what it announces must at least be there.
                 0x95 => {
-                    let announced = u64::from_le_bytes(self.array()?);
-                    let left = self.bytes.len().saturating_sub(self.at);
+                    let announced = u64::from_le_bytes(self.input.array()?);
+                    let left = self.input.left();
                     if usize::try_from(announced).map_or(true, |length| length > left) {
-                        return Err(self.malformed(
+                        return Err(self.input.malformed(
                             format!("a frame of {announced} bytes"),
                             format!("at most the {left} that are left"),
                         ));
                     }
                 }
                 0x80 => {
-                    let [version] = self.array()?;
+                    let [version] = self.input.array()?;
                     if version > 5 {
-                        return Err(self.unsupported(format!("pickle protocol {version}"), "protocol 0 to 5"));
+                        return Err(self
+                            .input
+                            .unsupported(format!("pickle protocol {version}"), "protocol 0 to 5"));
                     }
                 }
                 b'(' => {
-                    self.budget.take_elements::<usize>(1, self.entry)?;
+                    self.budget.take_elements::<usize>(1, self.input.entry)?;
                     self.marks.push(self.stack.len());
                 }
                 b'0' => {
@@ -104,84 +99,85 @@ impl Machine<'_> {
                 0x88 => self.push(Object::Bool(true))?,
                 0x89 => self.push(Object::Bool(false))?,
                 b'K' => {
-                    let [value] = self.array()?;
+                    let [value] = self.input.array()?;
                     self.push_int(i64::from(value))?;
                 }
                 b'M' => {
-                    let value = u16::from_le_bytes(self.array()?);
+                    let value = u16::from_le_bytes(self.input.array()?);
                     self.push_int(i64::from(value))?;
                 }
                 b'J' => {
-                    let value = i32::from_le_bytes(self.array()?);
+                    let value = i32::from_le_bytes(self.input.array()?);
                     self.push_int(i64::from(value))?;
                 }
                 b'I' => self.int_line()?,
                 b'L' => self.long_line()?,
                 0x8a => {
-                    let [length] = self.array()?;
+                    let [length] = self.input.array()?;
                     self.long(usize::from(length))?;
                 }
                 0x8b => {
-                    let length = self.signed_length()?;
+                    let length = self.input.signed_length()?;
                     self.long(length)?;
                 }
                 b'G' => {
-                    let value = f64::from_be_bytes(self.array()?);
+                    let value = f64::from_be_bytes(self.input.array()?);
                     self.push(Object::Float(value))?;
                 }
                 b'F' => {
-                    let line = self.line()?;
+                    let line = self.input.line()?;
                     let value = std::str::from_utf8(&line).ok().and_then(|text| text.trim().parse().ok());
-                    let value = value.ok_or_else(|| self.malformed("a FLOAT", "a decimal number"))?;
+                    let value = value.ok_or_else(|| self.input.malformed("a FLOAT", "a decimal number"))?;
                     self.push(Object::Float(value))?;
                 }
 
                 0x8c => {
-                    let [length] = self.array()?;
+                    let [length] = self.input.array()?;
                     self.text(usize::from(length))?;
                 }
                 b'X' => {
-                    let length = self.length::<4>()?;
+                    let length = self.input.length::<4>()?;
                     self.text(length)?;
                 }
                 0x8d => {
-                    let length = self.length::<8>()?;
+                    let length = self.input.length::<8>()?;
                     self.text(length)?;
                 }
                 b'V' => {
-                    let line = self.line()?;
-                    self.budget.take_elements::<u8>(line.len(), self.entry)?;
+                    let line = self.input.line()?;
+                    self.budget.take_elements::<u8>(line.len(), self.input.entry)?;
                     let text = escapes::raw_unicode(&line)
-                        .ok_or_else(|| self.malformed("a UNICODE string", "valid \\u escapes"))?;
+                        .ok_or_else(|| self.input.malformed("a UNICODE string", "valid \\u escapes"))?;
                     self.push(Object::Text(text.into()))?;
                 }
                 b'S' => {
-                    let line = self.line()?;
-                    self.budget.take_elements::<u8>(line.len(), self.entry)?;
-                    let text = escapes::quoted(&line)
-                        .ok_or_else(|| self.malformed("a STRING", "a quoted string with valid escapes"))?;
+                    let line = self.input.line()?;
+                    self.budget.take_elements::<u8>(line.len(), self.input.entry)?;
+                    let text = escapes::quoted(&line).ok_or_else(|| {
+                        self.input.malformed("a STRING", "a quoted string with valid escapes")
+                    })?;
                     self.push_string(text.into())?;
                 }
                 b'U' => {
-                    let [length] = self.array()?;
-                    let text = self.take(usize::from(length))?;
+                    let [length] = self.input.array()?;
+                    let text = self.input.take(usize::from(length))?;
                     self.push_string(text)?;
                 }
                 b'T' => {
-                    let length = self.signed_length()?;
-                    let text = self.take(length)?;
+                    let length = self.input.signed_length()?;
+                    let text = self.input.take(length)?;
                     self.push_string(text)?;
                 }
                 b'C' => {
-                    let [length] = self.array()?;
+                    let [length] = self.input.array()?;
                     self.byte_string(usize::from(length))?;
                 }
                 b'B' => {
-                    let length = self.length::<4>()?;
+                    let length = self.input.length::<4>()?;
                     self.byte_string(length)?;
                 }
                 0x8e | 0x96 => {
-                    let length = self.length::<8>()?;
+                    let length = self.input.length::<8>()?;
                     self.byte_string(length)?;
                 }
 
@@ -231,32 +227,32 @@ impl Machine<'_> {
                 }
 
                 b'p' => {
-                    let index = self.decimal_line()?;
+                    let index = self.input.decimal_line()?;
                     self.remember(index)?;
                 }
                 b'q' => {
-                    let [index] = self.array()?;
+                    let [index] = self.input.array()?;
                     self.remember(u32::from(index))?;
                 }
                 b'r' => {
-                    let index = u32::from_le_bytes(self.array()?);
+                    let index = u32::from_le_bytes(self.input.array()?);
                     self.remember(index)?;
                 }
                 0x94 => {
                     let index = u32::try_from(self.memo.len())
-                        .map_err(|_| self.unsupported("2^32 memo entries", "fewer"))?;
+                        .map_err(|_| self.input.unsupported("2^32 memo entries", "fewer"))?;
                     self.remember(index)?;
                 }
                 b'g' => {
-                    let index = self.decimal_line()?;
+                    let index = self.input.decimal_line()?;
                     self.recall(index)?;
                 }
                 b'h' => {
-                    let [index] = self.array()?;
+                    let [index] = self.input.array()?;
                     self.recall(u32::from(index))?;
                 }
                 b'j' => {
-                    let index = u32::from_le_bytes(self.array()?);
+                    let index = u32::from_le_bytes(self.input.array()?);
                     self.recall(index)?;
                 }
 
@@ -268,7 +264,7 @@ impl Machine<'_> {
                     let name = self.pop()?;
                     let module = self.pop()?;
                     let (Some(module), Some(name)) = (self.heap.text(module), self.heap.text(name)) else {
-                        return Err(self.malformed("STACK_GLOBAL", "two strings before it"));
+                        return Err(self.input.malformed("STACK_GLOBAL", "two strings before it"));
                     };
                     let (module, name) = (module.clone(), name.clone());
                     let class = self.class(&module, &name)?;
@@ -295,7 +291,7 @@ impl Machine<'_> {
                 b'o' => {
                     let mut arguments = self.pop_mark()?;
                     if arguments.is_empty() {
-                        return Err(self.malformed("OBJ", "a class after the MARK"));
+                        return Err(self.input.malformed("OBJ", "a class after the MARK"));
                     }
                     let class = arguments.remove(0);
                     let arguments = self.alloc(Object::Tuple(arguments.into()))?;
@@ -303,9 +299,9 @@ impl Machine<'_> {
                 }
                 b'b' => self.build()?,
                 b'P' => {
-                    let line = self.line()?;
+                    let line = self.input.line()?;
                     let text = ByteString::try_from(line)
-                        .map_err(|_| self.malformed("a persistent id", "UTF-8 text"))?;
+                        .map_err(|_| self.input.malformed("a persistent id", "UTF-8 text"))?;
                     let id = self.alloc(Object::Text(text))?;
                     self.push(Object::Persistent(id))?;
                 }
@@ -315,95 +311,23 @@ impl Machine<'_> {
                 }
 
                 0x82..=0x84 => {
-                    return Err(self.unsupported(
+                    return Err(self.input.unsupported(
                         "a copyreg extension code (EXT)",
                         "classes by name: the registry of codes is not in the file",
                     ));
                 }
                 0x97 | 0x98 => {
-                    return Err(self.unsupported("an out-of-band buffer", "data inside of the pickle"));
+                    return Err(self.input.unsupported("an out-of-band buffer", "data inside of the pickle"));
                 }
-                other => return Err(self.malformed(format!("the byte 0x{other:02x}"), "a pickle opcode")),
+                other => {
+                    return Err(self.input.malformed(format!("the byte 0x{other:02x}"), "a pickle opcode"));
+                }
             }
         }
-    }
-
-    fn place(&self) -> String {
-        format!("{} at byte {}", self.entry, self.opcode_at)
-    }
-
-    fn malformed(&self, found: impl Into<String>, expected: impl Into<String>) -> ReadError {
-        ReadError::malformed(self.place(), found, expected)
-    }
-
-    fn unsupported(&self, found: impl Into<String>, expected: impl Into<String>) -> ReadError {
-        ReadError::unsupported(self.place(), found, expected)
-    }
-
-    // Input. Nothing is allocated for a length before that many bytes are known to be there.
-
-    fn take(&mut self, length: usize) -> Result<Bytes> {
-        let end = self.at.checked_add(length).filter(|&end| end <= self.bytes.len());
-        let Some(end) = end else {
-            let left = self.bytes.len().saturating_sub(self.at);
-            return Err(self.malformed(
-                format!("an opcode that asks for {length} bytes"),
-                format!("at most the {left} that are left"),
-            ));
-        };
-        let taken = self.bytes.slice(self.at..end);
-        self.at = end;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let bytes = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<N>()).copied();
-        match bytes {
-            Some(bytes) => {
-                self.at += N;
-                Ok(bytes)
-            }
-            None => Err(self.malformed("the end of the bytes", "the rest of the pickle, up to STOP")),
-        }
-    }
-
-    fn length<const N: usize>(&mut self) -> Result<usize> {
-        let mut wide = [0; 8];
-        for (to, from) in wide.iter_mut().zip(self.array::<N>()?) {
-            *to = from;
-        }
-        let length = u64::from_le_bytes(wide);
-        usize::try_from(length)
-            .map_err(|_| self.malformed(format!("a length of {length}"), "one that fits the file"))
-    }
-
-    fn signed_length(&mut self) -> Result<usize> {
-        let length = i32::from_le_bytes(self.array()?);
-        usize::try_from(length)
-            .map_err(|_| self.malformed(format!("a length of {length}"), "one that is not negative"))
-    }
-
-    /// A line of a textual opcode, without its end.
-    fn line(&mut self) -> Result<Bytes> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let Some(length) = rest.iter().position(|&byte| byte == b'\n') else {
-            return Err(self.malformed("a textual opcode without an end of line", "a line"));
-        };
-        let line = self.take(length)?;
-        self.at += 1;
-        Ok(line)
-    }
-
-    fn decimal_line(&mut self) -> Result<u32> {
-        let line = self.line()?;
-        std::str::from_utf8(&line)
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .ok_or_else(|| self.malformed("a memo index", "a decimal number"))
     }
 
     fn int_line(&mut self) -> Result<()> {
-        let line = self.line()?;
+        let line = self.input.line()?;
         match &line[..] {
             b"00" => self.push(Object::Bool(false)),
             b"01" => self.push(Object::Bool(true)),
@@ -412,7 +336,7 @@ impl Machine<'_> {
     }
 
     fn long_line(&mut self) -> Result<()> {
-        let line = self.line()?;
+        let line = self.input.line()?;
         let digits = line.strip_suffix(b"L").map_or(line.len(), <[u8]>::len);
         self.push_decimal(line.slice(..digits))
     }
@@ -421,7 +345,7 @@ impl Machine<'_> {
         let text = line.trim_ascii();
         let digits = text.strip_prefix(b"-").unwrap_or(text);
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(self.malformed("an integer", "decimal digits"));
+            return Err(self.input.malformed("an integer", "decimal digits"));
         }
         match std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()) {
             Some(value) => self.push_int(value),
@@ -430,7 +354,7 @@ impl Machine<'_> {
     }
 
     fn long(&mut self, length: usize) -> Result<()> {
-        let digits = self.take(length)?;
+        let digits = self.input.take(length)?;
         if length > 8 {
             return self.push(Object::Long(digits));
         }
@@ -443,13 +367,13 @@ impl Machine<'_> {
     }
 
     fn text(&mut self, length: usize) -> Result<()> {
-        let bytes = self.take(length)?;
-        let text = ByteString::try_from(bytes).map_err(|_| self.malformed("a string", "UTF-8 text"))?;
+        let bytes = self.input.take(length)?;
+        let text = ByteString::try_from(bytes).map_err(|_| self.input.malformed("a string", "UTF-8 text"))?;
         self.push(Object::Text(text))
     }
 
     fn byte_string(&mut self, length: usize) -> Result<()> {
-        self.take(length)?;
+        self.input.take(length)?;
         self.push(Object::Bytes)
     }
 
@@ -461,12 +385,12 @@ impl Machine<'_> {
     // The stack.
 
     fn alloc(&mut self, object: Object) -> Result<Ref> {
-        self.budget.take_elements::<Object>(1, self.entry)?;
-        self.heap.push(object).ok_or_else(|| self.unsupported("2^32 objects", "fewer"))
+        self.budget.take_elements::<Object>(1, self.input.entry)?;
+        self.heap.push(object).ok_or_else(|| self.input.unsupported("2^32 objects", "fewer"))
     }
 
     fn push_ref(&mut self, object: Ref) -> Result<()> {
-        self.budget.take_elements::<Ref>(1, self.entry)?;
+        self.budget.take_elements::<Ref>(1, self.input.entry)?;
         self.stack.push(object);
         Ok(())
     }
@@ -495,44 +419,44 @@ impl Machine<'_> {
     }
 
     fn pop(&mut self) -> Result<Ref> {
-        if self.stack.len() > self.floor() {
-            if let Some(top) = self.stack.pop() {
-                return Ok(top);
-            }
+        if self.stack.len() > self.floor()
+            && let Some(top) = self.stack.pop()
+        {
+            return Ok(top);
         }
-        Err(self.malformed("an empty stack", "an object on the stack"))
+        Err(self.input.malformed("an empty stack", "an object on the stack"))
     }
 
     fn top(&self) -> Result<Ref> {
         match self.stack.last() {
             Some(&top) if self.stack.len() > self.floor() => Ok(top),
-            _ => Err(self.malformed("an empty stack", "an object on the stack")),
+            _ => Err(self.input.malformed("an empty stack", "an object on the stack")),
         }
     }
 
     fn pop_mark(&mut self) -> Result<Vec<Ref>> {
         let Some(floor) = self.marks.pop() else {
-            return Err(self.malformed("no MARK", "a MARK on the stack"));
+            return Err(self.input.malformed("no MARK", "a MARK on the stack"));
         };
-        self.budget.take_elements::<Ref>(self.stack.len().saturating_sub(floor), self.entry)?;
+        self.budget.take_elements::<Ref>(self.stack.len().saturating_sub(floor), self.input.entry)?;
         Ok(self.stack.split_off(floor.min(self.stack.len())))
     }
 
     fn pop_pairs(&mut self) -> Result<Vec<(Ref, Ref)>> {
         let flat = self.pop_mark()?;
-        self.budget.take_elements::<Ref>(flat.len(), self.entry)?;
+        self.budget.take_elements::<Ref>(flat.len(), self.input.entry)?;
         let (pairs, odd) = flat.as_chunks::<2>();
         if !odd.is_empty() {
-            return Err(self.malformed("a key without a value", "keys and values in pairs"));
+            return Err(self.input.malformed("a key without a value", "keys and values in pairs"));
         }
         Ok(pairs.iter().map(|&[key, value]| (key, value)).collect())
     }
 
     fn push_tuple(&mut self, length: usize) -> Result<()> {
         if self.stack.len() - self.floor() < length {
-            return Err(self.malformed("too short a stack", format!("{length} objects for a tuple")));
+            return Err(self.input.malformed("too short a stack", format!("{length} objects for a tuple")));
         }
-        self.budget.take_elements::<Ref>(length, self.entry)?;
+        self.budget.take_elements::<Ref>(length, self.input.entry)?;
         let elements = self.stack.split_off(self.stack.len() - length);
         self.push_elements(elements)
     }
@@ -542,23 +466,23 @@ impl Machine<'_> {
     }
 
     fn extend(&mut self, more: Vec<Ref>) -> Result<()> {
-        self.budget.take_elements::<Ref>(more.len(), self.entry)?;
+        self.budget.take_elements::<Ref>(more.len(), self.input.entry)?;
         let target = self.top()?;
         match self.heap.get_mut(target) {
             Some(Object::List(elements) | Object::Set(elements)) => elements.extend(more),
             Some(Object::Instance(instance)) => instance.elements.extend(more),
-            _ => return Err(self.malformed(self.heap.kind(target), "a list or set to add to")),
+            _ => return Err(self.input.malformed(self.heap.kind(target), "a list or set to add to")),
         }
         Ok(())
     }
 
     fn set_items(&mut self, more: Vec<(Ref, Ref)>) -> Result<()> {
-        self.budget.take_elements::<(Ref, Ref)>(more.len(), self.entry)?;
+        self.budget.take_elements::<(Ref, Ref)>(more.len(), self.input.entry)?;
         let target = self.top()?;
         match self.heap.get_mut(target) {
             Some(Object::Dict(pairs)) => pairs.extend(more),
             Some(Object::Instance(instance)) => instance.items.extend(more),
-            _ => return Err(self.malformed(self.heap.kind(target), "a dict to add to")),
+            _ => return Err(self.input.malformed(self.heap.kind(target), "a dict to add to")),
         }
         Ok(())
     }
@@ -568,7 +492,7 @@ impl Machine<'_> {
     fn remember(&mut self, index: u32) -> Result<()> {
         let top = self.top()?;
         // A hash map holds its old and its new table while it grows.
-        self.budget.take_elements::<(u32, Ref)>(2, self.entry)?;
+        self.budget.take_elements::<(u32, Ref)>(2, self.input.entry)?;
         self.memo.insert(index, top);
         Ok(())
     }
@@ -576,34 +500,34 @@ impl Machine<'_> {
     fn recall(&mut self, index: u32) -> Result<()> {
         match self.memo.get(&index) {
             Some(&object) => self.push_ref(object),
-            None => Err(self.malformed(format!("memo index {index}"), "one that was stored before")),
+            None => Err(self.input.malformed(format!("memo index {index}"), "one that was stored before")),
         }
     }
 
     // Classes and objects.
 
     fn class(&mut self, module: &str, name: &str) -> Result<Ref> {
-        self.budget.take(module.len() + name.len() + 1, self.entry)?;
+        self.budget.take(module.len() + name.len() + 1, self.input.entry)?;
         self.alloc(Object::Class(format!("{module}.{name}").into()))
     }
 
     fn class_lines(&mut self) -> Result<Ref> {
-        let module = self.line()?;
-        let name = self.line()?;
+        let module = self.input.line()?;
+        let name = self.input.line()?;
         match (std::str::from_utf8(&module), std::str::from_utf8(&name)) {
             (Ok(module), Ok(name)) => self.class(module, name),
-            _ => Err(self.malformed("a class name", "UTF-8 text")),
+            _ => Err(self.input.malformed("a class name", "UTF-8 text")),
         }
     }
 
     fn instance(&mut self, class: Ref, arguments: Ref) -> Result<()> {
         if self.heap.tuple(arguments).is_none() {
-            return Err(self.malformed(self.heap.kind(arguments), "a tuple of arguments"));
+            return Err(self.input.malformed(self.heap.kind(arguments), "a tuple of arguments"));
         }
         if !matches!(self.heap.get(class), Object::Class(_) | Object::Instance(_) | Object::Persistent(_)) {
-            return Err(self.malformed(self.heap.kind(class), "a class or function"));
+            return Err(self.input.malformed(self.heap.kind(class), "a class or function"));
         }
-        self.budget.take(size_of::<Instance>(), self.entry)?;
+        self.budget.take(size_of::<Instance>(), self.input.entry)?;
         let instance = Instance { class, arguments, state: None, items: Vec::new(), elements: Vec::new() };
         self.push(Object::Instance(Box::new(instance)))
     }
@@ -616,8 +540,11 @@ impl Machine<'_> {
                 instance.state = Some(state);
                 Ok(())
             }
-            Some(Object::Instance(_)) => Err(self.unsupported("a second BUILD of one object", "one")),
-            _ => Err(self.malformed(self.heap.kind(target), "an object to give a state to")),
+            Some(Object::Instance(_)) => Err(self.input.unsupported("a second BUILD of one object", "one")),
+            _ => Err(self.input.malformed(self.heap.kind(target), "an object to give a state to")),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
