@@ -5,9 +5,6 @@ use std::io::{self, Write};
 /// Bytes that are gathered between two calls of `write_all`.
 const BLOCK: usize = 1 << 16;
 
-/// Longest `open` + `close` that an [`Item`] carries, per axis of size 1.
-const MOST_UNIT_AXES: usize = 4;
-
 /// The punctuation of a nested list.
 pub(crate) struct Punctuation {
     /// Opens a list.
@@ -18,16 +15,31 @@ pub(crate) struct Punctuation {
     pub(crate) between_outermost: &'static str,
 }
 
-/// One code as text, brackets of its unit axes and the following `, ` included.
+/// A short text that is copied whole: a copy of fixed length, cut to size, is several times faster than one of the
+/// right length.
 #[derive(Clone, Copy)]
-struct Item {
-    text: [u8; 16],
+struct Snippet {
+    bytes: [u8; 16],
     length: usize,
+}
+
+impl Snippet {
+    /// `None` if the text is too long.
+    fn new(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 16];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self { bytes, length: text.len() })
+    }
+
+    fn append_to(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(&self.bytes);
+        text.truncate(text.len() - self.bytes.len() + self.length);
+    }
 }
 
 /// Writes `codes`, in row-major order of `shape`, as lists nested like `shape`.
 ///
-/// `shape` has at least one axis, its sizes are positive, and their product is the number of codes.
+/// `shape` has one to five axes, its sizes are positive, and their product is the number of codes.
 pub(crate) fn write(
     out: &mut (impl Write + ?Sized),
     shape: &[usize],
@@ -36,44 +48,37 @@ pub(crate) fn write(
 ) -> io::Result<()> {
     // Half of a residual network is 1x1 kernels. Brackets around single codes go into the table of texts, so that
     // such a layer has long rows like any other.
-    let unit_axes = shape.iter().skip(1).rev().take_while(|&&size| size == 1).count().min(MOST_UNIT_AXES);
-    let items = items(unit_axes, punctuation);
-    let Some((&row_length, outer)) = shape[..shape.len() - unit_axes].split_last() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a weight without axes"));
-    };
+    let unit_axes = shape.iter().skip(1).rev().take_while(|&&size| size == 1).count();
+    let tables =
+        code_snippets(unit_axes, punctuation).zip(row_separators(shape.len() - unit_axes, punctuation));
+    let ((codes_as_text, separators), (&row_length, outer)) =
+        tables.zip(shape[..shape.len() - unit_axes].split_last()).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("a weight with {} axes", shape.len()))
+        })?;
 
     let mut text = Vec::with_capacity(BLOCK + BLOCK / 4);
     let mut position = vec![0; outer.len()];
-    text.resize(outer.len(), punctuation.open);
+    text.resize(outer.len() + 1, punctuation.open);
     for (index, row) in codes.chunks(row_length).enumerate() {
         if index > 0 {
-            let finished = advance(&mut position, outer);
-            text.resize(text.len() + finished, punctuation.close);
-            let outermost = finished + 1 == outer.len();
-            text.extend_from_slice(if outermost { punctuation.between_outermost } else { ", " }.as_bytes());
-            text.resize(text.len() + finished, punctuation.open);
+            separators[advance(&mut position, outer)].append_to(&mut text);
         }
-        text.push(punctuation.open);
         for part in row.chunks(BLOCK / 16) {
             if text.len() >= BLOCK {
                 out.write_all(&text)?;
                 text.clear();
             }
             for code in part {
-                // A copy of fixed length and a shorter end is several times faster than one of variable length.
-                let item = &items[usize::from(code.cast_unsigned())];
-                text.extend_from_slice(&item.text);
-                text.truncate(text.len() - item.text.len() + item.length);
+                codes_as_text[usize::from(code.cast_unsigned())].append_to(&mut text);
             }
         }
         text.truncate(text.len() - ", ".len());
-        text.push(punctuation.close);
     }
-    text.resize(text.len() + outer.len(), punctuation.close);
+    text.resize(text.len() + outer.len() + 1, punctuation.close);
     out.write_all(&text)
 }
 
-/// Steps to the next row; returns how many lists the last row was the end of, itself not counted.
+/// Steps to the next row; returns how many axes of `sizes`, counted from the innermost, began anew.
 fn advance(position: &mut [usize], sizes: &[usize]) -> usize {
     for (finished, (index, &size)) in position.iter_mut().zip(sizes).rev().enumerate() {
         *index += 1;
@@ -85,17 +90,28 @@ fn advance(position: &mut [usize], sizes: &[usize]) -> usize {
     sizes.len()
 }
 
-/// The text of every code, by its unsigned value.
-fn items(unit_axes: usize, punctuation: &Punctuation) -> Vec<Item> {
+/// The text of every code, by its unsigned value, with the brackets of its unit axes and the `, ` that follows.
+fn code_snippets(unit_axes: usize, punctuation: &Punctuation) -> Option<Vec<Snippet>> {
     (0..=u8::MAX)
         .map(|byte| {
-            let mut bytes = vec![punctuation.open; unit_axes];
-            bytes.extend_from_slice(byte.cast_signed().to_string().as_bytes());
-            bytes.resize(bytes.len() + unit_axes, punctuation.close);
-            bytes.extend_from_slice(b", ");
-            let mut text = [0; 16];
-            text[..bytes.len()].copy_from_slice(&bytes);
-            Item { text, length: bytes.len() }
+            let mut text = vec![punctuation.open; unit_axes];
+            text.extend_from_slice(byte.cast_signed().to_string().as_bytes());
+            text.resize(text.len() + unit_axes, punctuation.close);
+            text.extend_from_slice(b", ");
+            Snippet::new(&text)
+        })
+        .collect()
+}
+
+/// The text between two rows, by how many axes around them began anew.
+fn row_separators(axes: usize, punctuation: &Punctuation) -> Option<Vec<Snippet>> {
+    (1..=axes)
+        .map(|brackets| {
+            let mut text = vec![punctuation.close; brackets];
+            let outermost = brackets + 1 == axes;
+            text.extend_from_slice(if outermost { punctuation.between_outermost } else { ", " }.as_bytes());
+            text.resize(text.len() + brackets, punctuation.open);
+            Snippet::new(&text)
         })
         .collect()
 }
@@ -126,7 +142,8 @@ mod tests {
             (&[2, 2, 1, 1], "[[[[-2]], [[-1]]], [[[0]], [[1]]]]"),
             (&[2, 1, 2, 1], "[[[[-2], [-1]]], [[[0], [1]]]]"),
             (&[2, 2, 1, 2], "[[[[-2, -1]], [[0, 1]]], [[[2, 3]], [[4, 5]]]]"),
-            (&[1, 1, 1, 1, 1, 1], "[[[[[[-2]]]]]]"),
+            (&[1, 1, 1, 1, 1], "[[[[[-2]]]]]"),
+            (&[2, 1, 1, 1, 2], "[[[[[-2, -1]]]], [[[[0, 1]]]]]"),
         ];
         let failures: Vec<_> = rows
             .iter()

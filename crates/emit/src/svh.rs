@@ -4,7 +4,7 @@
 //! channel 0 in its lowest bits. Icarus Verilog (through 12) and Yosys have no array parameters; there only the vector
 //! is declared. Only the array keeps its sign: a part of a vector is unsigned in SystemVerilog.
 
-use std::fmt::Display;
+use std::fmt::{Display, from_fn};
 use std::io::{self, Write};
 
 use gen_params_core::parameters::{LayerParameters, Parameters};
@@ -58,17 +58,17 @@ fn write_layer(out: &mut (impl Write + ?Sized), layer: &LayerParameters, hex: bo
             Value::Integer(value) => writeln!(out, "localparam int {name} = {value};")?,
             Value::Signed(values) => {
                 let literals = values.iter().map(|&value| signed(32, value.into()));
-                let bits = values.iter().map(|value| format!("32'h{:08x}", value.cast_unsigned()));
+                let bits = values.iter().map(|value| from_fn(move |f| write!(f, "32'h{value:08x}")));
                 write_table(out, &name, "logic signed [31:0]", 32, literals, bits)?;
             }
             Value::Unsigned(values) => {
-                let literals = values.iter().map(|value| format!("32'd{value}"));
-                let bits = values.iter().map(|value| format!("32'h{value:08x}"));
+                let literals = values.iter().map(|value| from_fn(move |f| write!(f, "32'd{value}")));
+                let bits = values.iter().map(|value| from_fn(move |f| write!(f, "32'h{value:08x}")));
                 write_table(out, &name, "logic [31:0]", 32, literals, bits)?;
             }
             Value::Short(values) => {
                 let literals = values.iter().map(|&value| signed(8, value.into()));
-                let bits = values.iter().map(|value| format!("8'h{:02x}", value.cast_unsigned() & 0xff));
+                let bits = values.iter().map(|value| from_fn(move |f| write!(f, "8'h{:02x}", value & 0xff)));
                 write_table(out, &name, "logic signed [7:0]", 8, literals, bits)?;
             }
             Value::Unknown(why) => writeln!(out, "// {name} is unknown: {why}")?,
@@ -83,13 +83,15 @@ fn write_layer(out: &mut (impl Write + ?Sized), layer: &LayerParameters, hex: bo
 }
 
 /// A signed literal. The smallest has no positive counterpart to negate, so its bits are written.
-fn signed(width: u32, value: i64) -> String {
-    if value == -(1 << (width - 1)) {
-        format!("{width}'sh{:x}", value.unsigned_abs())
-    } else {
-        let sign = if value < 0 { "-" } else { "" };
-        format!("{sign}{width}'sd{}", value.unsigned_abs())
-    }
+fn signed(width: u32, value: i64) -> impl Display {
+    from_fn(move |f| {
+        let magnitude = value.unsigned_abs();
+        if value == -(1 << (width - 1)) {
+            write!(f, "{width}'sh{magnitude:x}")
+        } else {
+            write!(f, "{}{width}'sd{magnitude}", if value < 0 { "-" } else { "" })
+        }
+    })
 }
 
 fn write_table<L: Display, B: Display>(
@@ -101,24 +103,27 @@ fn write_table<L: Display, B: Display>(
     bits: impl DoubleEndedIterator<Item = B>,
 ) -> io::Result<()> {
     let count = literals.len();
-    writeln!(out, "`ifndef GEN_PARAMS_NO_ARRAYS")?;
-    write!(out, "localparam {element} {name} [0:{}] = '{{", count - 1)?;
-    write_list(out, literals)?;
-    writeln!(out, "}};\n`endif")?;
-    write!(out, "localparam logic [{}:0] {name}_PACKED = {{", count * width - 1)?;
-    write_list(out, bits.rev())?;
-    writeln!(out, "}};")
+    // Gathered in memory: a number is too small a piece to write.
+    let mut text = Vec::new();
+    writeln!(text, "`ifndef GEN_PARAMS_NO_ARRAYS")?;
+    write!(text, "localparam {element} {name} [0:{}] = '{{", count - 1)?;
+    write_list(&mut text, literals)?;
+    writeln!(text, "}};\n`endif")?;
+    write!(text, "localparam logic [{}:0] {name}_PACKED = {{", count * width - 1)?;
+    write_list(&mut text, bits.rev())?;
+    writeln!(text, "}};")?;
+    out.write_all(&text)
 }
 
-/// Writes the items, eight a line, with commas between them.
-fn write_list(out: &mut (impl Write + ?Sized), items: impl Iterator<Item = impl Display>) -> io::Result<()> {
+/// Appends the items, eight a line, with commas between them.
+fn write_list(text: &mut Vec<u8>, items: impl Iterator<Item = impl Display>) -> io::Result<()> {
     for (index, item) in items.enumerate() {
         let before = match index {
             0 => "\n    ",
             _ if index % 8 == 0 => ",\n    ",
             _ => ", ",
         };
-        write!(out, "{before}{item}")?;
+        write!(text, "{before}{item}")?;
     }
-    writeln!(out)
+    writeln!(text)
 }
