@@ -16,7 +16,9 @@ pub(crate) fn heading(name: &str, source: &SourceModel, parameters: &Parameters)
         Wiring::Unknown => "wiring unknown",
     };
     let inputs = parameters.inputs.iter().filter_map(|(name, activation)| {
-        activation.map(|a| format!("; {name}: S = {}, Z = {}, {}", short(a.scale), a.zero_point, a.code_type.name()))
+        activation.map(|a| {
+            format!("; {name}: S = {}, Z = {}, {}", short(a.scale), a.zero_point, a.code_type.name())
+        })
     });
     format!(
         "{name}: {}{wrapping}; {} layers, {} weights; {wiring}{}",
@@ -36,7 +38,20 @@ pub(crate) fn layers(parameters: &Parameters) -> Table {
         MultiplierForm::Bits(bits) => (format!("M0 ({bits} bits)"), "n".into()),
     };
     table.set_header([
-        "layer", "op", "weight", "window", "S1", "Z1", "S2", "S3", "Z3", "clamp", "M", &m0, &n, "accumulator",
+        "layer",
+        "op",
+        "weight",
+        "window",
+        "S1",
+        "Z1",
+        "S2",
+        "S3",
+        "Z3",
+        "clamp",
+        "M",
+        &m0,
+        &n,
+        "accumulator",
     ]);
     for layer in &parameters.layers {
         let pair = |a: Option<gen_params::parameters::Activation>| match a {
@@ -63,7 +78,9 @@ pub(crate) fn layers(parameters: &Parameters) -> Table {
             span(layer.real_multiplier.as_deref(), |m| short(*m)),
             span(layer.multiplier.as_deref(), ToString::to_string),
             shift,
-            layer.accumulator.map_or_else(|| "?".into(), |r| format!("{}..{} ({} bits)", r.min, r.max, r.bits)),
+            layer
+                .accumulator
+                .map_or_else(|| "?".into(), |r| format!("{}..{} ({} bits)", r.min, r.max, r.bits)),
         ]);
     }
     for column in table.column_iter_mut().skip(4) {
@@ -106,8 +123,13 @@ fn window(layer: &LayerParameters) -> String {
     }
     match window.groups {
         Some(1) => {}
-        Some(groups) if matches!(layer.kind, LayerKind::Conv(_)) && groups as usize == layer.channels
-            && layer.weight.shape.get(1) == Some(&1) => words.push("depthwise".into()),
+        Some(groups)
+            if matches!(layer.kind, LayerKind::Conv(_))
+                && groups as usize == layer.channels
+                && layer.weight.shape.get(1) == Some(&1) =>
+        {
+            words.push("depthwise".into())
+        }
         Some(groups) => words.push(format!("g{groups}")),
         None => words.push("g?".into()),
     }

@@ -164,25 +164,27 @@ fn derive_layer(
         ),
     };
     let taps = layer.weight.codes.len() / channels;
-    let folded_bias = match (input, &bias) {
-        (Some(input), Some(bias)) => {
-            let folded = bias.iter().zip(&weight_sum).enumerate().map(|(channel, (&b, &sum))| {
-                let z1 = i64::from(input.zero_point);
-                let zero_points = &layer.weight.zero_point;
-                let z2 = i64::from(zero_points[if zero_points.len() > 1 { channel } else { 0 }]);
-                let taps = i64::try_from(taps).unwrap_or(i64::MAX);
-                i64::from(b) - z1 * i64::from(sum) + taps * z1 * z2
-            });
-            Some(narrow(folded).ok_or_else(|| {
-                refuse("folded_bias = bias - Z1*weight_sum does not fit in 32 bits".into())
-            })?)
-        }
-        _ => None,
-    };
+    let folded_bias =
+        match (input, &bias) {
+            (Some(input), Some(bias)) => {
+                let folded = bias.iter().zip(&weight_sum).enumerate().map(|(channel, (&b, &sum))| {
+                    let z1 = i64::from(input.zero_point);
+                    let zero_points = &layer.weight.zero_point;
+                    let z2 = i64::from(zero_points[if zero_points.len() > 1 { channel } else { 0 }]);
+                    let taps = i64::try_from(taps).unwrap_or(i64::MAX);
+                    i64::from(b) - z1 * i64::from(sum) + taps * z1 * z2
+                });
+                Some(narrow(folded).ok_or_else(|| {
+                    refuse("folded_bias = bias - Z1*weight_sum does not fit in 32 bits".into())
+                })?)
+            }
+            _ => None,
+        };
 
     let (mut real_multiplier, mut multiplier, mut shift) = (None, None, None);
     if let (Some(input), Some(output)) = (input, output) {
-        let requantizer = Requantizer::new(node, layer, channels, input.scale, output.scale, options, warnings)?;
+        let requantizer =
+            Requantizer::new(node, layer, channels, input.scale, output.scale, options, warnings)?;
         real_multiplier = Some(requantizer.real);
         multiplier = Some(requantizer.multiplier);
         shift = Some(requantizer.shift);
@@ -193,11 +195,15 @@ fn derive_layer(
         let (min, max) = a.code_type.range();
         Range { min, max }
     }));
-    let reach = input.zip(input_range).and_then(|(input, range)| {
-        accumulator_range(layer, channels, &sums, range, input.zero_point)
-    });
+    let reach = input
+        .zip(input_range)
+        .and_then(|(input, range)| accumulator_range(layer, channels, &sums, range, input.zero_point));
     let accumulator = reach.as_ref().and_then(|channels| {
-        channels.iter().copied().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).map(|(min, max)| reach_of(min, max))
+        channels
+            .iter()
+            .copied()
+            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+            .map(|(min, max)| reach_of(min, max))
     });
     let biased = reach.as_ref().zip(folded_bias.as_ref()).and_then(|(channels, folded)| {
         channels
@@ -218,10 +224,8 @@ fn derive_layer(
     if let Some(widest) = folded_bias.iter().flatten().map(|&b| signed_bits(i64::from(b), i64::from(b))).max()
         && widest > options.bias_bits
     {
-        warnings.push(format!(
-            "{}: folded_bias needs {widest} bits and not {}",
-            node.name, options.bias_bits
-        ));
+        warnings
+            .push(format!("{}: folded_bias needs {widest} bits and not {}", node.name, options.bias_bits));
     }
 
     Ok(LayerParameters {
@@ -256,9 +260,7 @@ pub fn quantize_bias(bias: f32, input_scale: f64, weight_scale: f64) -> Option<i
 
 /// M = S1*S2/S3, exactly; `None` if a scale is not finite or S3 is zero.
 pub fn exact_multiplier(input_scale: f64, weight_scale: f64, output_scale: f64) -> Option<Ratio> {
-    Ratio::from_f64(input_scale)?
-        .times(&Ratio::from_f64(weight_scale)?)
-        .over(&Ratio::from_f64(output_scale)?)
+    Ratio::from_f64(input_scale)?.times(&Ratio::from_f64(weight_scale)?).over(&Ratio::from_f64(output_scale)?)
 }
 
 /// M0 of exactly `bits` bits and n with M ~ M0 * 2^-n; `None` for M = 0.
@@ -301,9 +303,10 @@ impl Requantizer {
                     .filter(|&(_, n)| n.abs() <= LARGEST_SHIFT)
                     .ok_or_else(|| refuse(format!("M = {:e} needs a shift beyond 127", m.to_f64())))?,
                 MultiplierForm::Shift(n) => {
-                    let m0 = m.round_scaled(i64::from(n)).and_then(|m0| u32::try_from(m0).ok()).filter(|m0| {
-                        m0.leading_zeros() >= u32::BITS - DEFAULT_MULTIPLIER_BITS
-                    });
+                    let m0 = m
+                        .round_scaled(i64::from(n))
+                        .and_then(|m0| u32::try_from(m0).ok())
+                        .filter(|m0| m0.leading_zeros() >= u32::BITS - DEFAULT_MULTIPLIER_BITS);
                     let m0 = m0.ok_or_else(|| {
                         refuse(format!(
                             "M = {:e} times 2^{n} does not fit in {DEFAULT_MULTIPLIER_BITS} bits; choose a smaller CONSTANT",
@@ -331,7 +334,8 @@ impl Requantizer {
             }
             let few = distinct.iter().filter(|d| u32::BITS - d.1.leading_zeros() < SIGNIFICANT_BITS).count();
             if few > 0 {
-                let fewest = distinct.iter().map(|d| u32::BITS - d.1.leading_zeros()).min().unwrap_or_default();
+                let fewest =
+                    distinct.iter().map(|d| u32::BITS - d.1.leading_zeros()).min().unwrap_or_default();
                 warnings.push(format!(
                     "{name}: M0 has only {fewest} significant bits{}; a CONSTANT of {enough} gives 8",
                     of_channels(few, distinct.len())

@@ -18,7 +18,8 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
         Ok(network) => network,
         Err(error) => {
             // Without a topology there is still something to show; without layers there is not.
-            let layers = lower::layers(&model.source, &model.options).map_err(|_| error.clone()).with_context(name)?;
+            let layers =
+                lower::layers(&model.source, &model.options).map_err(|_| error.clone()).with_context(name)?;
             terminal::warning(&format!("{}: {error}", model.name()));
             layers
         }

@@ -56,9 +56,10 @@ impl Builder {
         let name = self.unique(name);
         let (activation, range) = self.result(&name, &op, inputs, activation)?;
         let results = if let Op::Shape(Shape::Chunk { parts, .. }) = op {
-            usize::try_from(parts).ok().filter(|p| (1..=4096).contains(p)).ok_or_else(|| {
-                LowerError::at(&name, format!("splits into {parts} parts"))
-            })?
+            usize::try_from(parts)
+                .ok()
+                .filter(|p| (1..=4096).contains(p))
+                .ok_or_else(|| LowerError::at(&name, format!("splits into {parts} parts")))?
         } else {
             1
         };
@@ -137,7 +138,9 @@ impl Builder {
             })
         };
         Ok(match op {
-            Op::Quantize => (Some(own.ok_or_else(|| refuse("has no scale and zero point".into()))?), with_relu(false)),
+            Op::Quantize => {
+                (Some(own.ok_or_else(|| refuse("has no scale and zero point".into()))?), with_relu(false))
+            }
             Op::Dequantize => (None, None),
             Op::Layer(layer) => (own, own.and_then(|a| layer_clamp(layer, a))),
             Op::Add { relu } | Op::Mul { relu } => (own, with_relu(*relu)),
@@ -166,7 +169,8 @@ impl Builder {
                 (own.or(input), range)
             }
             Op::Shape(Shape::Pad(_)) => {
-                let range = range.zip(input).map(|(r, a)| hull(r, Range { min: a.zero_point, max: a.zero_point }));
+                let range =
+                    range.zip(input).map(|(r, a)| hull(r, Range { min: a.zero_point, max: a.zero_point }));
                 (input, range)
             }
             Op::Shape(_) => (input, range),
@@ -176,12 +180,16 @@ impl Builder {
             }
             Op::Clamp { min, max } => {
                 #[allow(clippy::cast_possible_truncation, reason = "PyTorch quantizes the bounds as float32")]
-                let range = range.zip(input).map(|(r, a)| clip(r, quantize(*min as f32, a), quantize(*max as f32, a)));
+                let range = range
+                    .zip(input)
+                    .map(|(r, a)| clip(r, quantize(*min as f32, a), quantize(*max as f32, a)));
                 (input, range)
             }
             Op::Function(function) => {
                 let activation = match function {
-                    Function::Sigmoid | Function::Hardsigmoid => own.or(input.map(|a| unit_interval(a.code_type))),
+                    Function::Sigmoid | Function::Hardsigmoid => {
+                        own.or(input.map(|a| unit_interval(a.code_type)))
+                    }
                     Function::Tanh => own.or(input.map(|a| symmetric_unit(a.code_type))),
                     Function::Hardswish => own,
                     Function::LeakyRelu(_) | Function::Elu(_) | Function::Gelu => own.or(input),

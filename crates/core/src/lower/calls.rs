@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use gen_params_formats::{Argument, Callee, Form, Graph, Module, Node, PackedParams, SourceModel, Value, ValueId};
+use gen_params_formats::{
+    Argument, Callee, Form, Graph, Module, Node, PackedParams, SourceModel, Value, ValueId,
+};
 
+use super::Options;
 use super::builder::Builder;
 use super::parts::{self, Part, Parts, activation_of, code_type_of, join, kind_of_packed, layer_of_packed};
-use super::Options;
 use crate::error::{LowerError, Reason, Result};
 use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{BatchNorm, Extent, Function, Op, PaddingMode, Pool, Shape};
@@ -107,7 +109,8 @@ impl<'a> Arguments<'a> {
 
     fn number(&self, position: usize, name: &str, default: Option<f64>) -> Result<f64> {
         #[allow(clippy::cast_precision_loss, reason = "a bound written as an integer in the model's source")]
-        match self.constant(position, name).map(|v| (v, v.as_f64().or_else(|| v.as_i64().map(|i| i as f64)))) {
+        match self.constant(position, name).map(|v| (v, v.as_f64().or_else(|| v.as_i64().map(|i| i as f64))))
+        {
             Some((_, Some(number))) => Ok(number),
             None | Some((Value::None, _)) => default.ok_or_else(|| self.missing(name)),
             Some((other, None)) => Err(self.wrong(name, other)),
@@ -285,8 +288,11 @@ impl Lowering<'_> {
             "relu" | "relu_" | "quantized.relu" => self.simple(a, &name, Op::Relu),
             "relu6" | "relu6_" | "quantized.relu6" => self.simple(a, &name, Op::Clamp { min: 0.0, max: 6.0 }),
             "hardtanh" | "hardtanh_" | "clamp" | "clamp_" | "quantized.clamp" | "clip" => {
-                let defaults =
-                    if operator.starts_with("hardtanh") { (-1.0, 1.0) } else { (f64::NEG_INFINITY, f64::INFINITY) };
+                let defaults = if operator.starts_with("hardtanh") {
+                    (-1.0, 1.0)
+                } else {
+                    (f64::NEG_INFINITY, f64::INFINITY)
+                };
                 let (min_name, max_name) =
                     if operator.starts_with("hardtanh") { ("min_val", "max_val") } else { ("min", "max") };
                 let min = a.number(1, min_name, Some(defaults.0))?;
@@ -324,9 +330,14 @@ impl Lowering<'_> {
                 let alpha = a.number(3, "alpha", Some(1.0))?;
                 self.single(&name, Op::Function(Function::Elu(alpha)), &[input], Some(activation))
             }
-            "quantized.batch_norm1d" | "quantized.batch_norm2d" | "quantized.batch_norm3d"
-            | "quantized.batch_norm" | "quantized.batch_norm1d_relu" | "quantized.batch_norm2d_relu"
-            | "quantized.batch_norm3d_relu" | "quantized.batch_norm_relu" => self.batch_norm(a, &name, operator),
+            "quantized.batch_norm1d"
+            | "quantized.batch_norm2d"
+            | "quantized.batch_norm3d"
+            | "quantized.batch_norm"
+            | "quantized.batch_norm1d_relu"
+            | "quantized.batch_norm2d_relu"
+            | "quantized.batch_norm3d_relu"
+            | "quantized.batch_norm_relu" => self.batch_norm(a, &name, operator),
             "max_pool1d" | "max_pool2d" | "max_pool3d" | "_max_pool1d" | "_max_pool2d" | "_max_pool3d" => {
                 let axes = axes_of(operator);
                 let kernel = a.extent(1, "kernel_size", axes)?.ok_or_else(|| a.missing("kernel_size"))?;
@@ -371,9 +382,8 @@ impl Lowering<'_> {
                 let keep = a.flag(2, "keepdim", false)?;
                 self.simple(a, &name, Op::Mean { axes, keep })
             }
-            "interpolate" | "upsample_nearest1d" | "upsample_nearest2d" | "upsample_nearest3d" | "upsample" => {
-                self.upsample(a, &name, operator)
-            }
+            "interpolate" | "upsample_nearest1d" | "upsample_nearest2d" | "upsample_nearest3d"
+            | "upsample" => self.upsample(a, &name, operator),
             _ => match self.shape(a, operator)? {
                 Some(shape) => self.simple(a, &name, Op::Shape(shape)),
                 None => Err(a.refuse(format!("`{}` is not supported", callee_name(&node.callee)))),
@@ -384,16 +394,17 @@ impl Lowering<'_> {
     /// Operators that only move codes.
     fn shape(&self, a: &Arguments<'_>, operator: &str) -> Result<Option<Shape>> {
         Ok(Some(match operator {
-            "flatten" => Shape::Flatten {
-                start: a.int(1, "start_dim", Some(0))?,
-                end: a.int(2, "end_dim", Some(-1))?,
-            },
+            "flatten" => {
+                Shape::Flatten { start: a.int(1, "start_dim", Some(0))?, end: a.int(2, "end_dim", Some(-1))? }
+            }
             "reshape" | "view" => {
                 let extents = self.extents(a, 1, "shape")?;
                 let input = self.tensor(a, 0, "self")?;
                 // The usual way to write flatten: x.view(x.size(0), -1).
                 match extents.as_slice() {
-                    [Extent::Of(edge, 0), Extent::Fixed(-1)] if *edge == input => Shape::Flatten { start: 1, end: -1 },
+                    [Extent::Of(edge, 0), Extent::Fixed(-1)] if *edge == input => {
+                        Shape::Flatten { start: 1, end: -1 }
+                    }
                     _ => Shape::Reshape(extents),
                 }
             }
@@ -402,7 +413,9 @@ impl Lowering<'_> {
                     Some(value @ (Value::List(_) | Value::Tuple(_))) => {
                         value.as_ints().ok_or_else(|| a.wrong("dims", value))?
                     }
-                    _ => (1..a.node.arguments.len()).map(|i| a.int(i, "dims", None)).collect::<Result<_>>()?,
+                    _ => {
+                        (1..a.node.arguments.len()).map(|i| a.int(i, "dims", None)).collect::<Result<_>>()?
+                    }
                 };
                 Shape::Permute(axes)
             }
@@ -497,7 +510,8 @@ impl Lowering<'_> {
         if !operator.starts_with("upsample_nearest") && mode != "nearest" {
             return Err(a.refuse(format!("`{operator}` with mode '{mode}'; only nearest is supported")));
         }
-        let given = |i: usize, what: &str| !matches!(a.get(i, what), None | Some(Argument::Constant(Value::None, _)));
+        let given =
+            |i: usize, what: &str| !matches!(a.get(i, what), None | Some(Argument::Constant(Value::None, _)));
         let size = if given(1, "size") { Some(self.extents(a, 1, "size")?) } else { None };
         let factors = match a.constant(2, "scale_factor") {
             Some(Value::List(v) | Value::Tuple(v)) => v.iter().map(Value::as_f64).collect(),
@@ -600,9 +614,7 @@ impl Lowering<'_> {
     fn extents(&self, a: &Arguments<'_>, position: usize, name: &str) -> Result<Vec<Extent>> {
         let of = |slot: Slot| match slot {
             Slot::Extent(extent) => Ok(extent),
-            Slot::Constant(value) => {
-                value.as_i64().map(Extent::Fixed).ok_or_else(|| a.wrong(name, &value))
-            }
+            Slot::Constant(value) => value.as_i64().map(Extent::Fixed).ok_or_else(|| a.wrong(name, &value)),
             _ => Err(a.refuse(format!("`{}` with a `{name}` that is no list of sizes", a.callee))),
         };
         match self.slot(a, position, name)? {
@@ -647,7 +659,9 @@ impl Lowering<'_> {
             Argument::Value(id) => match self.slots.get(id) {
                 Some(Slot::Edge(edge)) => edges.push(*edge),
                 Some(Slot::List(slots)) => {
-                    edges.extend(slots.iter().filter_map(|s| if let Slot::Edge(e) = s { Some(*e) } else { None }));
+                    edges.extend(
+                        slots.iter().filter_map(|s| if let Slot::Edge(e) = s { Some(*e) } else { None }),
+                    );
                 }
                 _ => {}
             },
@@ -673,9 +687,11 @@ impl Lowering<'_> {
     /// Name of any other node: its module's path, or module path and variable.
     fn name(&self, node: &Node, operator: &str) -> String {
         let base = operator.rsplit('.').next().unwrap_or(operator);
-        let leaf = self.source.modules.get(&node.scope).is_some_and(|m| {
-            m.class.as_deref().is_some_and(|c| c.starts_with("torch."))
-        });
+        let leaf = self
+            .source
+            .modules
+            .get(&node.scope)
+            .is_some_and(|m| m.class.as_deref().is_some_and(|c| c.starts_with("torch.")));
         if leaf && !node.scope.is_empty() {
             node.scope.clone()
         } else if self.source.form == Form::GraphModule && !is_temporary(&node.name) {

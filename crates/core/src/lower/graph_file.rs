@@ -149,8 +149,8 @@ impl GraphFile {
     /// # Errors
     /// No TOML, unknown fields, or another schema; with line and column.
     pub fn parse(text: &str) -> Result<Self> {
-        let file: Self =
-            toml::from_str(text).map_err(|e| LowerError::new(format!("no graph file: {}", e.to_string().trim_end())))?;
+        let file: Self = toml::from_str(text)
+            .map_err(|e| LowerError::new(format!("no graph file: {}", e.to_string().trim_end())))?;
         if file.schema != SCHEMA {
             return Err(LowerError::new(format!("found graph schema {}, expected {SCHEMA}", file.schema)));
         }
@@ -197,7 +197,8 @@ impl GraphFile {
     /// # Errors
     /// A number that TOML cannot hold.
     pub fn to_toml(&self) -> Result<String> {
-        let body = toml::to_string(self).map_err(|e| LowerError::new(format!("cannot be written as TOML: {e}")))?;
+        let body =
+            toml::to_string(self).map_err(|e| LowerError::new(format!("cannot be written as TOML: {e}")))?;
         Ok(format!(
             "# Topology of a quantized network: one [[node]] per operation, in execution order.\n\
              # Layers take weights, scales and zero points from the model by name; edit what is wrong here and pass\n\
@@ -218,7 +219,12 @@ pub(super) fn draft(parts: &Parts) -> GraphFile {
     let (stubs, others): (Vec<_>, Vec<_>) = parts.iter().partition(|(_, part)| is_stub(part));
     let mut node: Vec<NodeEntry> = Vec::new();
     if stubs.is_empty() {
-        node.push(NodeEntry { name: "quant".into(), op: "quantize".into(), inputs: vec!["input".into()], ..NodeEntry::default() });
+        node.push(NodeEntry {
+            name: "quant".into(),
+            op: "quantize".into(),
+            inputs: vec!["input".into()],
+            ..NodeEntry::default()
+        });
     }
     for (path, part) in stubs.into_iter().chain(others) {
         let before = node.last().map_or_else(|| "input".to_owned(), |n| n.name.clone());
@@ -230,7 +236,9 @@ pub(super) fn draft(parts: &Parts) -> GraphFile {
                 entry.inputs.push(UNKNOWN.into());
             }
             Part::Op { op, .. } => entry.op = op.name().into(),
-            Part::Observer(_) | Part::Nothing | Part::Float | Part::Unknown(_) | Part::Unspecified => continue,
+            Part::Observer(_) | Part::Nothing | Part::Float | Part::Unknown(_) | Part::Unspecified => {
+                continue;
+            }
         }
         node.push(entry);
     }
@@ -258,10 +266,21 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         ..NodeEntry::default()
     };
     let own_scale = match &node.op {
-        Op::Quantize | Op::Layer(_) | Op::Add { .. } | Op::Mul { .. } | Op::BatchNorm(_) | Op::Function(_) => true,
+        Op::Quantize
+        | Op::Layer(_)
+        | Op::Add { .. }
+        | Op::Mul { .. }
+        | Op::BatchNorm(_)
+        | Op::Function(_) => true,
         Op::Concatenate { requantizes, .. } => *requantizes,
-        Op::Dequantize | Op::MaxPool(_) | Op::AveragePool(_) | Op::AdaptiveAveragePool { .. } | Op::Mean { .. }
-        | Op::Relu | Op::Clamp { .. } | Op::Shape(_) => false,
+        Op::Dequantize
+        | Op::MaxPool(_)
+        | Op::AveragePool(_)
+        | Op::AdaptiveAveragePool { .. }
+        | Op::Mean { .. }
+        | Op::Relu
+        | Op::Clamp { .. }
+        | Op::Shape(_) => false,
     };
     if own_scale
         && !named(&node.name)
@@ -313,7 +332,11 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         }
         Op::Function(function) => match function {
             Function::LeakyRelu(alpha) | Function::Elu(alpha) => entry.alpha = Some(*alpha),
-            Function::Sigmoid | Function::Tanh | Function::Hardswish | Function::Hardsigmoid | Function::Gelu => {}
+            Function::Sigmoid
+            | Function::Tanh
+            | Function::Hardswish
+            | Function::Hardsigmoid
+            | Function::Gelu => {}
         },
         Op::Shape(shape) => shape_entry(&mut entry, node, shape)?,
     }
@@ -330,7 +353,10 @@ fn shape_entry(entry: &mut NodeEntry, node: &Node, shape: &Shape) -> Result<()> 
                 _ => None,
             });
             entry.size = Some(sizes.collect::<Option<Vec<i64>>>().ok_or_else(|| {
-                LowerError::at(&node.name, "reshapes to sizes computed from other sizes, which a graph file cannot hold")
+                LowerError::at(
+                    &node.name,
+                    "reshapes to sizes computed from other sizes, which a graph file cannot hold",
+                )
             })?);
         }
         Shape::Permute(axes) => entry.axes = Some(axes.clone()),
@@ -364,9 +390,11 @@ pub(super) fn lower(form: Form, parts: &Parts, file: &GraphFile, options: &Optio
     let mut reasons = Vec::new();
     for input in &file.input {
         let activation = match (input.scale, input.zero_point) {
-            (Some(scale), Some(zero_point)) => {
-                Some(Activation { scale, zero_point, code_type: code_type(&input.name, input.dtype.as_deref())? })
-            }
+            (Some(scale), Some(zero_point)) => Some(Activation {
+                scale,
+                zero_point,
+                code_type: code_type(&input.name, input.dtype.as_deref())?,
+            }),
             _ => None,
         };
         edges.insert(input.name.clone(), vec![builder.input(&input.name, activation)]);
@@ -388,20 +416,25 @@ pub(super) fn lower(form: Form, parts: &Parts, file: &GraphFile, options: &Optio
             .collect();
         let made = operation(entry, parts).and_then(|(mut op, activation)| {
             if let (Op::Shape(Shape::Reshape(extents)), Some(&input)) = (&mut op, inputs.first()) {
-                for (extent, axis) in extents.iter_mut().zip(0i64..).filter(|(e, _)| **e == Extent::Fixed(0)) {
+                for (extent, axis) in extents.iter_mut().zip(0i64..).filter(|(e, _)| **e == Extent::Fixed(0))
+                {
                     *extent = Extent::Of(input, axis);
                 }
             }
             let needed = if matches!(op, Op::Add { .. } | Op::Mul { .. }) { 2 } else { 1 };
             if entry.inputs.len() < needed {
-                return Err(LowerError::at(&entry.name, format!("has {} inputs, expected {needed}", entry.inputs.len())));
+                return Err(LowerError::at(
+                    &entry.name,
+                    format!("has {} inputs, expected {needed}", entry.inputs.len()),
+                ));
             }
             builder.node(&entry.name, op, &inputs, activation)
         });
         match made {
             Ok(outputs) => {
                 if edges.insert(entry.name.clone(), outputs).is_some() {
-                    reasons.push(Reason { place: entry.name.clone(), text: "is the name of two nodes".into() });
+                    reasons
+                        .push(Reason { place: entry.name.clone(), text: "is the name of two nodes".into() });
                 }
             }
             Err(error) => reasons.extend(error.reasons),
@@ -462,9 +495,8 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
     let op = match entry.op.as_str() {
         "quantize" => Op::Quantize,
         "dequantize" => Op::Dequantize,
-        "conv1d" | "conv2d" | "conv3d" | "conv_transpose1d" | "conv_transpose2d" | "conv_transpose3d" | "linear" => {
-            Op::Layer(layer(entry, parts)?)
-        }
+        "conv1d" | "conv2d" | "conv3d" | "conv_transpose1d" | "conv_transpose2d" | "conv_transpose3d"
+        | "linear" => Op::Layer(layer(entry, parts)?),
         "add" => Op::Add { relu },
         "mul" => Op::Mul { relu },
         "cat" => Op::Concatenate { axis: int(entry.axis, "axis")?, requantizes: activation.is_some() },
@@ -490,10 +522,9 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         },
         "mean" => Op::Mean { axes: ints(&entry.axes, "axes")?, keep: entry.keep.unwrap_or(false) },
         "relu" => Op::Relu,
-        "clamp" => Op::Clamp {
-            min: entry.min.unwrap_or(f64::NEG_INFINITY),
-            max: entry.max.unwrap_or(f64::INFINITY),
-        },
+        "clamp" => {
+            Op::Clamp { min: entry.min.unwrap_or(f64::NEG_INFINITY), max: entry.max.unwrap_or(f64::INFINITY) }
+        }
         "sigmoid" => Op::Function(Function::Sigmoid),
         "tanh" => Op::Function(Function::Tanh),
         "hardswish" => Op::Function(Function::Hardswish),
@@ -501,8 +532,12 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         "gelu" => Op::Function(Function::Gelu),
         "leaky_relu" => Op::Function(Function::LeakyRelu(number(entry.alpha, "alpha")?)),
         "elu" => Op::Function(Function::Elu(number(entry.alpha, "alpha")?)),
-        "flatten" => Op::Shape(Shape::Flatten { start: entry.start.unwrap_or(1), end: entry.end.unwrap_or(-1) }),
-        "reshape" => Op::Shape(Shape::Reshape(ints(&entry.size, "size")?.into_iter().map(Extent::Fixed).collect())),
+        "flatten" => {
+            Op::Shape(Shape::Flatten { start: entry.start.unwrap_or(1), end: entry.end.unwrap_or(-1) })
+        }
+        "reshape" => {
+            Op::Shape(Shape::Reshape(ints(&entry.size, "size")?.into_iter().map(Extent::Fixed).collect()))
+        }
         "permute" => Op::Shape(Shape::Permute(ints(&entry.axes, "axes")?)),
         "transpose" => match ints(&entry.axes, "axes")?.as_slice() {
             [a, b] => Op::Shape(Shape::Transpose(*a, *b)),
@@ -516,7 +551,9 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
             end: entry.end.unwrap_or(i64::MAX),
             step: entry.step.unwrap_or(1),
         }),
-        "chunk" => Op::Shape(Shape::Chunk { parts: int(entry.parts, "parts")?, axis: int(entry.axis, "axis")? }),
+        "chunk" => {
+            Op::Shape(Shape::Chunk { parts: int(entry.parts, "parts")?, axis: int(entry.axis, "axis")? })
+        }
         "upsample_nearest" => Op::Shape(Shape::Upsample {
             size: entry.size.as_ref().map(|v| v.iter().copied().map(Extent::Fixed).collect()),
             factors: entry.factors.clone(),
@@ -527,7 +564,11 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
             Some(Part::Op { op: op @ Op::BatchNorm(_), .. }) => op.clone(),
             _ => return Err(refuse("is a batch norm that the model does not have".into())),
         },
-        other => return Err(refuse(format!("has op `{other}`, which is not one of those that `gen_params ops` lists"))),
+        other => {
+            return Err(refuse(format!(
+                "has op `{other}`, which is not one of those that `gen_params ops` lists"
+            )));
+        }
     };
     Ok((op, activation))
 }
@@ -552,7 +593,9 @@ fn layer(entry: &NodeEntry, parts: &Parts) -> Result<Layer> {
             {
                 LayerKind::ConvTranspose(axes)
             }
-            (kind, op) => return Err(refuse(format!("is a {} in the model and a {op} in the graph file", kind.name()))),
+            (kind, op) => {
+                return Err(refuse(format!("is a {} in the model and a {op} in the graph file", kind.name())));
+            }
         };
     }
     if entry.relu.is_some() {

@@ -25,21 +25,22 @@ pub(super) fn lower(
     pair_fx_functionals(&mut parts);
     let obstacles = obstacles(source, &parts);
     if !obstacles.is_empty() {
-        return Err(LowerError { reasons: obstacles, hint: Some(hint(source.form)) }
-            .because("the file does not hold the topology, and the order of its keys must not be taken for it"));
+        return Err(LowerError { reasons: obstacles, hint: Some(hint(source.form)) }.because(
+            "the file does not hold the topology, and the order of its keys must not be taken for it",
+        ));
     }
     let sequential = source.form != Form::StateDict && is_sequential(source);
     let wiring = if sequential { Wiring::File } else { Wiring::KeyOrder };
-    let mut chain = Chain {
-        builder: Builder::new(source.form, wiring, options),
-        edge: None,
-        channels: None,
-    };
+    let mut chain = Chain { builder: Builder::new(source.form, wiring, options), edge: None, channels: None };
     for (path, part) in parts {
         match part {
             Part::Bare { activation, looks_like_stub: true } => chain.quantize(&path, activation)?,
-            Part::Op { op: Op::Quantize, activation: Some(activation) } => chain.quantize(&path, activation)?,
-            Part::Op { op: Op::Layer(layer), activation } => chain.layer(&path, layer, activation, source.form)?,
+            Part::Op { op: Op::Quantize, activation: Some(activation) } => {
+                chain.quantize(&path, activation)?
+            }
+            Part::Op { op: Op::Layer(layer), activation } => {
+                chain.layer(&path, layer, activation, source.form)?
+            }
             Part::Op { op, activation } => chain.op(&path, op, activation)?,
             Part::Bare { .. } => warnings.push(format!(
                 "{path} has scale 1 and zero point 0: taken for a functional that is never executed"
@@ -67,14 +68,21 @@ impl LowerError {
 }
 
 fn hint(form: Form) -> String {
-    let module = if form == Form::StateDict { "save TorchScript (torch.jit.script(model).save(..))" } else { "save TorchScript" };
-    format!("{module}, which holds it; or write the topology: gen_params graph MODEL > net.toml, edit, --graph net.toml")
+    let module = if form == Form::StateDict {
+        "save TorchScript (torch.jit.script(model).save(..))"
+    } else {
+        "save TorchScript"
+    };
+    format!(
+        "{module}, which holds it; or write the topology: gen_params graph MODEL > net.toml, edit, --graph net.toml"
+    )
 }
 
 /// Everything that shows that the order of keys is not the order of execution, or is not enough.
 fn obstacles(source: &SourceModel, parts: &Parts) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    let mut reason = |place: &str, text: &str| reasons.push(Reason { place: place.into(), text: text.into() });
+    let mut reason =
+        |place: &str, text: &str| reasons.push(Reason { place: place.into(), text: text.into() });
     let is_stub = |part: &Part| {
         matches!(part, Part::Bare { looks_like_stub: true, .. } | Part::Op { op: Op::Quantize, .. })
     };
@@ -83,12 +91,19 @@ fn obstacles(source: &SourceModel, parts: &Parts) -> Vec<Reason> {
     let stubs: Vec<(usize, &String)> =
         parts.iter().enumerate().filter(|(_, (_, p))| is_stub(p)).map(|(i, (path, _))| (i, path)).collect();
     match (stubs.as_slice(), first_layer) {
-        ([], _) => reason("", "no quant stub: the scale and zero point of the network's input are not in the file"),
+        ([], _) => {
+            reason("", "no quant stub: the scale and zero point of the network's input are not in the file")
+        }
         ([(at, path)], Some(first)) if *at > first => {
-            reason(path, "is the quant stub of the input and stands after the first layer: keys are not in execution order");
+            reason(
+                path,
+                "is the quant stub of the input and stands after the first layer: keys are not in execution order",
+            );
         }
         ([_], _) => {}
-        ([.., (_, path)], _) => reason(path, "is one quant stub of several: the network has more than one quantized part"),
+        ([.., (_, path)], _) => {
+            reason(path, "is one quant stub of several: the network has more than one quantized part")
+        }
     }
     for (path, part) in parts {
         match part {
@@ -132,13 +147,17 @@ fn may_requantize(path: &str) -> bool {
 fn is_sequential(source: &SourceModel) -> bool {
     let container = |path: &str| {
         let prefix = join(path, "");
-        source.modules.keys().any(|k| !k.is_empty() && k != path && (path.is_empty() || k.starts_with(&prefix)))
+        source
+            .modules
+            .keys()
+            .any(|k| !k.is_empty() && k != path && (path.is_empty() || k.starts_with(&prefix)))
     };
     let inside_layer = |path: &str| path.split('.').any(|p| p == "_packed_params");
     source.modules.iter().all(|(path, module)| {
         let class = module.class_name().unwrap_or_default();
         class == "Sequential"
-            || (module.class.as_deref().is_some_and(|c| c.starts_with("torch.")) && (inside_layer(path) || class != "Module"))
+            || (module.class.as_deref().is_some_and(|c| c.starts_with("torch."))
+                && (inside_layer(path) || class != "Module"))
             || !container(path)
     }) && source.modules.get("").is_some_and(|root| root.class_name() == Some("Sequential"))
 }
@@ -229,7 +248,11 @@ impl Chain {
 
     fn quantize(&mut self, path: &str, activation: Activation) -> Result<()> {
         // FX names the stub after the layer it feeds: `stem_0_input`.
-        let name = if path.contains("_input_") || path.starts_with("activation_post_process") { "quant" } else { path };
+        let name = if path.contains("_input_") || path.starts_with("activation_post_process") {
+            "quant"
+        } else {
+            path
+        };
         self.op(name, Op::Quantize, Some(activation))
     }
 
@@ -239,24 +262,36 @@ impl Chain {
         Ok(())
     }
 
-    fn layer(&mut self, path: &str, mut layer: Layer, activation: Option<Activation>, form: Form) -> Result<()> {
+    fn layer(
+        &mut self,
+        path: &str,
+        mut layer: Layer,
+        activation: Option<Activation>,
+        form: Form,
+    ) -> Result<()> {
         let shape = layer.weight.shape.clone();
         let refuse = |text: String| {
-            Err(LowerError::at(path, text).hint(hint(form))
+            Err(LowerError::at(path, text)
+                .hint(hint(form))
                 .because("the file does not hold the topology, and the order of its keys does not fit"))
         };
         let mut out = shape[0];
         match (self.channels, layer.kind) {
             (Some((channels, before)), LayerKind::Linear) => {
                 let features = shape.get(1).copied().unwrap_or_default();
-                let fits = if before == LayerKind::Linear { features == channels } else { features % channels == 0 };
+                let fits =
+                    if before == LayerKind::Linear { features == channels } else { features % channels == 0 };
                 if !fits {
                     return refuse(format!(
                         "takes {features} features, and the layer before it in the keys gives {channels} channels"
                     ));
                 }
                 if before != LayerKind::Linear {
-                    self.op(&format!("{path}.flatten"), Op::Shape(Shape::Flatten { start: 1, end: -1 }), None)?;
+                    self.op(
+                        &format!("{path}.flatten"),
+                        Op::Shape(Shape::Flatten { start: 1, end: -1 }),
+                        None,
+                    )?;
                 }
             }
             (Some((channels, _)), LayerKind::Conv(_)) => {
@@ -288,7 +323,10 @@ impl Chain {
             }
             (before, LayerKind::ConvTranspose(_)) => {
                 if before.is_some_and(|(channels, _)| channels != shape[0]) {
-                    return refuse(format!("takes {} channels, which the layer before it does not give", shape[0]));
+                    return refuse(format!(
+                        "takes {} channels, which the layer before it does not give",
+                        shape[0]
+                    ));
                 }
                 let groups = layer.window.as_ref().and_then(|w| w.groups).unwrap_or(1);
                 out = shape.get(1).copied().unwrap_or_default() * groups as usize;

@@ -112,9 +112,14 @@ impl Recogniser<'_> {
             self.parts.insert(path.into(), Part::Observer(activation));
             return Ok(());
         }
-        if own == "0" && prepared::is_unobserved(self.source, parent, module) {
-            let layer = prepared::unobserved_layer(self.source, self.options, parent, module)?;
-            self.parts.insert(parent.into(), Part::Op { op: Op::Layer(layer), activation: None });
+        let owner = if own == "0" && prepared::is_unobserved(self.source, parent, module) {
+            Some(parent)
+        } else {
+            prepared::is_unobserved(self.source, path, module).then_some(path)
+        };
+        if let Some(owner) = owner {
+            let layer = prepared::unobserved_layer(self.source, self.options, owner, module)?;
+            self.parts.insert(owner.into(), Part::Op { op: Op::Layer(layer), activation: None });
             return Ok(());
         }
         let part = if module.tensor("weight").is_some_and(|w| w.dtype().is_quantized()) {
@@ -129,7 +134,8 @@ impl Recogniser<'_> {
                 None => return Ok(()),
             }
         } else if self.has_module(path, "weight_fake_quant") {
-            let (layer, activation) = prepared::layer(self.source, self.options, path, &mut self.epsilon_assumed)?;
+            let (layer, activation) =
+                prepared::layer(self.source, self.options, path, &mut self.epsilon_assumed)?;
             Part::Op { op: Op::Layer(layer), activation }
         } else if self.classes {
             match module.class_name() {
@@ -197,7 +203,9 @@ impl Recogniser<'_> {
     }
 
     fn packed(&self, path: &str, packed: &PackedParams, kind: LayerKind, module: &Module) -> Result<Part> {
-        let relu = self.classes.then(|| module.class_name().is_some_and(|c| c.ends_with("ReLU") || c.contains("ReLU")));
+        let relu = self
+            .classes
+            .then(|| module.class_name().is_some_and(|c| c.ends_with("ReLU") || c.contains("ReLU")));
         let layer = layer_of_packed(path, packed, kind, relu, PaddingMode::Zeros)?;
         Ok(Part::Op { op: Op::Layer(layer), activation: activation_of_module(module) })
     }
@@ -293,10 +301,15 @@ fn class_part(path: &str, class: &str, module: &Module) -> Result<Part> {
     let op = |op: Op| Part::Op { op, activation: activation_of_module(module) };
     let float = |name: &str| module.attributes.get(name).and_then(Value::as_f64);
     let int = |name: &str| module.attributes.get(name).and_then(Value::as_i64);
-    let number = |name: &str| float(name).or_else(|| {
-        #[allow(clippy::cast_precision_loss, reason = "a bound written as an integer in the model's source")]
-        int(name).map(|i| i as f64)
-    });
+    let number = |name: &str| {
+        float(name).or_else(|| {
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "a bound written as an integer in the model's source"
+            )]
+            int(name).map(|i| i as f64)
+        })
+    };
     let missing = |name: &str| LowerError::at(path, format!("is a {class} without `{name}`"));
     Ok(match class {
         "Identity" | "Dropout" | "Dropout1d" | "Dropout2d" | "Dropout3d" | "Sequential" | "ModuleList"
@@ -337,13 +350,17 @@ fn class_part(path: &str, class: &str, module: &Module) -> Result<Part> {
         "AdaptiveAvgPool1d" | "AdaptiveAvgPool2d" | "AdaptiveAvgPool3d" => {
             let axes = usize::from(class.as_bytes()[15] - b'0');
             let size = module.attributes.get("output_size").ok_or_else(|| missing("output_size"))?;
-            op(Op::AdaptiveAveragePool { size: optional_sizes(size, axes).ok_or_else(|| missing("output_size"))? })
+            op(Op::AdaptiveAveragePool {
+                size: optional_sizes(size, axes).ok_or_else(|| missing("output_size"))?,
+            })
         }
         "Flatten" => op(Op::Shape(Shape::Flatten {
             start: int("start_dim").ok_or_else(|| missing("start_dim"))?,
             end: int("end_dim").ok_or_else(|| missing("end_dim"))?,
         })),
-        "ChannelShuffle" => op(Op::Shape(Shape::ChannelShuffle(int("groups").ok_or_else(|| missing("groups"))?))),
+        "ChannelShuffle" => {
+            op(Op::Shape(Shape::ChannelShuffle(int("groups").ok_or_else(|| missing("groups"))?)))
+        }
         "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d" | "BNReLU2d" | "BNReLU3d"
             if activation_of_module(module).is_some() =>
         {
@@ -352,8 +369,8 @@ fn class_part(path: &str, class: &str, module: &Module) -> Result<Part> {
                 None => return Err(missing("running_mean")),
             }
         }
-        "Conv1d" | "Conv2d" | "Conv3d" | "Linear" | "ConvTranspose1d" | "ConvTranspose2d" | "ConvTranspose3d"
-        | "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d" => Part::Float,
+        "Conv1d" | "Conv2d" | "Conv3d" | "Linear" | "ConvTranspose1d" | "ConvTranspose2d"
+        | "ConvTranspose3d" | "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d" => Part::Float,
         "QFunctional" | "FloatFunctional" => match activation_of_module(module) {
             Some(activation) => Part::Bare { activation, looks_like_stub: false },
             None => Part::Unspecified,
@@ -481,12 +498,9 @@ pub(super) fn layer_of_packed(
         }
         weight.shape.remove(2);
         if let Some(window) = &mut window {
-            for sizes in [
-                &mut window.stride,
-                &mut window.padding,
-                &mut window.dilation,
-                &mut window.output_padding,
-            ] {
+            for sizes in
+                [&mut window.stride, &mut window.padding, &mut window.dilation, &mut window.output_padding]
+            {
                 if let Some(sizes) = sizes.as_mut().filter(|s| s.len() == 2) {
                     sizes.remove(0);
                 }
@@ -513,7 +527,9 @@ pub(super) fn weight_of(place: &str, tensor: &Tensor, kind: LayerKind) -> Result
             (scales.clone(), zero_points.clone())
         }
         Some(Quantizer::PerChannel { axis, .. }) => {
-            return Err(refuse(format!("has scales along weight axis {axis}, which is not the output channel")));
+            return Err(refuse(format!(
+                "has scales along weight axis {axis}, which is not the output channel"
+            )));
         }
         None => return Err(refuse("has a quantized weight without a scale".into())),
     };
@@ -546,9 +562,11 @@ fn float_bias(place: &str, tensor: &Tensor) -> Result<Vec<f32>> {
 /// Geometry from a module's plain attributes; what is absent stays unknown.
 pub(super) fn window_of(module: &Module) -> Window {
     let sizes = |name: &str| {
-        module.attributes.get(name).and_then(Value::as_ints).and_then(|v| {
-            v.into_iter().map(|x| u32::try_from(x).ok()).collect::<Option<Vec<u32>>>()
-        })
+        module
+            .attributes
+            .get(name)
+            .and_then(Value::as_ints)
+            .and_then(|v| v.into_iter().map(|x| u32::try_from(x).ok()).collect::<Option<Vec<u32>>>())
     };
     Window {
         stride: sizes("stride"),
@@ -571,9 +589,9 @@ pub(super) fn padding_mode(place: &str, module: &Module) -> Result<PaddingMode> 
 fn refuse_by_name(source: &SourceModel) -> Result<()> {
     let modules = &source.modules;
     let attribute = |test: &dyn Fn(&str, &Value) -> bool| {
-        modules.iter().find_map(|(path, m)| {
-            m.attributes.iter().find(|(k, v)| test(k, v)).map(|(k, _)| join(path, k))
-        })
+        modules
+            .iter()
+            .find_map(|(path, m)| m.attributes.iter().find(|(k, v)| test(k, v)).map(|(k, _)| join(path, k)))
     };
     let quantized = |v: &Value| match v {
         Value::Tensor(t) => t.dtype().is_quantized(),
@@ -581,12 +599,18 @@ fn refuse_by_name(source: &SourceModel) -> Result<()> {
         _ => false,
     };
     if let Some(place) = attribute(&|_, v| matches!(v, Value::Opaque(c) if c.starts_with("torchao."))) {
-        return Err(LowerError::at(place, "is a torchao tensor: weight-only or dynamic quantization, whose activations are float")
-            .hint("hardware needs static quantization: use PT2E or torch.ao QAT/PTQ and convert"));
+        return Err(LowerError::at(
+            place,
+            "is a torchao tensor: weight-only or dynamic quantization, whose activations are float",
+        )
+        .hint("hardware needs static quantization: use PT2E or torch.ao QAT/PTQ and convert"));
     }
     if let Some(place) = attribute(&|k, _| k == "weight_qscheme") {
-        return Err(LowerError::at(place, "belongs to an FX reference-quantized model: its weights are still float")
-            .hint("save the model that convert_fx returns, not convert_to_reference_fx"));
+        return Err(LowerError::at(
+            place,
+            "belongs to an FX reference-quantized model: its weights are still float",
+        )
+        .hint("save the model that convert_fx returns, not convert_to_reference_fx"));
     }
     if let Some(place) = attribute(&|k, _| k.starts_with("_frozen_param")) {
         return Err(LowerError::at(
@@ -609,8 +633,10 @@ fn refuse_by_name(source: &SourceModel) -> Result<()> {
         return Ok(());
     }
     if modules.keys().any(|p| p.contains("weight_quant.tensor_quant")) {
-        return Err(LowerError::new("is a Brevitas state_dict: its scales are learned parameters of Brevitas' own layers")
-            .hint("export it to ONNX (QCDQ) from Brevitas"));
+        return Err(LowerError::new(
+            "is a Brevitas state_dict: its scales are learned parameters of Brevitas' own layers",
+        )
+        .hint("export it to ONNX (QCDQ) from Brevitas"));
     }
     if modules.keys().any(|p| p.contains("activation_post_process")) {
         return Err(LowerError::new(
@@ -631,16 +657,18 @@ fn refuse_uncalibrated(parts: &Parts) -> Result<()> {
     let layers: Vec<_> = parts
         .iter()
         .filter_map(|(path, part)| match part {
-            Part::Op { op: Op::Layer(layer), activation: Some(activation) } => Some((path, layer, activation)),
+            Part::Op { op: Op::Layer(layer), activation: Some(activation) } => {
+                Some((path, layer, activation))
+            }
             _ => None,
         })
         .collect();
     if layers.is_empty() || !layers.iter().all(|(_, _, a)| unit(a)) {
         return Ok(());
     }
-    let stub = parts.values().any(|p| {
-        matches!(p, Part::Bare { looks_like_stub: true, .. } | Part::Op { op: Op::Quantize, .. })
-    });
+    let stub = parts
+        .values()
+        .any(|p| matches!(p, Part::Bare { looks_like_stub: true, .. } | Part::Op { op: Op::Quantize, .. }));
     let linear_only = layers.iter().all(|(_, l, _)| l.kind == LayerKind::Linear);
     let first = layers[0].0;
     if linear_only && !stub {

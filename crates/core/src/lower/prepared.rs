@@ -3,14 +3,15 @@
 //! All arithmetic is binary32 in the order of PyTorch's own operations:
 //!
 //! ```text
-//! batch norm   r = 1/sqrt(var + eps);  w' = w * (gamma * r);  b' = (b - mean) * r * gamma + beta
+//! batch norm   r = 1/sqrt(var + eps);  w' = w * (gamma * r);  b' = ((b - mean) * r) * gamma + beta
+//!              (after a linear layer  b' = (b - mean) * (gamma * r) + beta)
 //! weight       scale = max(max(-min, max) / 127.5, eps_observer);  w_q = clamp(rint(w' * (1/scale)), -128, 127)
 //! activation   scale = max((max - min) / (qmax - qmin), eps_observer);  zp = clamp(qmin - rint(min/scale), qmin, qmax)
 //! ```
 //!
 //! The stored `weight_fake_quant.scale` is not what convert uses (training divides by 128 and 127 apart), so it is not
 //! read. An observer that is still enabled sees the folded weight once more at convert: min += 0.01 * (w.min() - min).
-//! A fused layer that QAT does not know (ConvReLU1d) trains with a float weight; convert observes it for the first time.
+//! A layer that QAT does not know (Conv1d, ConvReLU1d) trains with a float weight; convert observes it for the first time.
 
 use std::sync::Arc;
 
@@ -51,7 +52,8 @@ pub(super) fn activation(source: &SourceModel, options: &Options, path: &str) ->
         return Err(refuse("is a HistogramObserver: its scale comes out of a search that convert runs")
             .hint("call torch.ao.quantization.convert and save the result"));
     }
-    let observed = |name: &str| inner.tensor(name).and_then(Tensor::to_f32).filter(|v| v.len() == 1).map(|v| v[0]);
+    let observed =
+        |name: &str| inner.tensor(name).and_then(Tensor::to_f32).filter(|v| v.len() == 1).map(|v| v[0]);
     let (Some(min), Some(max)) = (observed("min_val"), observed("max_val")) else {
         return fixed(outer).ok_or_else(|| refuse("has neither min_val and max_val nor a fixed scale"));
     };
@@ -62,9 +64,8 @@ pub(super) fn activation(source: &SourceModel, options: &Options, path: &str) ->
     if !(min.is_finite() && max.is_finite()) {
         return Err(refuse("has a min_val or max_val that is not finite"));
     }
-    let stored = |name: &str| {
-        [inner, outer].into_iter().find_map(|m| m.attributes.get(name).and_then(Value::as_i64))
-    };
+    let stored =
+        |name: &str| [inner, outer].into_iter().find_map(|m| m.attributes.get(name).and_then(Value::as_i64));
     let (qmin, qmax) = match (stored("quant_min"), stored("quant_max"), options.engine) {
         (Some(qmin), Some(qmax), _) => (qmin, qmax),
         (_, _, Some(engine)) => (0, i64::from(engine.largest_activation())),
@@ -86,7 +87,8 @@ pub(super) fn activation(source: &SourceModel, options: &Options, path: &str) ->
     #[allow(clippy::cast_precision_loss, reason = "quant_min and quant_max have 8 bits")]
     let steps = (qmax - qmin) as f32;
     let scale = ((max - min) / steps).max(epsilon);
-    let symmetric = inner.attributes.get("qscheme").and_then(Value::as_str).is_some_and(|s| s.contains("symmetric"));
+    let symmetric =
+        inner.attributes.get("qscheme").and_then(Value::as_str).is_some_and(|s| s.contains("symmetric"));
     if symmetric {
         return Err(refuse("has symmetric activations, which the converted layers of torch.ao do not have"));
     }
@@ -117,9 +119,12 @@ pub(super) fn layer(
     let module = source.modules.get(path).ok_or_else(|| refuse("is named and not there".into()))?;
     let class = module.class_name();
     if class.is_some_and(|c| c.contains("Transpose")) {
-        return Err(refuse("is a transposed convolution with fake quantization, which convert does not support".into()));
+        return Err(refuse(
+            "is a transposed convolution with fake quantization, which convert does not support".into(),
+        ));
     }
-    let tensor = module.tensor("weight").ok_or_else(|| refuse("has a fake-quantized weight and no weight".into()))?;
+    let tensor =
+        module.tensor("weight").ok_or_else(|| refuse("has a fake-quantized weight and no weight".into()))?;
     let mut weight = tensor
         .to_f32()
         .ok_or_else(|| refuse(format!("has a weight of {}, and not float32", tensor.dtype().name())))?;
@@ -138,7 +143,7 @@ pub(super) fn layer(
         let norm = Norm::of(norm, channels).ok_or_else(|| {
             refuse(format!("has a batch norm whose tensors are not float32 of {channels} channels"))
         })?;
-        bias = Some(norm.fold(&mut weight, bias, epsilon));
+        bias = Some(norm.fold(&mut weight, bias, epsilon, kind));
     }
     let observer_path = join(path, "weight_fake_quant");
     let (scale, zero_point, codes) = quantize_weight(source, &observer_path, &weight, channels)?;
@@ -160,18 +165,18 @@ pub(super) fn layer(
     Ok((layer, output))
 }
 
-/// True for the weight-bearing first child (`P.0`) of a fused pair at `path` that has an observer for its output and none
-/// for its weight, in a model that was prepared for QAT.
-pub(super) fn is_unobserved(source: &SourceModel, path: &str, child: &Module) -> bool {
-    let has = |name: &str| source.modules.contains_key(&join(path, name));
-    child.tensor("weight").is_some_and(|w| w.dtype().is_float() && w.shape().len() >= 2)
+/// True for a float weight under `owner` that has an observer for the layer's output and none for itself, in a model that
+/// was prepared for QAT. `module` is the owner (a lone layer) or its first child (a fused pair).
+pub(super) fn is_unobserved(source: &SourceModel, owner: &str, module: &Module) -> bool {
+    let has = |name: &str| source.modules.contains_key(&join(owner, name));
+    module.tensor("weight").is_some_and(|w| w.dtype().is_float() && w.shape().len() >= 2)
         && has("activation_post_process")
         && !has("weight_fake_quant")
         && !has("0.weight_fake_quant")
         && source.modules.keys().any(|p| p.ends_with(".weight_fake_quant"))
 }
 
-/// The layer of such a pair: convert observes its weight with a fresh observer of the model's qconfig, which is per channel
+/// Such a layer: convert observes its weight with a fresh observer of the model's qconfig, which is per channel
 /// or per tensor as on the layers that do have one.
 pub(super) fn unobserved_layer(
     source: &SourceModel,
@@ -181,7 +186,8 @@ pub(super) fn unobserved_layer(
 ) -> Result<Layer> {
     let refuse = |text: String| LowerError::at(path, text);
     let tensor = child.tensor("weight").ok_or_else(|| refuse("has no weight".into()))?;
-    let weight = tensor.to_f32().ok_or_else(|| refuse(format!("has a weight of {}", tensor.dtype().name())))?;
+    let weight =
+        tensor.to_f32().ok_or_else(|| refuse(format!("has a weight of {}", tensor.dtype().name())))?;
     let shape = tensor.shape().to_vec();
     let kind = layer_kind(path, &shape)?;
     if weight.is_empty() {
@@ -195,7 +201,11 @@ pub(super) fn unobserved_layer(
     let per_channel = match (per_channel, options.engine) {
         (Some(per_channel), _) => per_channel,
         (None, Some(engine)) => engine != super::Engine::Qnnpack,
-        (None, None) => return Err(refuse("has a float weight, and no layer tells whether scales are per channel".into())),
+        (None, None) => {
+            return Err(refuse(
+                "has a float weight, and no layer tells whether scales are per channel".into(),
+            ));
+        }
     };
     let groups = if per_channel { shape[0] } else { 1 };
     let (min, max): (Vec<f32>, Vec<f32>) = weight.chunks_exact(weight.len() / groups).map(extremes).unzip();
@@ -243,10 +253,15 @@ struct Norm {
 
 impl Norm {
     fn of(module: &Module, channels: usize) -> Option<Self> {
-        let tensor = |name: &str| module.tensor(name).and_then(Tensor::to_f32).filter(|v| v.len() == channels);
+        let tensor =
+            |name: &str| module.tensor(name).and_then(Tensor::to_f32).filter(|v| v.len() == channels);
         Some(Self {
             // affine=False: PyTorch folds with ones and zeros.
-            gamma: if module.attributes.contains_key("weight") { tensor("weight")? } else { vec![1.0; channels] },
+            gamma: if module.attributes.contains_key("weight") {
+                tensor("weight")?
+            } else {
+                vec![1.0; channels]
+            },
             beta: if module.attributes.contains_key("bias") { tensor("bias")? } else { vec![0.0; channels] },
             mean: tensor("running_mean")?,
             variance: tensor("running_var")?,
@@ -254,7 +269,7 @@ impl Norm {
     }
 
     /// Folds into the weight (axes: output channel first) and returns the folded bias.
-    fn fold(&self, weight: &mut [f32], bias: Option<Vec<f32>>, epsilon: f32) -> Vec<f32> {
+    fn fold(&self, weight: &mut [f32], bias: Option<Vec<f32>>, epsilon: f32, kind: LayerKind) -> Vec<f32> {
         let taps = weight.len() / self.gamma.len();
         let mut folded = Vec::with_capacity(self.gamma.len());
         for (channel, taps) in weight.chunks_exact_mut(taps.max(1)).enumerate() {
@@ -264,7 +279,13 @@ impl Norm {
                 *w *= factor;
             }
             let b = bias.as_ref().map_or(0.0, |b| b[channel]);
-            folded.push((b - self.mean[channel]) * reciprocal * self.gamma[channel] + self.beta[channel]);
+            let centred = b - self.mean[channel];
+            let scaled = if kind == LayerKind::Linear {
+                centred * factor
+            } else {
+                centred * reciprocal * self.gamma[channel]
+            };
+            folded.push(scaled + self.beta[channel]);
         }
         folded
     }
@@ -281,15 +302,18 @@ fn quantize_weight(
     let outer = source.modules.get(path).ok_or_else(|| refuse("is named and not there".into()))?;
     let inner = source.modules.get(&join(path, "activation_post_process")).unwrap_or(outer);
     let range = |name: &str| {
-        inner.tensor(name).and_then(Tensor::to_f32).filter(|v| v.len() == 1 || v.len() == channels).ok_or_else(|| {
-            refuse(format!("has no float32 {name} per tensor or per channel of {channels}"))
-        })
+        inner
+            .tensor(name)
+            .and_then(Tensor::to_f32)
+            .filter(|v| v.len() == 1 || v.len() == channels)
+            .ok_or_else(|| refuse(format!("has no float32 {name} per tensor or per channel of {channels}")))
     };
     let (mut min, mut max) = (range("min_val")?, range("max_val")?);
     if min.len() != max.len() {
         return Err(refuse(format!("has {} min_val and {} max_val", min.len(), max.len())));
     }
-    let integer = |name: &str| [inner, outer].into_iter().find_map(|m| m.attributes.get(name).and_then(Value::as_i64));
+    let integer =
+        |name: &str| [inner, outer].into_iter().find_map(|m| m.attributes.get(name).and_then(Value::as_i64));
     if let (Some(qmin), Some(qmax)) = (integer("quant_min"), integer("quant_max"))
         && (qmin, qmax) != (-128, 127)
     {
@@ -301,10 +325,15 @@ fn quantize_weight(
     }
     let group = weight.len() / min.len();
     if let Some(Value::Tensor(enabled)) = outer.attributes.get("observer_enabled")
-        && enabled.to_i64().or_else(|| enabled.to_u8().map(|v| v.into_iter().map(i64::from).collect()))
+        && enabled
+            .to_i64()
+            .or_else(|| enabled.to_u8().map(|v| v.into_iter().map(i64::from).collect()))
             .is_some_and(|v| v.first() == Some(&1))
     {
-        #[allow(clippy::cast_possible_truncation, reason = "PyTorch multiplies a float32 tensor by this number")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "PyTorch multiplies a float32 tensor by this number"
+        )]
         let constant = inner
             .attributes
             .get("averaging_constant")
@@ -321,7 +350,8 @@ fn quantize_weight(
             }
         }
     }
-    let epsilon = inner.tensor("eps").and_then(Tensor::to_f32).and_then(|v| v.first().copied()).unwrap_or(f32::EPSILON);
+    let epsilon =
+        inner.tensor("eps").and_then(Tensor::to_f32).and_then(|v| v.first().copied()).unwrap_or(f32::EPSILON);
     quantize_codes(path, weight, &min, &max, epsilon)
 }
 

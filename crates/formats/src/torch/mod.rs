@@ -21,6 +21,7 @@ use std::sync::Arc;
 pub use script::Script;
 
 use crate::error::Result;
+use crate::python;
 use crate::source::{Form, SourceModel};
 use budget::Budget;
 use checkpoint::Network;
@@ -58,12 +59,33 @@ pub struct Contents {
     pub program: Program,
 }
 
-/// Reads any PyTorch file.
+/// Reads any PyTorch file, with its topology where it holds one.
 ///
 /// # Errors
 /// The bytes are malformed, or of a form that is refused by name.
 pub fn read(bytes: bytes::Bytes) -> Result<SourceModel> {
-    read_contents(bytes).map(|contents| contents.model)
+    let Contents { mut model, program } = read_contents(bytes)?;
+    model.graph = match &program {
+        Program::Absent => None,
+        // Of several texts (a GraphModule inside of an eager module) none is the whole network's.
+        Program::Fx(texts) => match texts.first() {
+            Some(text) if model.form == Form::GraphModule => {
+                Some(python::trace_fx(&model.modules, &text.entry, &text.text)?)
+            }
+            _ => None,
+        },
+        Program::Script(script) => {
+            let sources: Vec<(&str, &str)> =
+                script.code.iter().map(|t| (t.entry.as_str(), &*t.text)).collect();
+            Some(python::trace_script(&python::Program {
+                modules: &model.modules,
+                types: &script.types,
+                sources: &sources,
+                constants: &script.constants,
+            })?)
+        }
+    };
+    Ok(model)
 }
 
 /// Reads any PyTorch file, and its program text. [`SourceModel::graph`] is `None`.
