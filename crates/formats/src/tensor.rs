@@ -130,7 +130,10 @@ impl Tensor {
     /// # Errors
     /// The window reaches past the storage, the sizes overflow, or a tensor that repeats elements of its storage has
     /// more than 65,536 and more than the storage. `place` names the tensor in the error.
-    #[allow(clippy::too_many_arguments, reason = "they are the fields of a tensor, which has no smaller parts")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "they are the fields of a tensor, which has no smaller parts"
+    )]
     pub fn new(
         place: &str,
         dtype: DType,

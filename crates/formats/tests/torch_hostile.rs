@@ -352,6 +352,12 @@ fn crafted_files_cost_little_and_are_refused_in_words() {
     let cyclic_tuple = module(b"]q\x01(h\x01ta");
     let cyclic_list = module(b"]q\x01h\x01a");
     let many_entries = stored((0..70_000).map(|index| (format!("x/{index}"), &b""[..])));
+    // As many entries as are let in, and a flood behind them.
+    let entries_and_flood = stored(
+        (0..60_000)
+            .map(|index| (format!("x/{index}"), &b""[..]))
+            .chain([("x/data.pkl".to_owned(), &[b']'; MANY][..])]),
+    );
     let scales = {
         // Per-channel scales expanded out of one number, again and again.
         let window: [&[u8]; 3] = [b"K\0", b"J\0\0\x01\0\x85", b"K\0\x85"];
@@ -484,6 +490,8 @@ fn crafted_files_cost_little_and_are_refused_in_words() {
         ("expanded scales", legacy(&scales, true), "expand far beyond"),
         ("a gzip bomb", gzip(&vec![0; 80 << 20]), "of gzip"),
         ("a pickle bomb in gzip", gzip(&flood(b"]")), "expand far beyond"),
+        ("a large pickle bomb in gzip", gzip(&legacy(&vec![b']'; 45 << 20], false)), "expand far beyond"),
+        ("many entries and a flood", entries_and_flood, "expand far beyond"),
         ("too many entries", many_entries, "more than 65536 entries"),
         ("no bytes", Vec::new(), "no bytes"),
     ];
@@ -509,4 +517,33 @@ fn crafted_files_cost_little_and_are_refused_in_words() {
         }
     }
     trial.finish();
+}
+
+#[test]
+fn storages_are_shared_with_the_file() {
+    let _alone = alone();
+    const ELEMENTS: u32 = 25 << 20;
+    let sizes = [&b"J"[..], &ELEMENTS.to_le_bytes(), b"\x85"].concat();
+    let storage =
+        [&b"(X\x07\0\0\0storagectorch\nCharStorage\nX\x01\0\0\x000X\x03\0\0\0cpu"[..], &sizes[..5], b"tQ"];
+    let call = [
+        &b"ctorch._utils\n_rebuild_tensor_v2\n("[..],
+        &storage.concat(),
+        b"K\0",
+        &sizes,
+        b"K\x01\x85\x89}tR",
+    ];
+    let pickle = [&b"\x80\x02}X\x01\0\0\0w"[..], &call.concat(), b"s."].concat();
+    let weights = vec![7; ELEMENTS as usize];
+    let file: Bytes =
+        stored([("x/data.pkl".to_owned(), &pickle[..]), ("x/data/0".to_owned(), &weights)]).into();
+    // Beyond this limit an allocation aborts the test.
+    ALLOCATOR.set_limit(ALLOCATOR.allocated() + (1 << 20)).unwrap();
+    let start = Instant::now();
+    let model = read(file);
+    let time = start.elapsed();
+    ALLOCATOR.set_limit(usize::MAX).unwrap();
+    println!("25 MiB in {time:?}");
+    let model = model.unwrap();
+    assert_eq!(model.modules[""].tensor("w").unwrap().to_i8().unwrap(), vec![7i8; ELEMENTS as usize]);
 }

@@ -31,7 +31,7 @@ pub(crate) const CONVOLUTION_FIELDS: [&str; 15] = [
 ];
 
 /// Attributes with which `nn.Module` keeps its own books; hooks are recognised by their names.
-const BOOKKEEPING: [&str; 7] = [
+pub(crate) const BOOKKEEPING: [&str; 7] = [
     "_parameters",
     "_buffers",
     "_modules",
