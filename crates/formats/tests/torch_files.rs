@@ -1,6 +1,7 @@
 //! Every PyTorch file at hand reads, or is refused for its reason; and what it holds is what PyTorch says it holds.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a test fails by panicking and talks by printing"
 )]

@@ -374,6 +374,45 @@ fn crafted_files_cost_little_and_are_refused_in_words() {
         pickle.push(b'u');
         pickle
     };
+    let long = |text: &[u8]| [&b"X"[..], &u32::try_from(text.len()).unwrap().to_le_bytes(), text].concat();
+    let long_key = |name: &[u8]| {
+        let key = long(&[name, &vec![b'a'; 1 << 20]].concat());
+        [&key[..], b"q\x01N", &b"h\x01N".repeat(200_000)].concat()
+    };
+    let long_state_key =
+        [&b"}(X\x01\0\0\0w"[..], &state_dict(b"K\0", b"K\x04\x85", b"K\x01\x85")[7..]].concat();
+    let long_state_key = [&long_state_key[..long_state_key.len() - 1], &long_key(b""), b"u"].concat();
+    let long_hooks = [&b"cnet\nNet\n)\x81}(X\x08\0\0\0_modules}"[..], &long_key(b"_"), b"ub"].concat();
+    let long_class = {
+        let class = [&b"c__torch__.___torch_mangle_0."[..], &vec![b'a'; 1 << 20], b"\nB\nq\x01"].concat();
+        module(&[&b"("[..], &class, b")\x81", &b"h\x01)\x81".repeat(100_000), b"t"].concat())
+    };
+    let shared_state = {
+        let state = [&b"}q\x01("[..], &b"NN".repeat(100_000), b"u0"].concat();
+        let mut pickle = [&state[..], b"ca\nB\nq\x020}("].concat();
+        for index in 0..100_000u32 {
+            pickle.extend_from_slice(&long(format!("{index}").as_bytes()));
+            pickle.extend_from_slice(b"h\x02)\x81h\x01b");
+        }
+        [pickle, b"u".to_vec()].concat()
+    };
+    // Every entry of the directory points at the same megabyte.
+    let overlapping = {
+        let weights = vec![0; 1 << 20];
+        let names = (0..1000).map(|index| (format!("x/data/{index}"), &b""[..]));
+        let mut file = stored([("x/data.pkl".to_owned(), &weights[..])].into_iter().chain(names));
+        let directory = memchr::memmem::find(&file, b"PK\x01\x02").unwrap();
+        let (crc, sizes, offset) = (16..20, 20..28, 42..46);
+        let first = file[directory..directory + 46].to_vec();
+        let headers: Vec<usize> = memchr::memmem::find_iter(&file[directory..], b"PK\x01\x02").collect();
+        for header in headers {
+            for field in [&crc, &sizes, &offset] {
+                let to = directory + header;
+                file[to + field.start..to + field.end].copy_from_slice(&first[field.clone()]);
+            }
+        }
+        file
+    };
     let flood = |opcode: &[u8]| legacy(&opcode.repeat(MANY), false);
     let table: Vec<(&str, Vec<u8>, &str)> = vec![
         ("lists that double", legacy(&module(&doubling(60)), false), "expand far beyond"),
@@ -492,6 +531,11 @@ fn crafted_files_cost_little_and_are_refused_in_words() {
         ("a pickle bomb in gzip", gzip(&flood(b"]")), "expand far beyond"),
         ("a large pickle bomb in gzip", gzip(&legacy(&vec![b']'; 45 << 20], false)), "expand far beyond"),
         ("many entries and a flood", entries_and_flood, "expand far beyond"),
+        ("a long key, often", legacy(&long_state_key, true), "expand far beyond"),
+        ("a long name of hooks, often", legacy(&long_hooks, false), "expand far beyond"),
+        ("a long class, often", legacy(&long_class, false), "expand far beyond"),
+        ("a large state, often", legacy(&shared_state, false), "expand far beyond"),
+        ("overlapping entries", overlapping, "entries that overlap"),
         ("too many entries", many_entries, "more than 65536 entries"),
         ("no bytes", Vec::new(), "no bytes"),
     ];
