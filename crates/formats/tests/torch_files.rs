@@ -262,6 +262,8 @@ fn the_three_encodings_of_a_convolution_say_the_same() {
                 let other = of(version);
                 assert_eq!(other.geometry, first.geometry, "{network}{version}");
                 assert_eq!(other.weight.shape(), first.weight.shape(), "{network}{version}");
+                assert_eq!(other.weight.to_i8(), first.weight.to_i8(), "{network}{version}");
+                assert_eq!(other.weight.quantizer(), first.weight.quantizer(), "{network}{version}");
                 assert_eq!(other.bias.is_some(), has_bias, "{network}{version}");
             }
         }
