@@ -22,7 +22,7 @@ pub enum Op {
         /// With ReLU.
         relu: bool,
     },
-    /// Concatenation along an axis. Without S and Z of its own it keeps those that its inputs share.
+    /// Concatenation along an axis. Without S and Z of its own it keeps the first input's.
     Concatenate {
         /// The axis.
         axis: i64,

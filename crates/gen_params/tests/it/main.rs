@@ -1,4 +1,5 @@
 //! Known answers of the whole way from a file to the integers.
 
+mod forms;
 mod layers;
 mod support;
