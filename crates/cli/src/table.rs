@@ -1,9 +1,12 @@
 //! Tables for people.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use gen_params::formats::SourceModel;
-use gen_params::parameters::{LayerKind, LayerParameters, MultiplierForm, Parameters, Wiring};
+use gen_params::parameters::{Activation, LayerKind, LayerParameters, MultiplierForm, Parameters, Wiring};
+
+/// A line under the header, and nothing else.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// One line on the whole model.
 pub(crate) fn heading(name: &str, source: &SourceModel, parameters: &Parameters) -> String {
@@ -32,7 +35,7 @@ pub(crate) fn heading(name: &str, source: &SourceModel, parameters: &Parameters)
 /// One row per layer.
 pub(crate) fn layers(parameters: &Parameters) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     let (m0, n) = match parameters.form {
         MultiplierForm::Shift(n) => ("M0".to_owned(), format!("n = {n}")),
         MultiplierForm::Bits(bits) => (format!("M0 ({bits} bits)"), "n".into()),
@@ -44,7 +47,6 @@ pub(crate) fn layers(parameters: &Parameters) -> Table {
         "window",
         "S1",
         "Z1",
-        "S2",
         "S3",
         "Z3",
         "clamp",
@@ -54,7 +56,7 @@ pub(crate) fn layers(parameters: &Parameters) -> Table {
         "accumulator",
     ]);
     for layer in &parameters.layers {
-        let pair = |a: Option<gen_params::parameters::Activation>| match a {
+        let pair = |a: Option<Activation>| match a {
             Some(a) => (short(a.scale), a.zero_point.to_string()),
             None => ("?".into(), "?".into()),
         };
@@ -71,16 +73,13 @@ pub(crate) fn layers(parameters: &Parameters) -> Table {
             window(layer),
             s1,
             z1,
-            span(Some(&layer.weight.scale), |s| short(*s)),
             s3,
             z3,
             layer.clamp.map_or_else(|| "?".into(), |c| format!("{}..{}", c.min, c.max)),
             span(layer.real_multiplier.as_deref(), |m| short(*m)),
             span(layer.multiplier.as_deref(), ToString::to_string),
             shift,
-            layer
-                .accumulator
-                .map_or_else(|| "?".into(), |r| format!("{}..{} ({} bits)", r.min, r.max, r.bits)),
+            layer.accumulator.map_or_else(|| "?".into(), |r| format!("{} bits", r.bits)),
         ]);
     }
     for column in table.column_iter_mut().skip(4) {
@@ -149,11 +148,16 @@ fn span<T: PartialOrd>(values: Option<&[T]>, show: impl Fn(&T) -> String) -> Str
 
 /// Four significant digits.
 fn short(x: f64) -> String {
-    if (1e-4..1e4).contains(&x.abs()) {
-        let digits = usize::try_from((3.0 - x.abs().log10().floor()).max(0.0) as i64).unwrap_or_default();
-        format!("{x:.digits$}")
-    } else {
-        format!("{x:.3e}")
+    match x.abs() {
+        magnitude if !(1e-4..1e4).contains(&magnitude) => format!("{x:.3e}"),
+        magnitude if magnitude >= 1e3 => format!("{x:.0}"),
+        magnitude if magnitude >= 1e2 => format!("{x:.1}"),
+        magnitude if magnitude >= 1e1 => format!("{x:.2}"),
+        magnitude if magnitude >= 1e0 => format!("{x:.3}"),
+        magnitude if magnitude >= 1e-1 => format!("{x:.4}"),
+        magnitude if magnitude >= 1e-2 => format!("{x:.5}"),
+        magnitude if magnitude >= 1e-3 => format!("{x:.6}"),
+        _ => format!("{x:.7}"),
     }
 }
 

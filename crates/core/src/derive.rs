@@ -398,7 +398,7 @@ fn output_channels(layer: &Layer) -> Option<usize> {
             (shape.first()? % groups.max(1) == 0).then_some(shape.get(1)? * groups)?
         }
     };
-    (channels > 0 && layer.weight.codes.len() % channels == 0).then_some(channels)
+    (channels > 0 && layer.weight.codes.len().is_multiple_of(channels)).then_some(channels)
 }
 
 /// The output channel and the tap (index into the kernel) of each weight block, in storage order.

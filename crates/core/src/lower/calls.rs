@@ -209,10 +209,10 @@ impl Lowering<'_> {
     fn function(&mut self, node: &Node, operator: &str) -> Result<Slot> {
         let arguments = Arguments { node, callee: operator };
         let a = &arguments;
-        if let Some(rest) = operator.strip_prefix("quantized.") {
-            if rest.starts_with("conv") || rest.starts_with("linear") {
-                return self.layer(a, rest);
-            }
+        if let Some(rest) = operator.strip_prefix("quantized.")
+            && (rest.starts_with("conv") || rest.starts_with("linear"))
+        {
+            return self.layer(a, rest);
         }
         // Shape arithmetic and plumbing first: it has no tensors for results.
         match operator {
@@ -232,7 +232,9 @@ impl Lowering<'_> {
             }
             "getitem" | "__getitem__" => return self.getitem(a),
             // Traces carry sizes through one-element tensors.
-            "int" | "Int" | "prim.NumToTensor" | "ScalarImplicit" | "IntImplicit" => return self.slot(a, 0, "a"),
+            "int" | "Int" | "prim.NumToTensor" | "ScalarImplicit" | "IntImplicit" => {
+                return self.slot(a, 0, "a");
+            }
             "mul" | "add" | "sub" | "floordiv" | "floor_divide" if !self.has_edge(a) => {
                 let left = self.extent(a, 0)?;
                 let right = self.extent(a, 1)?;
@@ -553,10 +555,10 @@ impl Lowering<'_> {
 
     fn slot(&self, a: &Arguments<'_>, position: usize, name: &str) -> Result<Slot> {
         let argument = a.get(position, name).ok_or_else(|| a.missing(name))?;
-        self.resolve(a, argument)
+        self.resolve(argument)
     }
 
-    fn resolve(&self, a: &Arguments<'_>, argument: &Argument) -> Result<Slot> {
+    fn resolve(&self, argument: &Argument) -> Result<Slot> {
         match argument {
             Argument::Value(id) => self.slots.get(id).cloned().ok_or_else(|| {
                 // Its producer has been refused already: no second reason for the same thing.
@@ -565,7 +567,7 @@ impl Lowering<'_> {
             Argument::Constant(Value::Int(i), _) => Ok(Slot::Extent(Extent::Fixed(*i))),
             Argument::Constant(value, _) => Ok(Slot::Constant(value.clone())),
             Argument::List(items) => {
-                Ok(Slot::List(items.iter().map(|i| self.resolve(a, i)).collect::<Result<_>>()?))
+                Ok(Slot::List(items.iter().map(|i| self.resolve(i)).collect::<Result<_>>()?))
             }
         }
     }
@@ -576,7 +578,7 @@ impl Lowering<'_> {
             .get(position, name)
             .or_else(|| a.node.keywords.get(position).map(|(_, v)| v))
             .ok_or_else(|| a.missing(name))?;
-        match self.resolve(a, argument)? {
+        match self.resolve(argument)? {
             Slot::Edge(edge) => Ok(edge),
             Slot::Constant(value) => Err(a.refuse(format!("`{}` of {}", a.callee, value.kind()))),
             Slot::Extent(_) | Slot::Sizes(_) => Err(a.refuse(format!("`{}` of a size", a.callee))),
@@ -647,7 +649,7 @@ impl Lowering<'_> {
         let mut activation = activation_of(scale, zero_point).ok_or_else(|| a.wrong(scale_name, scale))?;
         // Results have the type of the first tensor.
         if let Some(id) = a.node.arguments.first()
-            && let Ok(Slot::Edge(edge)) = self.resolve(a, id)
+            && let Ok(Slot::Edge(edge)) = self.resolve(id)
             && let Some(input) = self.builder.activation(edge)
         {
             activation.code_type = input.code_type;

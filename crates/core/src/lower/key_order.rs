@@ -31,7 +31,8 @@ pub(super) fn lower(
     }
     let sequential = source.form != Form::StateDict && is_sequential(source);
     let wiring = if sequential { Wiring::File } else { Wiring::KeyOrder };
-    let dequantize = parts.iter().find(|(_, p)| matches!(p, Part::Op { op: Op::Dequantize, .. })).map(|(k, _)| k.clone());
+    let dequantize =
+        parts.iter().find(|(_, p)| matches!(p, Part::Op { op: Op::Dequantize, .. })).map(|(k, _)| k.clone());
     let mut chain = Chain { builder: Builder::new(source.form, wiring, options), edge: None, channels: None };
     for (path, part) in parts {
         match part {
@@ -303,7 +304,7 @@ impl Chain {
             (Some((channels, _)), LayerKind::Conv(_)) => {
                 let per_group = shape.get(1).copied().unwrap_or_default().max(1);
                 let groups = channels / per_group;
-                if channels % per_group != 0 || groups == 0 || out % groups != 0 {
+                if channels % per_group != 0 || groups == 0 || !out.is_multiple_of(groups) {
                     return refuse(format!(
                         "takes {per_group} channels per group, and the layer before it in the keys gives {channels}"
                     ));

@@ -12,6 +12,7 @@ use crate::parameters::{Activation, CodeType, LayerKind, Weight, Window};
 
 /// One recognised module.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "most parts are operations; there are hundreds, not millions")]
 pub(super) enum Part {
     /// An operation, with its own output scale and zero point where it has them.
     Op {

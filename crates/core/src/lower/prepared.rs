@@ -146,11 +146,11 @@ pub(super) fn layer(
         bias = Some(norm.fold(&mut weight, bias, epsilon, kind));
     }
     let observer_path = join(path, "weight_fake_quant");
-    let (scale, zero_point, codes) = quantize_weight(source, &observer_path, &weight, channels)?;
+    let weight = quantize_weight(source, &observer_path, shape, &weight)?;
     let relu = has_classes(source.form).then(|| class.is_some_and(|c| c.contains("ReLU")));
     let layer = Layer {
         kind,
-        weight: Weight { shape, codes, scale, zero_point },
+        weight,
         bias,
         relu,
         window: (kind != LayerKind::Linear).then(|| window_of(module)),
@@ -209,13 +209,14 @@ pub(super) fn unobserved_layer(
     };
     let groups = if per_channel { shape[0] } else { 1 };
     let (min, max): (Vec<f32>, Vec<f32>) = weight.chunks_exact(weight.len() / groups).map(extremes).unzip();
-    let (scale, zero_point, codes) = quantize_codes(path, &weight, &min, &max, f32::EPSILON)?;
+    let bias = bias_of(path, child.attributes.get("bias"))?;
+    let weight = quantize_codes(path, shape, &weight, &min, &max, f32::EPSILON)?;
     let relu = has_classes(source.form)
         .then(|| source.modules.get(path).and_then(Module::class_name).is_some_and(|c| c.contains("ReLU")));
     Ok(Layer {
         kind,
-        weight: Weight { shape, codes, scale, zero_point },
-        bias: bias_of(path, child.attributes.get("bias"))?,
+        weight,
+        bias,
         relu,
         window: (kind != LayerKind::Linear).then(|| window_of(child)),
         padding_mode: padding_mode(path, child)?,
@@ -291,16 +292,12 @@ impl Norm {
     }
 }
 
-/// Scales, zero points and codes of a folded weight.
-fn quantize_weight(
-    source: &SourceModel,
-    path: &str,
-    weight: &[f32],
-    channels: usize,
-) -> Result<(Vec<f64>, Vec<i32>, Arc<[i8]>)> {
+/// A folded weight in codes, by its observer.
+fn quantize_weight(source: &SourceModel, path: &str, shape: Vec<usize>, weight: &[f32]) -> Result<Weight> {
     let refuse = |text: String| LowerError::at(path, text);
     let outer = source.modules.get(path).ok_or_else(|| refuse("is named and not there".into()))?;
     let inner = source.modules.get(&join(path, "activation_post_process")).unwrap_or(outer);
+    let channels = shape.first().copied().unwrap_or(1);
     let range = |name: &str| {
         inner
             .tensor(name)
@@ -352,17 +349,18 @@ fn quantize_weight(
     }
     let epsilon =
         inner.tensor("eps").and_then(Tensor::to_f32).and_then(|v| v.first().copied()).unwrap_or(f32::EPSILON);
-    quantize_codes(path, weight, &min, &max, epsilon)
+    quantize_codes(path, shape, weight, &min, &max, epsilon)
 }
 
-/// Scales, zero points and codes from observed ranges: one for the whole weight, or one per output channel.
+/// A weight in codes from observed ranges: one for the whole weight, or one per output channel.
 fn quantize_codes(
     path: &str,
+    shape: Vec<usize>,
     weight: &[f32],
     min: &[f32],
     max: &[f32],
     epsilon: f32,
-) -> Result<(Vec<f64>, Vec<i32>, Arc<[i8]>)> {
+) -> Result<Weight> {
     let refuse = |text: String| LowerError::at(path, text);
     let group = weight.len() / min.len();
     let mut scales = Vec::with_capacity(min.len());
@@ -383,8 +381,8 @@ fn quantize_codes(
             codes.push((w * inverse).round_ties_even().clamp(-128.0, 127.0) as i8);
         }
     }
-    let zero_points = vec![0; scales.len()];
-    Ok((scales, zero_points, Arc::from(codes)))
+    let zero_point = vec![0; scales.len()];
+    Ok(Weight { shape, codes: Arc::from(codes), scale: scales, zero_point })
 }
 
 fn extremes(values: &[f32]) -> (f32, f32) {

@@ -167,7 +167,10 @@ impl Archive {
                 "fewer",
             ));
         }
-        let mut zip = zip::ZipArchive::new(Cursor::new(bytes.clone())).map_err(broken)?;
+        // PyTorch's archives begin at the file's first byte. Left to detect that, the zip crate takes the second directory
+        // record for the first where a record is as long as the zip64 trailer: where `<prefix>/data.pkl` has 30 bytes.
+        let config = zip::read::Config { archive_offset: zip::read::ArchiveOffset::Known(0) };
+        let mut zip = zip::ZipArchive::with_config(config, Cursor::new(bytes.clone())).map_err(broken)?;
         if zip.has_duplicate_names() {
             return Err(ReadError::malformed("the zip archive", "two entries of one name", "each name once"));
         }

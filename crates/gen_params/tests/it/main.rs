@@ -1,5 +1,13 @@
 //! Known answers of the whole way from a file to the integers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and prints tables"
+)]
+
+mod containers;
 mod forms;
 mod layers;
+mod seed;
 mod support;
