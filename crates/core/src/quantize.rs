@@ -12,7 +12,7 @@ pub fn quantize(x: f32, activation: Activation) -> i32 {
         reason = "PyTorch narrows the scale to float32 first; the cast saturates"
     )]
     let rounded = (x * (1.0 / activation.scale as f32)).round_ties_even() as i64;
-    let code = (rounded + i64::from(activation.zero_point)).clamp(i64::from(min), i64::from(max));
+    let code = rounded.saturating_add(i64::from(activation.zero_point)).clamp(i64::from(min), i64::from(max));
     i32::try_from(code).unwrap_or(min)
 }
 

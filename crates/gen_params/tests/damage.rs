@@ -1,0 +1,197 @@
+//! No damage to a good file makes the way from bytes to integers panic, hang, or allocate much more than the file itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and talks by printing"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use gen_params::derive::{self, Options};
+use gen_params::lower::{self, Engine};
+
+#[global_allocator]
+static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
+
+const MOST_MEMORY: usize = 64 << 20;
+const MOST_TIME: Duration = Duration::from_secs(2);
+const DAMAGES: usize = 100_000;
+
+/// Deterministic pseudo-random numbers (Marsaglia's xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `limit`.
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit.max(1) as u64).unwrap()
+    }
+}
+
+/// A good file to be damaged, and where its pickles are.
+struct Victim {
+    name: String,
+    bytes: Vec<u8>,
+    pickles: Vec<std::ops::Range<usize>>,
+}
+
+impl Victim {
+    /// Clears the checksums of a zip archive, so that damage reaches the parsers behind them.
+    fn new(root: &Path, name: &str) -> Self {
+        let mut bytes = fs::read(root.join(name)).unwrap();
+        let mut pickles = Vec::new();
+        if let Ok(mut archive) = zip::ZipArchive::new(std::io::Cursor::new(bytes.clone())) {
+            let mut checksums = Vec::new();
+            for index in 0..archive.len() {
+                let entry = archive.by_index_raw(index).unwrap();
+                checksums.push(usize::try_from(entry.central_header_start()).unwrap() + 16);
+                if entry.name().unwrap().ends_with(".pkl") {
+                    let start = usize::try_from(entry.data_start().unwrap()).unwrap();
+                    pickles.push(start..start + usize::try_from(entry.size()).unwrap());
+                }
+            }
+            for at in checksums {
+                bytes[at..at + 4].fill(0);
+            }
+        } else {
+            pickles.push(0..bytes.len() / 2);
+        }
+        Self { name: name.to_owned(), bytes, pickles }
+    }
+
+    /// A position, mostly inside of a pickle.
+    fn position(&self, random: &mut Random) -> usize {
+        if random.below(4) > 0 && !self.pickles.is_empty() {
+            let pickle = &self.pickles[random.below(self.pickles.len())];
+            return pickle.start + random.below(pickle.len());
+        }
+        random.below(self.bytes.len())
+    }
+
+    fn damaged(&self, other: &Self, random: &mut Random) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        for _ in 0..=random.below(3) {
+            let at = self.position(random).min(bytes.len().saturating_sub(1));
+            match random.below(8) {
+                0 | 1 => {
+                    for _ in 0..=random.below(4) {
+                        let at = self.position(random).min(bytes.len().saturating_sub(1));
+                        bytes[at] ^= 1 << random.below(8);
+                    }
+                }
+                2 => bytes[at] = u8::try_from(random.below(256)).unwrap(),
+                3 => {
+                    // A length, of any width and either sign.
+                    let width = 1 << random.below(4);
+                    let value = [u64::MAX, i32::MAX as u64, 1 << 31, 1 << 63, random.next()][random.below(5)];
+                    let end = (at + width).min(bytes.len());
+                    bytes[at..end].copy_from_slice(&value.to_le_bytes()[..end - at]);
+                }
+                4 => {
+                    if random.below(4) == 0 {
+                        bytes.truncate(at.max(1));
+                    }
+                }
+                5 => {
+                    // Bytes of another file over these.
+                    let from = other.position(random);
+                    let length = random.below(64).min(other.bytes.len() - from).min(bytes.len() - at);
+                    bytes[at..at + length].copy_from_slice(&other.bytes[from..from + length]);
+                }
+                6 => {
+                    // Bytes of this file elsewhere.
+                    let from = random.below(bytes.len());
+                    let length = random.below(64).min(bytes.len() - from).min(bytes.len() - at);
+                    bytes.copy_within(from..from + length, at);
+                }
+                _ => {
+                    // An opcode of the kind that builds things.
+                    const OPCODES: &[u8] =
+                        b"(.0125NKMJRbcqrhjteausd})]l\x81\x85\x86\x87\x88\x89\x93\x94\x95Q";
+                    bytes[at] = OPCODES[random.below(OPCODES.len())];
+                }
+            }
+        }
+        bytes
+    }
+}
+
+/// The whole way of the main command, but for writing.
+fn integers(bytes: Bytes) -> Result<(), String> {
+    let source = gen_params::read(bytes).map_err(|error| {
+        assert!(!error.place.is_empty() && !error.found.is_empty(), "an error without a place: {error:?}");
+        error.to_string()
+    })?;
+    let options = lower::Options { engine: Some(Engine::Qnnpack), ..lower::Options::default() };
+    let network = lower::lower(&source, &options).or_else(|_| lower::layers(&source, &options));
+    let network = network.map_err(|error| {
+        assert!(!error.reasons.is_empty(), "a refusal without a reason");
+        error.to_string()
+    })?;
+    derive::derive(&network, &Options::default()).map(drop).map_err(|error| error.to_string())
+}
+
+#[test]
+fn damaged_files_are_derived_or_refused() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let victims: Vec<Victim> = [
+        "layers/conv2d_fbgemm/converted_state_dict.pt",
+        "layers/conv2d_fbgemm/prepared_state_dict.pt",
+        "layers/linear_fbgemm/converted_module.pt",
+        "layers/branches_fbgemm/script.pt",
+        "layers/conv2d_fbgemm/prepared_module.pt",
+        "layers/transposed2d_qnnpack/script.pt",
+        "layers/linear_fbgemm/trace.pt",
+        "layers/activations_fbgemm/script.pt",
+        "containers/legacy.pt",
+        "containers/legacy_module.pt",
+        "containers/nested_prefix.pt",
+        "containers/protocol4.pt",
+        "containers/big_endian.pt",
+        "containers/shared_storage.pt",
+    ]
+    .iter()
+    .map(|name| Victim::new(&root, name))
+    .collect();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (mut derived, mut slowest) = (0, Duration::ZERO);
+    let mut refusals: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    std::panic::set_hook(Box::new(|_| {}));
+    for number in 0..DAMAGES {
+        let victim = &victims[number % victims.len()];
+        let bytes = if number < victims.len() {
+            victim.bytes.clone()
+        } else {
+            victim.damaged(&victims[random.below(victims.len())], &mut random)
+        };
+        // An allocation beyond the limit aborts the test.
+        ALLOCATOR.set_limit(ALLOCATOR.allocated() + bytes.len() + MOST_MEMORY).unwrap();
+        let start = Instant::now();
+        let result = catch_unwind(|| integers(bytes.into()));
+        let time = start.elapsed();
+        ALLOCATOR.set_limit(usize::MAX).unwrap();
+        slowest = slowest.max(time);
+        match result {
+            Err(_) => wrong.push(format!("{} (damage {number}): panic", victim.name)),
+            Ok(_) if time > MOST_TIME => wrong.push(format!("{} (damage {number}): {time:?}", victim.name)),
+            Ok(Ok(())) => derived += 1,
+            Ok(Err(error)) if number < victims.len() => wrong.push(format!("{}: {error}", victim.name)),
+            Ok(Err(_)) => *refusals.entry(&victim.name).or_default() += 1,
+        }
+    }
+    drop(std::panic::take_hook());
+    println!("{DAMAGES} files: {derived} derived, slowest {slowest:?}; refused: {refusals:?}");
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
