@@ -155,7 +155,7 @@ fn derive_layer(
                     let scale = per_channel(&layer.weight.scale, channel);
                     quantize_bias(b, input.scale, scale).ok_or_else(|| {
                         refuse(format!(
-                            "bias {b} of channel {channel} divided by S1*S2 = {:e} does not fit in 32 bits",
+                            "bias {b} of channel {channel} divided by S1*S2 = {:.3e} does not fit in 32 bits",
                             input.scale * scale
                         ))
                     })
@@ -301,7 +301,7 @@ impl Requantizer {
             let (m0, n) = match options.form {
                 MultiplierForm::Bits(bits) => normalized_multiplier(&m, bits)
                     .filter(|&(_, n)| n.abs() <= LARGEST_SHIFT)
-                    .ok_or_else(|| refuse(format!("M = {:e} needs a shift beyond 127", m.to_f64())))?,
+                    .ok_or_else(|| refuse(format!("M = {:.3e} needs a shift beyond 127", m.to_f64())))?,
                 MultiplierForm::Shift(n) => {
                     let m0 = m
                         .round_scaled(i64::from(n))
@@ -309,8 +309,10 @@ impl Requantizer {
                         .filter(|m0| m0.leading_zeros() >= u32::BITS - DEFAULT_MULTIPLIER_BITS);
                     let m0 = m0.ok_or_else(|| {
                         refuse(format!(
-                            "M = {:e} times 2^{n} does not fit in {DEFAULT_MULTIPLIER_BITS} bits; choose a smaller CONSTANT",
-                            m.to_f64()
+                            "M = {:.3e} times 2^{n} does not fit in {DEFAULT_MULTIPLIER_BITS} bits; the largest CONSTANT that does \
+                             is {}",
+                            m.to_f64(),
+                            i64::from(DEFAULT_MULTIPLIER_BITS) - 1 - m.floor_log2().unwrap_or_default()
                         ))
                     })?;
                     (m0, i64::from(n))
@@ -326,7 +328,7 @@ impl Requantizer {
             let zero = distinct.iter().filter(|d| d.1 == 0).count();
             if zero > 0 {
                 return Err(refuse(format!(
-                    "M0 = round({:e} * 2^{n}) is 0{}: every output would be Z3; a CONSTANT of {enough} gives 8 \
+                    "M0 = round({:.3e} * 2^{n}) is 0{}: every output would be Z3; a CONSTANT of {enough} gives 8 \
                      significant bits",
                     smallest.to_f64(),
                     of_channels(zero, distinct.len())

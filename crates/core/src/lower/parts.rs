@@ -6,7 +6,7 @@ use gen_params_formats::{DType, Module, PackedParams, Quantizer, SourceModel, Te
 use indexmap::IndexMap;
 
 use super::{Options, has_classes, prepared};
-use crate::error::{LowerError, Reason, Result};
+use crate::error::{LowerError, Result};
 use crate::ops::{BatchNorm, Function, Layer, Op, PaddingMode, Pool, Shape};
 use crate::parameters::{Activation, CodeType, LayerKind, Weight, Window};
 
@@ -55,17 +55,17 @@ pub(super) fn recognise(
         options,
         classes: has_classes(source.form),
         parts: Parts::new(),
-        reasons: Vec::new(),
+        refusal: LowerError { reasons: Vec::new(), hint: None },
         epsilon_assumed: false,
     };
     for (path, module) in &source.modules {
         recogniser.module(path, module);
     }
-    let Recogniser { parts, mut reasons, epsilon_assumed, .. } = recogniser;
-    if !reasons.is_empty() {
-        // Observers that were never run are found on every layer: one reason says it.
-        reasons.dedup_by(|a, b| a.text == b.text && a.place.is_empty() && b.place.is_empty());
-        return Err(LowerError { reasons, hint: None });
+    let Recogniser { parts, mut refusal, epsilon_assumed, .. } = recogniser;
+    if !refusal.reasons.is_empty() {
+        // What holds of the whole file is found at every observer: once says it.
+        refusal.reasons.dedup_by(|a, b| a.text == b.text && a.place.is_empty() && b.place.is_empty());
+        return Err(refusal);
     }
     if epsilon_assumed {
         warnings.push(
@@ -81,7 +81,7 @@ struct Recogniser<'a> {
     options: &'a Options,
     classes: bool,
     parts: Parts,
-    reasons: Vec<Reason>,
+    refusal: LowerError,
     epsilon_assumed: bool,
 }
 
@@ -89,7 +89,8 @@ impl Recogniser<'_> {
     fn module(&mut self, path: &str, module: &Module) {
         let result = if path.is_empty() { self.root(module) } else { self.inner(path, module) };
         if let Err(error) = result {
-            self.reasons.extend(error.reasons);
+            self.refusal.reasons.extend(error.reasons);
+            self.refusal.hint = self.refusal.hint.take().or(error.hint);
         }
     }
 

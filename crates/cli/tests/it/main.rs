@@ -1,0 +1,11 @@
+//! Whole commands: what they print, what they leave behind, how they exit.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and says what it skips"
+)]
+
+mod folders;
+mod refusals;
+mod screens;
+mod support;
