@@ -76,8 +76,8 @@ impl<'t> Evaluator<'t> {
         };
         match (short_flow, long_flow) {
             (Flow::Next, Flow::Next) => {}
-            (Flow::Return(a), Flow::Return(b)) if a.same(&b) && self.survives(&a) => {
-                return Ok(Flow::Return(a));
+            (Flow::Return(a, line), Flow::Return(b, _)) if a.same(&b) && self.survives(&a) => {
+                return Ok(Flow::Return(a, line));
             }
             _ => return Err(refuse(frame, line, "branches that leave the function or loop differently")),
         }

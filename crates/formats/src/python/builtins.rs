@@ -64,6 +64,7 @@ impl<'t> Evaluator<'t> {
             ("int" | "float" | "bool", [item @ Item::Constant(..)]) => {
                 Some(self.convert(frame, line, path, item)?)
             }
+            ("bool", [item]) => self.truth(frame, line, item)?.map(Item::bool),
             ("ops.prim.NumToTensor", [item @ Item::Constant(..)]) => Some(item.clone()),
             ("ops.prim.min" | "ops.prim.max" | "min" | "max", [left, right]) => {
                 let lower = self.fold(frame, line, Operator::Less, left, right)?;

@@ -209,13 +209,18 @@ impl<'t> Evaluator<'t> {
     ) -> Evaluated<Item<'t>> {
         let mut inner = Frame::new(source, scope);
         self.bind(frame, line, function, arguments, &mut inner)?;
-        self.nested(&mut inner, function.line, |run, inner| match run.block(inner, &function.body)? {
-            Flow::Return(item) => Ok(item),
-            Flow::Next => Ok(Item::none()),
+        self.run(&mut inner, function).map(|(item, _)| item)
+    }
+
+    /// Evaluates a function whose parameters have their values: what it returns, and at which line.
+    fn run(&mut self, frame: &mut Frame<'t>, function: &Function<'t>) -> Evaluated<(Item<'t>, u32)> {
+        match self.nested(frame, function.line, |run, frame| run.block(frame, &function.body))? {
+            Flow::Return(item, line) => Ok((item, line)),
+            Flow::Next => Ok((Item::none(), function.line)),
             Flow::Break | Flow::Continue => {
-                Err(inner.malformed(function.line, "a loop's end outside a loop", "a loop around it"))
+                Err(frame.malformed(function.line, "a loop's end outside a loop", "a loop around it"))
             }
-        })
+        }
     }
 
     /// Gives a function's parameters their values.
@@ -298,20 +303,19 @@ impl<'t> Evaluator<'t> {
     ) -> Evaluated<Vec<Argument>> {
         let mut frame = Frame::new(source, "".into());
         let mut arguments = Arguments { positional: vec![Item::Module("".into())], keywords: Vec::new() };
-        if function.parameters.is_empty() {
-            return Err(frame.malformed(function.line, "`forward` without parameters", "`forward(self, x)`"));
-        }
         for parameter in function.parameters.iter().skip(1).filter(|p| p.default.is_none()) {
             let input = self.recorder.input(parameter.name, admits_none(parameter.annotation.as_ref()));
             arguments.keywords.push((parameter.name, Item::Data(input)));
         }
-        let result = self.inline(&mut frame, function.line, source, function, "".into(), arguments)?;
+        let outside = Frame::new(source, "".into());
+        self.bind(&outside, function.line, function, arguments, &mut frame)?;
+        let (result, line) = self.run(&mut frame, function)?;
         let results = match &result {
-            Item::Tuple(_) | Item::List(_) => self.elements(&frame, function.line, &result)?,
+            Item::Tuple(_) | Item::List(_) => self.elements(&frame, line, &result)?,
             Item::Dict(items) => items.iter().map(|(_, value)| value.clone()).collect(),
             _ => Rc::new([result]),
         };
-        results.iter().map(|item| self.argument(&frame, function.line, item)).collect()
+        results.iter().map(|item| self.argument(&frame, line, item)).collect()
     }
 }
 

@@ -82,7 +82,8 @@ impl<'t> Frame<'t> {
 pub(super) enum Flow<'t> {
     /// At its end.
     Next,
-    Return(Item<'t>),
+    /// With a result, at a line.
+    Return(Item<'t>, u32),
     Break,
     Continue,
 }
@@ -171,7 +172,7 @@ impl<'t> Evaluator<'t> {
                     Some(value) => self.expression(frame, value, None)?,
                     None => Item::none(),
                 };
-                return Ok(Flow::Return(item));
+                return Ok(Flow::Return(item, line));
             }
             StatementKind::If(branches, otherwise) => return self.conditional(frame, branches, otherwise),
             StatementKind::For(target, iterable, body) => {
@@ -182,7 +183,7 @@ impl<'t> Evaluator<'t> {
                     match self.nested(frame, line, |run, frame| run.block(frame, body))? {
                         Flow::Next | Flow::Continue => {}
                         Flow::Break => break,
-                        flow @ Flow::Return(_) => return Ok(flow),
+                        flow @ Flow::Return(..) => return Ok(flow),
                     }
                 }
             }
@@ -202,7 +203,7 @@ impl<'t> Evaluator<'t> {
                 match self.nested(frame, line, |run, frame| run.block(frame, body))? {
                     Flow::Next | Flow::Continue => {}
                     Flow::Break => break,
-                    flow @ Flow::Return(_) => return Ok(flow),
+                    flow @ Flow::Return(..) => return Ok(flow),
                 }
             },
             StatementKind::Assert(condition) => {

@@ -1,11 +1,10 @@
 //! Values that share memory: a graph says what flows where, so nothing in it may change behind its back.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 
 use super::recorder::{arguments, visit_values};
 use crate::error::{ReadError, Result};
-use crate::source::{Argument, Callee, Graph, Node, Value, ValueId};
+use crate::source::{Argument, Callee, Graph, Node, Place, Value, ValueId};
 
 /// Operators whose result may be a window on their first argument.
 const VIEWS: [&str; 31] = [
@@ -90,7 +89,7 @@ pub(super) fn check(graph: &Graph) -> Result<()> {
     let mut changes: HashMap<ValueId, (ValueId, &Node)> = HashMap::new();
     for node in &graph.nodes {
         for argument in arguments(node) {
-            check_use(argument, &owners, &changes, &node.place)?;
+            check_use(argument, &owners, &changes, Some(&node.place))?;
         }
         let in_place = changes_argument(node);
         if let (Some(Argument::Value(subject)), Some(&output)) =
@@ -104,17 +103,14 @@ pub(super) fn check(graph: &Graph) -> Result<()> {
             }
         }
     }
-    graph
-        .outputs
-        .iter()
-        .try_for_each(|output| check_use(output, &owners, &changes, &"the result of `forward`"))
+    graph.outputs.iter().try_for_each(|output| check_use(output, &owners, &changes, None))
 }
 
 fn check_use(
     argument: &Argument,
     owners: &HashMap<ValueId, ValueId>,
     changes: &HashMap<ValueId, (ValueId, &Node)>,
-    place: &dyn Display,
+    place: Option<&Place>,
 ) -> Result<()> {
     let mut stale = None;
     visit_values(argument, &mut |id| {
@@ -126,15 +122,13 @@ fn check_use(
             stale = Some(*node);
         }
     });
-    match stale {
-        None => Ok(()),
-        Some(node) => Err(ReadError::unsupported(
-            place.to_string(),
-            format!("a value that was changed in place at {}", node.place),
-            "a value that is not used after it was changed",
-        )
+    let Some(node) = stale else { return Ok(()) };
+    let (place, found) = match place {
+        Some(place) => (place, format!("a value that was changed in place at {}", node.place)),
+        None => (&node.place, "a change in place of what `forward` returns as it was".to_owned()),
+    };
+    Err(ReadError::unsupported(place.to_string(), found, "a value that is not used after it was changed")
         .hint(
             "write the result of the in-place call to a variable and use that, or leave out `inplace=True`",
-        )),
-    }
+        ))
 }
