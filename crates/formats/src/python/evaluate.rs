@@ -20,7 +20,7 @@ use crate::tensor::Tensor;
 const MAX_STEPS: u64 = 1_000_000;
 
 /// Expressions, blocks and calls inside each other.
-const MAX_DEPTH: u32 = 400;
+const MAX_DEPTH: u32 = 250;
 
 /// What differs between the two dialects.
 pub(super) enum Dialect<'t> {

@@ -49,8 +49,7 @@ fn fx(list: &[(&str, &[(&str, Value)])], lines: &str) -> Result<Graph> {
 
 /// An argument as FX prints it, with the names of the nodes and inputs for values, and paths for attributes.
 fn show_argument(graph: &Graph, argument: &Argument) -> String {
-    let show_values =
-        |values: &[Value]| values.iter().map(|value| show_value(value)).collect::<Vec<_>>().join(", ");
+    let show_values = |values: &[Value]| values.iter().map(show_value).collect::<Vec<_>>().join(", ");
     match argument {
         Argument::Value(id) => graph
             .nodes
