@@ -126,7 +126,7 @@ impl<'t> Evaluator<'t> {
     fn survives(&self, item: &Item<'t>) -> bool {
         match item {
             Item::Data(id) => self.recorder.holds(*id),
-            Item::List(id) => self.lists.holds(*id),
+            Item::List(id) | Item::Dict(id) => self.lists.holds(*id),
             // Equal tuples are one tuple, which was there before the branches.
             _ => true,
         }

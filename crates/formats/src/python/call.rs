@@ -37,6 +37,7 @@ impl<'t> Evaluator<'t> {
                     return self.annotated(frame, kind, value, name);
                 }
                 ("uninitialized", [_]) => return Ok(Item::Open(None)),
+                ("isinstance", [value, kind]) => return self.is_instance(frame, value, kind),
                 _ => {}
             }
         }
@@ -85,6 +86,46 @@ impl<'t> Evaluator<'t> {
                 self.convert(frame, value.line, kind, &item)
             }
             _ => Ok(item),
+        }
+    }
+
+    /// `isinstance(value, kind)`, for the kinds that are one word.
+    fn is_instance(
+        &mut self,
+        frame: &mut Frame<'t>,
+        value: &Expression<'t>,
+        kind: &Expression<'t>,
+    ) -> Evaluated<Item<'t>> {
+        let item = self.expression(frame, value, None)?;
+        let ExpressionKind::Name(kind) = kind.kind else {
+            return Err(frame.unsupported(
+                value.line,
+                "`isinstance` of a compound type",
+                "a type of one word",
+            ));
+        };
+        let known = match (&item, kind) {
+            (Item::Data(id), "Tensor") if !self.recorder.may_be_none(*id) => Some(true),
+            (Item::Data(_) | Item::Open(_), _) => None,
+            (Item::Constant(value, _), _) => Some(matches!(
+                (&**value, kind),
+                (Value::None, "NoneType")
+                    | (Value::Bool(_), "bool")
+                    | (Value::Int(_), "int")
+                    | (Value::Float(_), "float")
+                    | (Value::Str(_), "str")
+                    | (Value::Tensor(_), "Tensor")
+                    | (Value::List(_), "list")
+                    | (Value::Tuple(_), "tuple")
+            )),
+            (item, _) => Some(matches!((item, kind), (Item::List(_), "list") | (Item::Tuple(_), "tuple"))),
+        };
+        match known {
+            Some(known) => Ok(Item::bool(known)),
+            None => {
+                let arguments = [item, Item::symbol(kind)];
+                self.record(frame, value.line, Callee::Function("isinstance".into()), &arguments, &[], None)
+            }
         }
     }
 
@@ -312,7 +353,7 @@ impl<'t> Evaluator<'t> {
         let (result, line) = self.run(&mut frame, function)?;
         let results = match &result {
             Item::Tuple(_) | Item::List(_) => self.elements(&frame, line, &result)?,
-            Item::Dict(items) => items.iter().map(|(_, value)| value.clone()).collect(),
+            Item::Dict(id) => self.pairs(*id).map(|(_, value)| value).collect(),
             _ => Rc::new([result]),
         };
         results.iter().map(|item| self.argument(&frame, line, item)).collect()

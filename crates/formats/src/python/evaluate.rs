@@ -10,6 +10,7 @@ use super::Source;
 use super::ast::{Block, Expression, ExpressionKind, Operator, Statement, StatementKind};
 use super::item::{Evaluated, Item, Stop};
 use super::lists::Lists;
+use super::memory;
 use super::recorder::{Call, Recorder};
 use super::script::Texts;
 use crate::error::ReadError;
@@ -317,9 +318,10 @@ impl<'t> Evaluator<'t> {
             ExpressionKind::Dict(items) => {
                 let mut pairs = Vec::with_capacity(items.len());
                 for (key, value) in items {
-                    pairs.push((self.expression(frame, key, None)?, self.expression(frame, value, None)?));
+                    let entry = [self.expression(frame, key, None)?, self.expression(frame, value, None)?];
+                    pairs.push(Item::Tuple(Rc::new(entry)));
                 }
-                Item::Dict(pairs.into())
+                Item::Dict(self.lists.add(pairs))
             }
             ExpressionKind::Unary(operator, operand) => {
                 let operand = self.expression(frame, operand, None)?;
@@ -405,6 +407,16 @@ impl<'t> Evaluator<'t> {
         keywords: &[(&'t str, Item<'t>)],
         name: Option<&str>,
     ) -> Evaluated<Item<'t>> {
+        // What is computed from an open value is as open.
+        let mut items = arguments.iter().chain(keywords.iter().map(|(_, item)| item));
+        if let Some(open) = items.find(|item| matches!(item, Item::Open(Some(_)))) {
+            let changes = memory::changes_by_name(&callee)
+                || keywords.iter().any(|(keyword, _)| *keyword == memory::IN_PLACE);
+            if changes {
+                return Err(Self::refuse(frame, line, open, "a value that can be changed in place"));
+            }
+            return Ok(open.clone());
+        }
         let mut positional = Vec::with_capacity(arguments.len());
         for item in arguments {
             positional.push(self.argument(frame, line, item)?);

@@ -47,20 +47,28 @@ const AUGMENTED: [&str; 13] = [
     "rshift",
 ];
 
-/// True if the call changes its first argument: `relu_`, `operator.iadd`, `inplace=True`.
-pub(super) fn changes_argument(node: &Node) -> bool {
-    let asked = node.keywords.iter().any(|(keyword, argument)| {
-        keyword == "inplace" && !matches!(argument, Argument::Constant(Value::Bool(false), _))
-    });
-    let named = match &node.callee {
+/// True if a call by this name changes its first argument: `relu_`, `operator.iadd`.
+pub(super) fn changes_by_name(callee: &Callee) -> bool {
+    let marked = |name: &str| name.ends_with('_') && !name.ends_with("__");
+    match callee {
         Callee::Function(path) => match path.strip_prefix("operator.") {
             Some(name) => name.strip_prefix('i').is_some_and(|name| AUGMENTED.contains(&name)),
-            None => path.ends_with('_') && !path.ends_with("__"),
+            None => marked(path),
         },
-        Callee::Method(name) => name.ends_with('_') && !name.ends_with("__"),
+        Callee::Method(name) => marked(name),
         Callee::Module(_) => false,
-    };
-    asked || named
+    }
+}
+
+/// The keyword that asks a function to change its argument.
+pub(super) const IN_PLACE: &str = "inplace";
+
+/// True if the call changes its first argument.
+pub(super) fn changes_argument(node: &Node) -> bool {
+    changes_by_name(&node.callee)
+        || node.keywords.iter().any(|(keyword, argument)| {
+            keyword == IN_PLACE && !matches!(argument, Argument::Constant(Value::Bool(false), _))
+        })
 }
 
 fn last(path: &str) -> &str {
@@ -92,6 +100,14 @@ pub(super) fn check(graph: &Graph) -> Result<()> {
             check_use(argument, &owners, &changes, Some(&node.place))?;
         }
         let in_place = changes_argument(node);
+        if in_place && !matches!(node.arguments.first(), Some(Argument::Value(_))) {
+            let found = "a change in place of something that is no value of `forward`";
+            return Err(ReadError::unsupported(
+                node.place.to_string(),
+                found,
+                "a `forward` that changes no module",
+            ));
+        }
         if let (Some(Argument::Value(subject)), Some(&output)) =
             (node.arguments.first(), node.outputs.first())
             && (in_place || is_view(node))

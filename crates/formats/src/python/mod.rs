@@ -24,6 +24,7 @@ mod ast;
 mod branch;
 mod builtins;
 mod call;
+mod containers;
 mod evaluate;
 mod expression;
 mod fx;

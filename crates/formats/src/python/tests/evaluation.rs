@@ -61,6 +61,17 @@ fn what_the_file_fixes_is_computed() {
         ("CONSTANTS.c0", "CONSTANTS.c0"),
         ("torch.device(\"cpu\")", "torch.device(\"cpu\")"),
         ("list((1, 2))", "1, 2"),
+        ("torch.mul([0, 1], 2)", "0, 1, 0, 1"),
+        ("torch.floor(-2.5)", "-3"),
+        ("torch.ceil(2.5)", "3"),
+        ("torch.select([4, 5], 1)", "5"),
+        ("torch.slice([4, 5, 6], 1)", "5, 6"),
+        ("torch.__range_length(1, 8, 3)", "3"),
+        ("torch.__derive_index(2, 1, 3)", "7"),
+        ("isinstance(2, int)", "True"),
+        ("isinstance(x, Tensor)", "True"),
+        ("isinstance([], int)", "False"),
+        ("isinstance(None, Tensor)", "False"),
         ("[True, None]", "True, None"),
     ];
     check_rows(rows.map(|(text, expected)| {
@@ -135,6 +146,18 @@ return r";
         ("a = [1, 2]\na[0] = 5\ntorch._set_item(a, 1, 6)\nreturn a", "-> 5, 6"),
         ("a = [1]\nb = list(a)\ntorch.append(b, 2)\nreturn a", "-> 1"),
         ("(a, b), c = (1, 2), 3\nreturn [c, b, a]", "-> 3, 2, 1"),
+        (
+            "d = torch.dict()\n_0 = torch._set_item(d, \"a\", 1)\n_1 = torch._set_item(d, \"b\", x)\nd[\"a\"] = 3\nreturn d",
+            "-> 3, x",
+        ),
+        (
+            "s = 0\nfor _0 in range(torch.__range_length(1, 8, 3)):\n  i = torch.__derive_index(_0, 1, 3)\n  s = torch.add(s, i)\nreturn s",
+            "-> 12",
+        ),
+        (
+            "go, i = torch.gt(3, 0), 0\nwhile go:\n  _1 = torch.add(i, 1)\n  _2 = torch.__and__(torch.lt(_1, 3), True)\n  go, i = _2, _1\nreturn i",
+            "-> 3",
+        ),
         ("a = b = 4\nreturn (a, b)", "-> 4, 4"),
         ("y : int = 3\nreturn y", "-> 3"),
         ("if self.eager:\n  y = torch.relu(x)\nelse:\n  y = x\nreturn y", "y = torch.relu(x); -> y"),
@@ -175,6 +198,13 @@ fn conditions_on_data_take_the_branch_that_does_not_raise() {
             ),
             "-> 1",
         ),
+        // What depends on a condition on data can be a condition, as an assertion of alternatives is.
+        (
+            format!(
+                "{check}if _2:\n  _3 = True\nelse:\n  _3 = torch.eq(torch.dim(x), 4)\nif torch.__not__(_3):\n  {raise}\nelse:\n  pass\nreturn x"
+            ),
+            "-> x",
+        ),
         // Branches that agree, and what is set in one of them only and not used.
         (format!("{check}if _2:\n  y = x\n  z = 1\nelse:\n  y = x\nreturn y"), "-> x"),
         (
@@ -191,6 +221,12 @@ fn conditions_on_data_take_the_branch_that_does_not_raise() {
         (
             format!("{check}if _2:\n  y = torch.relu(x)\nelse:\n  y = torch.neg(x)\nreturn torch.abs(y)"),
             "code/__torch__/net.py:9: found a variable whose value depends on the condition at code/__torch__/net.py:5, expected a tensor, number, text, list or tuple\n  hint: trace the model (torch.jit.trace), which takes one of the branches",
+        ),
+        (
+            format!(
+                "{check}if _2:\n  y = None\nelse:\n  y = x\nif torch.__is__(y, None):\n  z = 1\nelse:\n  z = 2\nreturn z"
+            ),
+            "code/__torch__/net.py:13: found a variable whose value depends on the condition at code/__torch__/net.py:9, expected a tensor, number, text, list or tuple\n  hint: trace the model (torch.jit.trace), which takes one of the branches",
         ),
         (
             format!("{check}if _2:\n  y = [1]\nelse:\n  y = [1]\nreturn y"),
@@ -348,7 +384,9 @@ fn values_changed_in_place_are_not_used_afterwards() {
             "neg = torch.neg(x); v = torch.view(neg, [-1]); y = torch.relu_(v); add = torch.add(x, y); -> add",
         ),
     ];
-    check_rows(rows.map(|(text, expected)| (text.to_owned(), outcome(body(&[], text)), expected.to_owned())));
+    check_rows(rows.map(|(text, expected)| {
+        (text.to_owned(), outcome(body(&[("count", Value::Int(0))], text)), expected.to_owned())
+    }));
 }
 
 #[test]
@@ -493,7 +531,7 @@ fn what_cannot_be_evaluated_is_refused_by_line() {
         ),
         ("ops.prim.RaiseException(\"no\")", "found an exception: no, expected a result"),
         ("assert False", "found an exception: AssertionError, expected a result"),
-        ("torch.pop([1])", "found `torch.pop` on a list, expected append or extend"),
+        ("torch.pop([1])", "found `torch.pop` on a list or dict, expected append, extend or an assignment"),
         ("return (self).forward(x, 1)", "found 3 arguments of `forward`, expected at most 2"),
         (
             "return (self).forward()",
