@@ -76,8 +76,8 @@ impl<'t> Evaluator<'t> {
         };
         match (short_flow, long_flow) {
             (Flow::Next, Flow::Next) => {}
-            (Flow::Return(a), Flow::Return(b)) if a.same(&b) && self.survives(&a) => {
-                return Ok(Flow::Return(a));
+            (Flow::Return(a, line), Flow::Return(b, _)) if a.same(&b) && self.survives(&a) => {
+                return Ok(Flow::Return(a, line));
             }
             _ => return Err(refuse(frame, line, "branches that leave the function or loop differently")),
         }
@@ -126,7 +126,7 @@ impl<'t> Evaluator<'t> {
     fn survives(&self, item: &Item<'t>) -> bool {
         match item {
             Item::Data(id) => self.recorder.holds(*id),
-            Item::List(id) => self.lists.holds(*id),
+            Item::List(id) | Item::Dict(id) => self.lists.holds(*id),
             // Equal tuples are one tuple, which was there before the branches.
             _ => true,
         }

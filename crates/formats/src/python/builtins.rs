@@ -64,6 +64,7 @@ impl<'t> Evaluator<'t> {
             ("int" | "float" | "bool", [item @ Item::Constant(..)]) => {
                 Some(self.convert(frame, line, path, item)?)
             }
+            ("bool", [item]) => self.truth(frame, line, item)?.map(Item::bool),
             ("ops.prim.NumToTensor", [item @ Item::Constant(..)]) => Some(item.clone()),
             ("ops.prim.min" | "ops.prim.max" | "min" | "max", [left, right]) => {
                 let lower = self.fold(frame, line, Operator::Less, left, right)?;
@@ -96,9 +97,31 @@ impl<'t> Evaluator<'t> {
                 Some(list.clone())
             }
             ("torch.__getitem__", [item, index]) => Some(self.element(frame, line, item, index, None)?),
-            ("torch.slice", [item, start, stop, step]) if self.length(item).is_some() => {
-                let parts = Item::Slice(Rc::new([start.clone(), stop.clone(), step.clone()]));
+            ("torch.select", [item, index]) if self.length(item).is_some() => {
+                Some(self.element(frame, line, item, index, None)?)
+            }
+            ("torch.slice", [item, bounds @ ..]) if bounds.len() <= 3 && self.length(item).is_some() => {
+                let bound = |index: usize| bounds.get(index).cloned().unwrap_or_else(Item::none);
+                let parts = Item::Slice(Rc::new([bound(0), bound(1), bound(2)]));
                 Some(self.element(frame, line, item, &parts, None)?)
+            }
+            ("torch.dict", []) => Some(Item::Dict(self.lists.add(Vec::new()))),
+            ("torch.floor" | "torch.ceil", [item]) => match item.constant() {
+                Some(Value::Float(x)) => {
+                    truncate(if path.ends_with("floor") { x.floor() } else { x.ceil() }).map(Item::int)
+                }
+                Some(Value::Int(_)) => Some(item.clone()),
+                _ => None,
+            },
+            ("torch.__range_length", [_, _, _]) => {
+                let range = self.range(frame, line, arguments)?;
+                self.length(&range).map(|length| Item::int(i64::try_from(length).unwrap_or(i64::MAX)))
+            }
+            ("torch.__derive_index", [index, start, step]) => {
+                match self.fold(frame, line, Operator::Multiply, index, step)? {
+                    Some(distance) => self.fold(frame, line, Operator::Add, start, &distance)?,
+                    None => None,
+                }
             }
             ("torch.list" | "torch.copy" | "list", [item]) if self.length(item).is_some() => {
                 let items = self.elements(frame, line, item)?.to_vec();
@@ -107,8 +130,12 @@ impl<'t> Evaluator<'t> {
             ("torch.__contains__", [container, item]) => {
                 self.fold(frame, line, Operator::In, item, container)?
             }
-            (_, [Item::List(_), ..]) if LIST_CHANGES.contains(&path) => {
-                return Err(frame.unsupported(line, format!("`{path}` on a list"), "append or extend"));
+            (_, [Item::List(_) | Item::Dict(_), ..]) if LIST_CHANGES.contains(&path) => {
+                return Err(frame.unsupported(
+                    line,
+                    format!("`{path}` on a list or dict"),
+                    "append, extend or an assignment",
+                ));
             }
             _ => None,
         })

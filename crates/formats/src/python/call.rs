@@ -37,6 +37,7 @@ impl<'t> Evaluator<'t> {
                     return self.annotated(frame, kind, value, name);
                 }
                 ("uninitialized", [_]) => return Ok(Item::Open(None)),
+                ("isinstance", [value, kind]) => return self.is_instance(frame, value, kind),
                 _ => {}
             }
         }
@@ -85,6 +86,46 @@ impl<'t> Evaluator<'t> {
                 self.convert(frame, value.line, kind, &item)
             }
             _ => Ok(item),
+        }
+    }
+
+    /// `isinstance(value, kind)`, for the kinds that are one word.
+    fn is_instance(
+        &mut self,
+        frame: &mut Frame<'t>,
+        value: &Expression<'t>,
+        kind: &Expression<'t>,
+    ) -> Evaluated<Item<'t>> {
+        let item = self.expression(frame, value, None)?;
+        let ExpressionKind::Name(kind) = kind.kind else {
+            return Err(frame.unsupported(
+                value.line,
+                "`isinstance` of a compound type",
+                "a type of one word",
+            ));
+        };
+        let known = match (&item, kind) {
+            (Item::Data(id), "Tensor") if !self.recorder.may_be_none(*id) => Some(true),
+            (Item::Data(_) | Item::Open(_), _) => None,
+            (Item::Constant(value, _), _) => Some(matches!(
+                (&**value, kind),
+                (Value::None, "NoneType")
+                    | (Value::Bool(_), "bool")
+                    | (Value::Int(_), "int")
+                    | (Value::Float(_), "float")
+                    | (Value::Str(_), "str")
+                    | (Value::Tensor(_), "Tensor")
+                    | (Value::List(_), "list")
+                    | (Value::Tuple(_), "tuple")
+            )),
+            (item, _) => Some(matches!((item, kind), (Item::List(_), "list") | (Item::Tuple(_), "tuple"))),
+        };
+        match known {
+            Some(known) => Ok(Item::bool(known)),
+            None => {
+                let arguments = [item, Item::symbol(kind)];
+                self.record(frame, value.line, Callee::Function("isinstance".into()), &arguments, &[], None)
+            }
         }
     }
 
@@ -209,13 +250,18 @@ impl<'t> Evaluator<'t> {
     ) -> Evaluated<Item<'t>> {
         let mut inner = Frame::new(source, scope);
         self.bind(frame, line, function, arguments, &mut inner)?;
-        self.nested(&mut inner, function.line, |run, inner| match run.block(inner, &function.body)? {
-            Flow::Return(item) => Ok(item),
-            Flow::Next => Ok(Item::none()),
+        self.run(&mut inner, function).map(|(item, _)| item)
+    }
+
+    /// Evaluates a function whose parameters have their values: what it returns, and at which line.
+    fn run(&mut self, frame: &mut Frame<'t>, function: &Function<'t>) -> Evaluated<(Item<'t>, u32)> {
+        match self.nested(frame, function.line, |run, frame| run.block(frame, &function.body))? {
+            Flow::Return(item, line) => Ok((item, line)),
+            Flow::Next => Ok((Item::none(), function.line)),
             Flow::Break | Flow::Continue => {
-                Err(inner.malformed(function.line, "a loop's end outside a loop", "a loop around it"))
+                Err(frame.malformed(function.line, "a loop's end outside a loop", "a loop around it"))
             }
-        })
+        }
     }
 
     /// Gives a function's parameters their values.
@@ -298,20 +344,19 @@ impl<'t> Evaluator<'t> {
     ) -> Evaluated<Vec<Argument>> {
         let mut frame = Frame::new(source, "".into());
         let mut arguments = Arguments { positional: vec![Item::Module("".into())], keywords: Vec::new() };
-        if function.parameters.is_empty() {
-            return Err(frame.malformed(function.line, "`forward` without parameters", "`forward(self, x)`"));
-        }
         for parameter in function.parameters.iter().skip(1).filter(|p| p.default.is_none()) {
             let input = self.recorder.input(parameter.name, admits_none(parameter.annotation.as_ref()));
             arguments.keywords.push((parameter.name, Item::Data(input)));
         }
-        let result = self.inline(&mut frame, function.line, source, function, "".into(), arguments)?;
+        let outside = Frame::new(source, "".into());
+        self.bind(&outside, function.line, function, arguments, &mut frame)?;
+        let (result, line) = self.run(&mut frame, function)?;
         let results = match &result {
-            Item::Tuple(_) | Item::List(_) => self.elements(&frame, function.line, &result)?,
-            Item::Dict(items) => items.iter().map(|(_, value)| value.clone()).collect(),
+            Item::Tuple(_) | Item::List(_) => self.elements(&frame, line, &result)?,
+            Item::Dict(id) => self.pairs(*id).map(|(_, value)| value).collect(),
             _ => Rc::new([result]),
         };
-        results.iter().map(|item| self.argument(&frame, function.line, item)).collect()
+        results.iter().map(|item| self.argument(&frame, line, item)).collect()
     }
 }
 

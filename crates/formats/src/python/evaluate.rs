@@ -10,6 +10,7 @@ use super::Source;
 use super::ast::{Block, Expression, ExpressionKind, Operator, Statement, StatementKind};
 use super::item::{Evaluated, Item, Stop};
 use super::lists::Lists;
+use super::memory;
 use super::recorder::{Call, Recorder};
 use super::script::Texts;
 use crate::error::ReadError;
@@ -20,7 +21,7 @@ use crate::tensor::Tensor;
 const MAX_STEPS: u64 = 1_000_000;
 
 /// Expressions, blocks and calls inside each other.
-const MAX_DEPTH: u32 = 400;
+const MAX_DEPTH: u32 = 250;
 
 /// What differs between the two dialects.
 pub(super) enum Dialect<'t> {
@@ -82,7 +83,8 @@ impl<'t> Frame<'t> {
 pub(super) enum Flow<'t> {
     /// At its end.
     Next,
-    Return(Item<'t>),
+    /// With a result, at a line.
+    Return(Item<'t>, u32),
     Break,
     Continue,
 }
@@ -171,7 +173,7 @@ impl<'t> Evaluator<'t> {
                     Some(value) => self.expression(frame, value, None)?,
                     None => Item::none(),
                 };
-                return Ok(Flow::Return(item));
+                return Ok(Flow::Return(item, line));
             }
             StatementKind::If(branches, otherwise) => return self.conditional(frame, branches, otherwise),
             StatementKind::For(target, iterable, body) => {
@@ -182,7 +184,7 @@ impl<'t> Evaluator<'t> {
                     match self.nested(frame, line, |run, frame| run.block(frame, body))? {
                         Flow::Next | Flow::Continue => {}
                         Flow::Break => break,
-                        flow @ Flow::Return(_) => return Ok(flow),
+                        flow @ Flow::Return(..) => return Ok(flow),
                     }
                 }
             }
@@ -202,7 +204,7 @@ impl<'t> Evaluator<'t> {
                 match self.nested(frame, line, |run, frame| run.block(frame, body))? {
                     Flow::Next | Flow::Continue => {}
                     Flow::Break => break,
-                    flow @ Flow::Return(_) => return Ok(flow),
+                    flow @ Flow::Return(..) => return Ok(flow),
                 }
             },
             StatementKind::Assert(condition) => {
@@ -316,9 +318,10 @@ impl<'t> Evaluator<'t> {
             ExpressionKind::Dict(items) => {
                 let mut pairs = Vec::with_capacity(items.len());
                 for (key, value) in items {
-                    pairs.push((self.expression(frame, key, None)?, self.expression(frame, value, None)?));
+                    let entry = [self.expression(frame, key, None)?, self.expression(frame, value, None)?];
+                    pairs.push(Item::Tuple(Rc::new(entry)));
                 }
-                Item::Dict(pairs.into())
+                Item::Dict(self.lists.add(pairs))
             }
             ExpressionKind::Unary(operator, operand) => {
                 let operand = self.expression(frame, operand, None)?;
@@ -404,6 +407,16 @@ impl<'t> Evaluator<'t> {
         keywords: &[(&'t str, Item<'t>)],
         name: Option<&str>,
     ) -> Evaluated<Item<'t>> {
+        // What is computed from an open value is as open.
+        let mut items = arguments.iter().chain(keywords.iter().map(|(_, item)| item));
+        if let Some(open) = items.find(|item| matches!(item, Item::Open(Some(_)))) {
+            let changes = memory::changes_by_name(&callee)
+                || keywords.iter().any(|(keyword, _)| *keyword == memory::IN_PLACE);
+            if changes {
+                return Err(Self::refuse(frame, line, open, "a value that can be changed in place"));
+            }
+            return Ok(open.clone());
+        }
         let mut positional = Vec::with_capacity(arguments.len());
         for item in arguments {
             positional.push(self.argument(frame, line, item)?);

@@ -6,7 +6,7 @@ use super::Source;
 use super::ast::StatementKind;
 use super::evaluate::{Dialect, Evaluator, finish};
 use super::parser::parse;
-use crate::error::{ReadError, Result};
+use crate::error::Result;
 use crate::source::{Graph, Module};
 
 /// Evaluates the `forward` that the text of an FX `GraphModule` defines. `modules` holds the modules by path (the
@@ -21,7 +21,7 @@ pub fn trace_fx(modules: &IndexMap<String, Module>, entry: &str, text: &str) -> 
         _ => None,
     });
     let Some(forward) = forward else {
-        return Err(ReadError::malformed(entry, "no function `forward`", "`def forward(self, x)`"));
+        return Err(source.malformed(1, "no function `forward`", "`def forward(self, x)`"));
     };
     let mut run = Evaluator::new(Dialect::Fx, modules);
     let outputs = finish(run.forward(source, &forward))?;

@@ -19,8 +19,8 @@ pub(super) enum Item<'t> {
     Tuple(Rc<[Item<'t>]>),
     /// A list, which can be changed through any of its names.
     List(ListId),
-    /// A dict literal.
-    Dict(Rc<[(Item<'t>, Item<'t>)]>),
+    /// A dict: a list of pairs.
+    Dict(ListId),
     /// `start:stop:step`.
     Slice(Rc<[Item<'t>; 3]>),
     /// A module, by path.
@@ -113,9 +113,9 @@ impl<'t> Item<'t> {
     pub(super) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Data(a), Self::Data(b)) => a == b,
-            (Self::List(a), Self::List(b)) => a == b,
+            (Self::List(a), Self::List(b)) | (Self::Dict(a), Self::Dict(b)) => a == b,
             (Self::Tuple(a), Self::Tuple(b)) => Rc::ptr_eq(a, b),
-            (Self::Dict(a), Self::Dict(b)) => Rc::ptr_eq(a, b),
+
             (Self::Slice(a), Self::Slice(b)) => Rc::ptr_eq(a, b),
             (Self::Module(a), Self::Module(b)) | (Self::Name(a), Self::Name(b)) => a == b,
             (Self::Constant(a, _), Self::Constant(b, _)) => {

@@ -1,11 +1,10 @@
 //! Values that share memory: a graph says what flows where, so nothing in it may change behind its back.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 
 use super::recorder::{arguments, visit_values};
 use crate::error::{ReadError, Result};
-use crate::source::{Argument, Callee, Graph, Node, Value, ValueId};
+use crate::source::{Argument, Callee, Graph, Node, Place, Value, ValueId};
 
 /// Operators whose result may be a window on their first argument.
 const VIEWS: [&str; 31] = [
@@ -48,20 +47,28 @@ const AUGMENTED: [&str; 13] = [
     "rshift",
 ];
 
-/// True if the call changes its first argument: `relu_`, `operator.iadd`, `inplace=True`.
-pub(super) fn changes_argument(node: &Node) -> bool {
-    let asked = node.keywords.iter().any(|(keyword, argument)| {
-        keyword == "inplace" && !matches!(argument, Argument::Constant(Value::Bool(false), _))
-    });
-    let named = match &node.callee {
+/// True if a call by this name changes its first argument: `relu_`, `operator.iadd`.
+pub(super) fn changes_by_name(callee: &Callee) -> bool {
+    let marked = |name: &str| name.ends_with('_') && !name.ends_with("__");
+    match callee {
         Callee::Function(path) => match path.strip_prefix("operator.") {
             Some(name) => name.strip_prefix('i').is_some_and(|name| AUGMENTED.contains(&name)),
-            None => path.ends_with('_') && !path.ends_with("__"),
+            None => marked(path),
         },
-        Callee::Method(name) => name.ends_with('_') && !name.ends_with("__"),
+        Callee::Method(name) => marked(name),
         Callee::Module(_) => false,
-    };
-    asked || named
+    }
+}
+
+/// The keyword that asks a function to change its argument.
+pub(super) const IN_PLACE: &str = "inplace";
+
+/// True if the call changes its first argument.
+pub(super) fn changes_argument(node: &Node) -> bool {
+    changes_by_name(&node.callee)
+        || node.keywords.iter().any(|(keyword, argument)| {
+            keyword == IN_PLACE && !matches!(argument, Argument::Constant(Value::Bool(false), _))
+        })
 }
 
 fn last(path: &str) -> &str {
@@ -90,9 +97,17 @@ pub(super) fn check(graph: &Graph) -> Result<()> {
     let mut changes: HashMap<ValueId, (ValueId, &Node)> = HashMap::new();
     for node in &graph.nodes {
         for argument in arguments(node) {
-            check_use(argument, &owners, &changes, &node.place)?;
+            check_use(argument, &owners, &changes, Some(&node.place))?;
         }
         let in_place = changes_argument(node);
+        if in_place && !matches!(node.arguments.first(), Some(Argument::Value(_))) {
+            let found = "a change in place of something that is no value of `forward`";
+            return Err(ReadError::unsupported(
+                node.place.to_string(),
+                found,
+                "a `forward` that changes no module",
+            ));
+        }
         if let (Some(Argument::Value(subject)), Some(&output)) =
             (node.arguments.first(), node.outputs.first())
             && (in_place || is_view(node))
@@ -104,17 +119,14 @@ pub(super) fn check(graph: &Graph) -> Result<()> {
             }
         }
     }
-    graph
-        .outputs
-        .iter()
-        .try_for_each(|output| check_use(output, &owners, &changes, &"the result of `forward`"))
+    graph.outputs.iter().try_for_each(|output| check_use(output, &owners, &changes, None))
 }
 
 fn check_use(
     argument: &Argument,
     owners: &HashMap<ValueId, ValueId>,
     changes: &HashMap<ValueId, (ValueId, &Node)>,
-    place: &dyn Display,
+    place: Option<&Place>,
 ) -> Result<()> {
     let mut stale = None;
     visit_values(argument, &mut |id| {
@@ -126,15 +138,13 @@ fn check_use(
             stale = Some(*node);
         }
     });
-    match stale {
-        None => Ok(()),
-        Some(node) => Err(ReadError::unsupported(
-            place.to_string(),
-            format!("a value that was changed in place at {}", node.place),
-            "a value that is not used after it was changed",
-        )
+    let Some(node) = stale else { return Ok(()) };
+    let (place, found) = match place {
+        Some(place) => (place, format!("a value that was changed in place at {}", node.place)),
+        None => (&node.place, "a change in place of what `forward` returns as it was".to_owned()),
+    };
+    Err(ReadError::unsupported(place.to_string(), found, "a value that is not used after it was changed")
         .hint(
             "write the result of the in-place call to a variable and use that, or leave out `inplace=True`",
-        )),
-    }
+        ))
 }

@@ -24,6 +24,7 @@ mod ast;
 mod branch;
 mod builtins;
 mod call;
+mod containers;
 mod evaluate;
 mod expression;
 mod fx;
@@ -52,11 +53,16 @@ struct Source<'t> {
 }
 
 impl Source<'_> {
+    /// A line of the text, or with 0 the whole of it.
+    fn place(self, line: u32) -> String {
+        if line == 0 { self.name.to_owned() } else { format!("{}:{line}", self.name) }
+    }
+
     fn malformed(self, line: u32, found: impl Into<String>, expected: impl Into<String>) -> ReadError {
-        ReadError::malformed(format!("{}:{line}", self.name), found, expected)
+        ReadError::malformed(self.place(line), found, expected)
     }
 
     fn unsupported(self, line: u32, found: impl Into<String>, expected: impl Into<String>) -> ReadError {
-        ReadError::unsupported(format!("{}:{line}", self.name), found, expected)
+        ReadError::unsupported(self.place(line), found, expected)
     }
 }

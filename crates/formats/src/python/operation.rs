@@ -1,4 +1,4 @@
-//! Attributes, indices, operators and conditions.
+//! Attributes, operators and conditions.
 
 use std::rc::Rc;
 
@@ -6,9 +6,6 @@ use super::ast::Operator;
 use super::evaluate::{Dialect, Evaluator, Frame};
 use super::item::{Evaluated, Item, Number, Stop, equal_scalars};
 use crate::source::{Callee, Value};
-
-/// The largest list.
-const MAX_LIST: usize = 100_000;
 
 impl<'t> Evaluator<'t> {
     /// `item.attribute`
@@ -71,248 +68,9 @@ impl<'t> Evaluator<'t> {
         ))
     }
 
-    /// The elements of a list, tuple or dict that is known.
-    pub(super) fn elements(
-        &mut self,
-        frame: &Frame<'t>,
-        line: u32,
-        item: &Item<'t>,
-    ) -> Evaluated<Rc<[Item<'t>]>> {
-        let items: Rc<[Item<'t>]> = match item {
-            Item::Tuple(items) => Rc::clone(items),
-            Item::List(id) => {
-                self.charge(self.lists.len(*id), frame, line)?;
-                self.lists.get(*id).iter().cloned().collect()
-            }
-            Item::Dict(items) => items.iter().map(|(key, _)| key.clone()).collect(),
-            Item::Constant(value, _) => match &**value {
-                Value::Tuple(values) | Value::List(values) => {
-                    self.charge(values.iter().map(|v| 1 + super::evaluate::weight(v)).sum(), frame, line)?;
-                    values.iter().map(|value| Item::made(value.clone())).collect()
-                }
-                _ => return Err(Self::refuse(frame, line, item, "a list or tuple")),
-            },
-            _ => return Err(Self::refuse(frame, line, item, "a list or tuple that the file fixes")),
-        };
-        Ok(items)
-    }
-
-    /// The values of `a, b = item`; `names` are the variables that take them.
-    pub(super) fn unpack(
-        &mut self,
-        frame: &mut Frame<'t>,
-        line: u32,
-        item: &Item<'t>,
-        names: &[Option<&'t str>],
-    ) -> Evaluated<Vec<Item<'t>>> {
-        if let Item::Data(_) = item {
-            let mut items = Vec::with_capacity(names.len());
-            for (index, name) in (0..).zip(names) {
-                items.push(self.element(frame, line, item, &Item::int(index), *name)?);
-            }
-            return Ok(items);
-        }
-        let items = self.elements(frame, line, item)?;
-        if items.len() != names.len() {
-            return Err(frame.malformed(
-                line,
-                format!("{} values", items.len()),
-                format!("{}, one for each variable", names.len()),
-            ));
-        }
-        Ok(items.to_vec())
-    }
-
-    /// `item[index]`
-    pub(super) fn element(
-        &mut self,
-        frame: &mut Frame<'t>,
-        line: u32,
-        item: &Item<'t>,
-        index: &Item<'t>,
-        name: Option<&str>,
-    ) -> Evaluated<Item<'t>> {
-        let on_data = match item {
-            Item::Data(_) => true,
-            Item::Constant(value, _) => matches!(**value, Value::Tensor(_)),
-            _ => false,
-        };
-        if on_data {
-            let index = self.recorded_index(frame, line, index)?;
-            let callee = Callee::Function("operator.getitem".into());
-            return self.record(frame, line, callee, &[item.clone(), index], &[], name);
-        }
-        if let Item::Dict(pairs) = item {
-            self.charge(pairs.len(), frame, line)?;
-            let found = pairs.iter().find(|(key, _)| key.same(index)).map(|(_, value)| value.clone());
-            return found.ok_or_else(|| frame.malformed(line, index.kind(), "a key of the dict"));
-        }
-        if let Item::Slice(parts) = index {
-            let items = self.elements(frame, line, item)?;
-            let selected = self.slice(frame, line, &items, parts)?;
-            let tuple = match item {
-                Item::Tuple(_) => true,
-                Item::Constant(value, _) => matches!(**value, Value::Tuple(_)),
-                _ => false,
-            };
-            return Ok(if tuple {
-                Item::Tuple(selected.into())
-            } else {
-                Item::List(self.lists.add(selected))
-            });
-        }
-        // One element of a long list, without a copy of the list.
-        let length = self.length(item).ok_or_else(|| Self::refuse(frame, line, item, "a list or tuple"))?;
-        let position = self.position(frame, line, index, length)?;
-        let found = match item {
-            Item::Tuple(items) => items.get(position).cloned(),
-            Item::List(id) => self.lists.get(*id).get(position).cloned(),
-            Item::Constant(value, _) => match &**value {
-                Value::Tuple(values) | Value::List(values) => {
-                    let value = values.get(position);
-                    self.charge(value.map_or(0, super::evaluate::weight), frame, line)?;
-                    value.map(|value| Item::made(value.clone()))
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        found.ok_or_else(|| Self::refuse(frame, line, item, "a list or tuple"))
-    }
-
-    /// An index as a node takes it: slices become nodes of their own.
-    fn recorded_index(&mut self, frame: &Frame<'t>, line: u32, index: &Item<'t>) -> Evaluated<Item<'t>> {
-        match index {
-            Item::Slice(parts) => {
-                self.record(frame, line, Callee::Function("slice".into()), &parts[..], &[], None)
-            }
-            Item::Tuple(items) => {
-                let items: Evaluated<Vec<Item<'t>>> = items
-                    .iter()
-                    .map(|item| match item {
-                        Item::Slice(_) => self.recorded_index(frame, line, item),
-                        item => Ok(item.clone()),
-                    })
-                    .collect();
-                Ok(Item::Tuple(items?.into()))
-            }
-            index => Ok(index.clone()),
-        }
-    }
-
-    /// `list[index] = item`
-    pub(super) fn set_element(
-        &mut self,
-        frame: &mut Frame<'t>,
-        line: u32,
-        list: &Item<'t>,
-        index: &Item<'t>,
-        item: Item<'t>,
-    ) -> Evaluated<()> {
-        let Item::List(id) = list else {
-            return Err(frame.unsupported(
-                line,
-                format!("a change of an element of {}", list.kind()),
-                "a list that `forward` has made",
-            ));
-        };
-        let length = self.lists.len(*id);
-        let position = self.position(frame, line, index, length)?;
-        self.charge(self.lists.cost(*id), frame, line)?;
-        if let Some(slot) = self.lists.change(*id).and_then(|items| items.get_mut(position)) {
-            *slot = item;
-        }
-        Ok(())
-    }
-
-    /// Puts items behind those of a list.
-    pub(super) fn extend(
-        &mut self,
-        frame: &mut Frame<'t>,
-        line: u32,
-        list: &Item<'t>,
-        items: &[Item<'t>],
-    ) -> Evaluated<()> {
-        let Item::List(id) = list else {
-            return Err(frame.unsupported(
-                line,
-                format!("an extension of {}", list.kind()),
-                "a list that `forward` has made",
-            ));
-        };
-        if self.lists.len(*id).saturating_add(items.len()) > MAX_LIST {
-            return Err(frame.unsupported(line, "a long list", format!("at most {MAX_LIST} elements")));
-        }
-        self.charge(self.lists.cost(*id).saturating_add(items.len()), frame, line)?;
-        if let Some(list) = self.lists.change(*id) {
-            list.extend_from_slice(items);
-        }
-        Ok(())
-    }
-
-    /// The number of elements, where it is known.
-    pub(super) fn length(&self, item: &Item<'t>) -> Option<usize> {
-        match item {
-            Item::Tuple(items) => Some(items.len()),
-            Item::List(id) => Some(self.lists.len(*id)),
-            Item::Dict(items) => Some(items.len()),
-            Item::Constant(value, _) => match &**value {
-                Value::Tuple(values) | Value::List(values) => Some(values.len()),
-                Value::Str(text) => Some(text.chars().count()),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// An index into `length` elements; negative ones count from the end.
-    fn position(&self, frame: &Frame<'t>, line: u32, index: &Item<'t>, length: usize) -> Evaluated<usize> {
-        let Some(Number::Int(number)) = index.constant().and_then(Number::of) else {
-            return Err(Self::refuse(frame, line, index, "an index that the file fixes"));
-        };
-        let position = usize::try_from(number).ok().or_else(|| {
-            let back = usize::try_from(number.unsigned_abs()).ok()?;
-            length.checked_sub(back)
-        });
-        position.filter(|&position| position < length).ok_or_else(|| {
-            frame.malformed(line, format!("the index {number}"), format!("one of {length} elements"))
-        })
-    }
-
-    /// The elements that a slice selects.
-    pub(super) fn slice(
-        &self,
-        frame: &Frame<'t>,
-        line: u32,
-        items: &[Item<'t>],
-        parts: &[Item<'t>; 3],
-    ) -> Evaluated<Vec<Item<'t>>> {
-        let mut numbers = [None; 3];
-        for (number, part) in numbers.iter_mut().zip(parts) {
-            *number = match part.constant() {
-                Some(Value::None) => None,
-                Some(Value::Int(i)) => Some(*i),
-                _ => return Err(Self::refuse(frame, line, part, "bounds that the file fixes")),
-            };
-        }
-        let [start, stop, step] = numbers;
-        let step = usize::try_from(step.unwrap_or(1)).ok().filter(|&step| step > 0).ok_or_else(|| {
-            frame.unsupported(line, "a slice with a step below 1", "a slice that goes forward")
-        })?;
-        let bound = |number: i64| match usize::try_from(number) {
-            Ok(position) => position.min(items.len()),
-            Err(_) => {
-                usize::try_from(number.unsigned_abs()).map_or(0, |back| items.len().saturating_sub(back))
-            }
-        };
-        let start = start.map_or(0, bound);
-        let stop = stop.map_or(items.len(), bound);
-        Ok(items.get(start..stop).unwrap_or_default().iter().step_by(step).cloned().collect())
-    }
-
     /// Whether a condition holds; `None` where that is known only when the network runs.
     pub(super) fn truth(&self, frame: &Frame<'t>, line: u32, item: &Item<'t>) -> Evaluated<Option<bool>> {
-        if let Item::Data(_) = item {
+        if let Item::Data(_) | Item::Open(Some(_)) = item {
             return Ok(None);
         }
         if let Some(length) = self.length(item) {
@@ -337,6 +95,7 @@ impl<'t> Evaluator<'t> {
         match item {
             Item::Constant(value, _) => Some(matches!(**value, Value::None)),
             Item::Data(id) if self.recorder.may_be_none(*id) => None,
+            Item::Open(_) => None,
             _ => Some(false),
         }
     }
@@ -451,11 +210,11 @@ impl<'t> Evaluator<'t> {
             Operator::Add if self.is_sequence(left) && self.is_sequence(right) => {
                 let mut items = self.elements(frame, line, left)?.to_vec();
                 items.extend(self.elements(frame, line, right)?.iter().cloned());
-                if items.len() > MAX_LIST {
+                if items.len() > super::containers::MAX_LIST {
                     return Err(frame.unsupported(
                         line,
                         "a long list",
-                        format!("at most {MAX_LIST} elements"),
+                        format!("at most {} elements", super::containers::MAX_LIST),
                     ));
                 }
                 self.charge(items.len(), frame, line)?;
@@ -466,6 +225,10 @@ impl<'t> Evaluator<'t> {
                 } else {
                     Item::List(self.lists.add(items))
                 }));
+            }
+            Operator::Multiply if matches!(left, Item::List(_)) => {
+                let Some(Value::Int(times)) = right.constant() else { return Ok(None) };
+                return self.repeat(frame, line, left, *times).map(Some);
             }
             _ => {}
         }

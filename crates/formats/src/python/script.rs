@@ -11,7 +11,7 @@ use super::evaluate::{Dialect, Evaluator, Frame, finish};
 use super::item::{Evaluated, Item};
 use super::operation::child;
 use super::parser::parse;
-use crate::error::{ReadError, Result};
+use crate::error::Result;
 use crate::source::{Graph, Module, Value};
 
 /// A TorchScript program: what an archive holds, taken apart.
@@ -34,15 +34,11 @@ pub struct Program<'a> {
 /// The text is malformed, or does what is not supported; the place is `entry:line`.
 pub fn trace_script(program: &Program<'_>) -> Result<Graph> {
     let mut texts = Texts::new(*program);
-    let start = Source { name: "code", text: "" };
-    let frame = Frame::new(start, "".into());
-    let (text, class) = finish(texts.class_of(&frame, 0, ""))?;
+    let root = Frame::new(Source { name: "data.pkl", text: "" }, "".into());
+    let (text, class) = finish(texts.class_of(&root, 0, ""))?;
     let Some(function) = text.method(class, "forward") else {
-        return Err(ReadError::unsupported(
-            text.source.name,
-            format!("the class `{class}` without `forward`"),
-            "a network that can be called",
-        ));
+        let found = format!("the class `{class}` without `forward`");
+        return Err(text.source.unsupported(1, found, "a network that can be called"));
     };
     let mut run = Evaluator::new(Dialect::Script(texts), program.modules);
     let outputs = finish(run.forward(text.source, &function))?;
