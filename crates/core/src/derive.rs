@@ -4,7 +4,7 @@
 //! `S3*(y - Z3) = sum(S1*(x - Z1) * S2*(w - Z2)) + b` becomes
 //!
 //! ```text
-//! y = Z3 + M * (sum(x*w) - Z2*sum(x) + folded_bias),   M = S1*S2/S3
+//! y = Z3 + M * (sum(x*(w - Z2)) + folded_bias),   M = S1*S2/S3
 //! folded_bias = round(b / (S1*S2)) - Z1*weight_sum + K*Z1*Z2,   weight_sum = sum(w), K taps
 //! ```
 //!
@@ -133,8 +133,7 @@ fn derive_layer(
         }
     }
 
-    let sums = tap_sums(layer, channels);
-    let weight_sum = narrow(sums.iter().map(Sums::total))
+    let weight_sum = narrow(tap_sums(layer, channels, &[0]).iter().map(Sums::total))
         .ok_or_else(|| refuse("weight_sum does not fit in 32 bits".into()))?;
     let per_channel = |values: &[f64], channel: usize| values[if values.len() > 1 { channel } else { 0 }];
 
@@ -197,7 +196,7 @@ fn derive_layer(
     }));
     let reach = input
         .zip(input_range)
-        .and_then(|(input, range)| accumulator_range(layer, channels, &sums, range, input.zero_point));
+        .and_then(|(input, range)| accumulator_range(layer, channels, range, input.zero_point));
     let accumulator = reach.as_ref().and_then(|channels| {
         channels
             .iter()
@@ -373,10 +372,9 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, code: i8) {
-        let code = i64::from(code);
-        self.positive += code.max(0);
-        self.negative += code.min(0);
+    fn add(&mut self, weight: i64) {
+        self.positive += weight.max(0);
+        self.negative += weight.min(0);
     }
 
     fn total(&self) -> i64 {
@@ -426,27 +424,34 @@ fn for_each_kernel(layer: &Layer, channels: usize, mut visit: impl FnMut(usize, 
     }
 }
 
-fn tap_sums(layer: &Layer, channels: usize) -> Vec<Sums> {
+/// Sums of w - `zero_point` per output channel; one zero point, or one per channel.
+fn tap_sums(layer: &Layer, channels: usize, zero_points: &[i32]) -> Vec<Sums> {
     let mut sums = vec![Sums::default(); channels];
     for_each_kernel(layer, channels, |channel, codes| {
+        let zero_point = of_channel(zero_points, channel);
+        let sum = &mut sums[channel];
         for &code in codes {
-            sums[channel].add(code);
+            sum.add(i64::from(code) - zero_point);
         }
     });
     sums
 }
 
-/// Exact extremes of sum(x*w) per output channel, for inputs in `range` and padding at Z1.
+fn of_channel(zero_points: &[i32], channel: usize) -> i64 {
+    i64::from(zero_points[if zero_points.len() > 1 { channel } else { 0 }])
+}
+
+/// Exact extremes of sum(x*(w - Z2)) per output channel, for inputs in `range` and padding at Z1.
 ///
 /// A transposed convolution sees its input with Z1 inserted between the elements: an output position meets only the
 /// taps of its phase, `tap * dilation = position (mod stride)` on every axis; all other taps meet Z1.
 fn accumulator_range(
     layer: &Layer,
     channels: usize,
-    sums: &[Sums],
     range: Range<i32>,
     zero_point: i32,
 ) -> Option<Vec<(i64, i64)>> {
+    let sums = tap_sums(layer, channels, &layer.weight.zero_point);
     // A clamp such as [1, 6] excludes the real zero; padding then widens what a tap can meet.
     let range = match &layer.window {
         Some(window) if window.padding.as_ref().is_none_or(|p| p.iter().any(|&p| p > 0)) => {
@@ -478,11 +483,12 @@ fn accumulator_range(
     let phases: usize = stride.iter().map(|&s| s.max(1) as usize).product();
     let mut phase_sums = vec![Sums::default(); channels * phases];
     for_each_kernel(layer, channels, |channel, codes| {
+        let z2 = of_channel(&layer.weight.zero_point, channel);
         for (&code, &phase) in codes.iter().zip(&phase_of_tap) {
-            phase_sums[channel * phases + phase].add(code);
+            phase_sums[channel * phases + phase].add(i64::from(code) - z2);
         }
     });
-    let extremes = phase_sums.chunks_exact(phases).zip(sums).map(|(phases, all)| {
+    let extremes = phase_sums.chunks_exact(phases).zip(&sums).map(|(phases, all)| {
         phases
             .iter()
             .map(|met| {

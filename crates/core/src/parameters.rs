@@ -156,7 +156,7 @@ pub struct Reach {
 }
 
 /// Everything hardware needs to compute one layer in integers:
-/// `clamp(round(M0 * (sum(x_q * w_q) + folded_bias) * 2^-n) + Z3, min, max)`.
+/// `clamp(round(M0 * (sum(x_q * w_q) + folded_bias) * 2^-n) + Z3, min, max)`, with `w_q - Z2` for `w_q` where Z2 is not 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerParameters {
     /// Name in the model, with dots.
@@ -191,7 +191,7 @@ pub struct LayerParameters {
     pub clamp: Option<Range<i32>>,
     /// The code that padding has: Z1.
     pub padding_value: Option<i32>,
-    /// Reachable values of `sum(x_q * w_q)`, padding included.
+    /// Reachable values of `sum(x_q * w_q)`, padding included (`w_q - Z2` where Z2 is not 0).
     pub accumulator: Option<Reach>,
     /// Reachable values of `sum(x_q * w_q) + folded_bias`.
     pub biased: Option<Reach>,
