@@ -1,11 +1,11 @@
 //! Lowering: what a file says, made into an [`IntNetwork`] that means something.
 //!
 //! In order, each in a file of its own:
-//! 1. [`parts`]: recognise modules by their class or, in a state_dict, by their attributes;
-//! 2. [`prepared`]: give fake-quantized layers the integers that `torch.ao`'s convert would give;
-//! 3. wiring, who feeds whom: [`calls`] from the file's own topology, [`graph_file`] from the user's `--graph`,
-//!    [`key_order`] by a guess that is named as one;
-//! 4. [`builder`]: edges with scale, zero point and reachable codes, by the rule of each operation.
+//! 1. `parts`: recognise modules by their class or, in a state_dict, by their attributes;
+//! 2. `prepared`: give fake-quantized layers the integers that `torch.ao`'s convert would give;
+//! 3. wiring, who feeds whom: `calls` from the file's own topology, `graph_file` from the user's `--graph`,
+//!    `key_order` by a guess that is named as one;
+//! 4. `builder`: edges with scale, zero point and reachable codes, by the rule of each operation.
 
 mod builder;
 mod calls;
