@@ -17,7 +17,7 @@ pub(super) fn shape(layer: &Layer, input: &[usize]) -> Result<Vec<usize>, OpErro
         LayerKind::ConvTranspose(_) => (layer.weight.shape[0], layer.output_channels()),
         LayerKind::Conv(_) | LayerKind::Linear => (layer.weight.shape[1] * groups, layer.weight.shape[0]),
     };
-    if groups == 0 || inputs % groups != 0 || outputs % groups != 0 {
+    if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
         return Err(OpError::new(format!("{groups} groups"), format!("a divisor of {inputs} and {outputs}")));
     }
     if *channels != inputs || spatial.len() != axes {
@@ -78,14 +78,9 @@ fn taps(
     let stride = three(&geometry.stride, 1)[axis];
     let padding = three(&geometry.padding, 0)[axis];
     let dilation = three(&geometry.dilation, 1)[axis];
-    let source = |padded: usize| match mode {
-        PaddingMode::Zeros => padded.checked_sub(padding).filter(|&p| p < input),
-        PaddingMode::Replicate => Some(padded.saturating_sub(padding).min(input - 1)),
-        PaddingMode::Circular => Some((padded + input - padding) % input),
-        PaddingMode::Reflect => {
-            let distance = padded.abs_diff(padding);
-            Some(if distance < input { distance } else { 2 * (input - 1) - distance })
-        }
+    let source = |padded: usize| {
+        let position = i64::try_from(padded).ok()?.checked_sub(i64::try_from(padding).ok()?)?;
+        mode.source(position, input)
     };
     (0..output).map(|o| (0..kernel).map(|k| source(o * stride + k * dilation)).collect()).collect()
 }
