@@ -698,7 +698,8 @@ impl Lowering<'_> {
             .modules
             .get(&node.scope)
             .is_some_and(|m| m.class.as_deref().is_some_and(|c| c.starts_with("torch.")));
-        if leaf && !node.scope.is_empty() {
+        // A convolution that pads by reflection is one module and two operations: its name is the layer's.
+        if leaf && !node.scope.is_empty() && base != "pad" {
             node.scope.clone()
         } else if self.source.form == Form::GraphModule && !is_temporary(&node.name) {
             node.name.clone()

@@ -1,6 +1,6 @@
 //! Changes of shape and selections: codes pass through unchanged.
 
-use super::{Context, OpError, PaddingMode, axis_of};
+use super::{Context, MAX_AXIS, OpError, PaddingMode, axis_of};
 use crate::network::EdgeId;
 use crate::tensor::{Codes, Layout, Tensor, coordinates, element_count, strides};
 
@@ -142,9 +142,6 @@ impl Extent {
         }
     }
 }
-
-/// Sizes beyond this are no network's; what a file asks for is refused before it is allocated.
-const MAX_SIZE: i64 = 1 << 32;
 
 /// The input's element, by row-major index, at a result's coordinates; `None` is the zero point.
 type Source = Box<dyn Fn(&[usize]) -> Option<usize>>;
@@ -378,8 +375,8 @@ fn upsample(
             reason = "PyTorch scales positions in float32; the casts saturate"
         )]
         let source = |p: usize| ((p as f32 * scale).floor() as usize).min(given.saturating_sub(1));
-        if element_count(&shape).is_none_or(|count| i64::try_from(count).is_ok_and(|c| c > MAX_SIZE)) {
-            return Err(OpError::new(format!("a result {shape:?}"), "at most 2^32 elements"));
+        if target > MAX_AXIS {
+            return Err(OpError::new(format!("an axis of {target}"), format!("at most {MAX_AXIS}")));
         }
         sources.push((0..target).map(source).collect());
     }
@@ -411,13 +408,18 @@ fn pad(amounts: &[i64], mode: PaddingMode, input: &[usize]) -> Result<Selection,
     for (pair, axis) in amounts.chunks(2).zip((0..input.len()).rev()) {
         let size = input[axis];
         let limit = match mode {
-            PaddingMode::Zeros => MAX_SIZE,
-            PaddingMode::Replicate if size > 0 => MAX_SIZE,
-            PaddingMode::Reflect => i64::try_from(size).map_err(|_| refuse())? - 1,
-            PaddingMode::Circular => i64::try_from(size).map_err(|_| refuse())?,
-            PaddingMode::Replicate => 0,
+            PaddingMode::Zeros => MAX_AXIS,
+            PaddingMode::Replicate => {
+                if size > 0 {
+                    MAX_AXIS
+                } else {
+                    0
+                }
+            }
+            PaddingMode::Reflect => size.saturating_sub(1),
+            PaddingMode::Circular => size,
         };
-        if pair.iter().any(|&amount| amount > limit) {
+        if pair.iter().any(|&amount| usize::try_from(amount).is_ok_and(|a| a > limit)) {
             return Err(refuse());
         }
         let end = i64::try_from(size).map_err(|_| refuse())?.checked_add(pair[1]).ok_or_else(refuse)?;
