@@ -123,7 +123,15 @@ pub fn run(
             (Value::Floats(floats), Some(activation)) => {
                 Value::Codes(floats.map(|&x| quantize(x, activation)))
             }
-            _ => value.clone(),
+            (Value::Codes(codes), Some(activation)) => {
+                let (min, max) = activation.code_type.range();
+                if let Some(code) = codes.elements().iter().find(|c| !(min..=max).contains(c)) {
+                    let error = OpError::new(format!("code {code}"), format!("{min}..={max}"));
+                    return Err(RunError::at(&network.edge(id).name, error));
+                }
+                value.clone()
+            }
+            (Value::Floats(_) | Value::Codes(_), None) => value.clone(),
         };
         trace.shapes[id.0] = Some(value.shape().to_vec());
         trace.edges[id.0] = Some(value);
@@ -202,4 +210,97 @@ fn step(
         }
     }
     node.op.apply(&inputs, &trace.shapes, &context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Edge, EdgeId};
+    use crate::ops::Shape;
+    use crate::parameters::{CodeType, Range, Wiring};
+
+    const HALF: Activation = Activation { scale: 0.5, zero_point: 10, code_type: CodeType::U8 };
+
+    /// input -> quantize -> relu -> flatten -> dequantize.
+    fn chain() -> IntNetwork {
+        let edge = |name: &str, activation: Option<Activation>| Edge {
+            name: name.into(),
+            activation,
+            range: activation.map(|_| Range { min: 0, max: 255 }),
+        };
+        let node = |name: &str, op, from: usize| Node {
+            name: name.into(),
+            op,
+            inputs: vec![EdgeId(from)],
+            outputs: vec![EdgeId(from + 1)],
+        };
+        IntNetwork {
+            source_form: "test".into(),
+            wiring: Wiring::File,
+            engine: None,
+            edges: vec![
+                edge("input", None),
+                edge("quantize", Some(HALF)),
+                edge("relu", Some(HALF)),
+                edge("flatten", Some(HALF)),
+                edge("dequantize", None),
+            ],
+            inputs: vec![EdgeId(0)],
+            outputs: vec![EdgeId(4)],
+            nodes: vec![
+                node("quantize", Op::Quantize, 0),
+                node("relu", Op::Relu, 1),
+                node("flatten", Op::Shape(Shape::Flatten { start: 1, end: -1 }), 2),
+                node("dequantize", Op::Dequantize, 3),
+            ],
+            warnings: Vec::new(),
+        }
+    }
+
+    fn input() -> Value {
+        Value::Floats(Tensor::new(vec![1, 2, 2], vec![-1.0, 0.0, 0.5, 3.2]).unwrap())
+    }
+
+    #[test]
+    fn a_chain_is_computed_and_kept_as_asked() {
+        for contract in Contract::ALL {
+            let trace = run(&chain(), contract, &[input()], Keep::Edges).unwrap();
+            let codes: Vec<&[i32]> =
+                trace.edges[1..4].iter().map(|v| v.as_ref().unwrap().codes().unwrap().elements()).collect();
+            assert_eq!(codes, [[8, 10, 11, 16], [10, 10, 11, 16], [10, 10, 11, 16]]);
+            assert_eq!(
+                trace.outputs,
+                [Value::Floats(Tensor::new(vec![1, 4], vec![0.0, 0.0, 0.5, 3.0]).unwrap())]
+            );
+            let lean = run(&chain(), contract, &[input()], Keep::Outputs).unwrap();
+            assert_eq!(lean.edges.iter().filter(|e| e.is_some()).count(), 1);
+            assert_eq!((lean.outputs, lean.shapes), (trace.outputs, trace.shapes));
+        }
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_listed() {
+        let mut network = chain();
+        network.edges[1].activation = None;
+        let error = run(&network, Contract::Exact, &[input()], Keep::Outputs).unwrap_err();
+        let places: Vec<&str> = error.reasons.iter().map(|r| r.place.as_str()).collect();
+        assert_eq!(places, ["quantize", "relu"]);
+    }
+
+    #[test]
+    fn inputs_are_checked() {
+        let no_input = run(&chain(), Contract::Exact, &[], Keep::Outputs).unwrap_err();
+        assert_eq!(no_input.to_string(), "inputs: has 0 inputs, expected 1");
+        let mut network = chain();
+        network.inputs = vec![EdgeId(1)];
+        network.nodes.remove(0);
+        let codes = |code| Value::Codes(Tensor::new(vec![1, 1], vec![code]).unwrap());
+        assert!(run(&network, Contract::Exact, &[codes(255)], Keep::Outputs).is_ok());
+        let error = run(&network, Contract::Exact, &[codes(256)], Keep::Outputs).unwrap_err();
+        assert_eq!(error.to_string(), "quantize: has code 256, expected 0..=255");
+        // Floats for a quantized input are quantized.
+        let floats = Value::Floats(Tensor::new(vec![1, 1], vec![2.0]).unwrap());
+        let trace = run(&network, Contract::Exact, &[floats], Keep::Outputs).unwrap();
+        assert_eq!(trace.outputs, [Value::Floats(Tensor::new(vec![1, 1], vec![2.0]).unwrap())]);
+    }
 }

@@ -165,6 +165,12 @@ impl Layer {
                 "as many codes as the shape holds",
             ));
         }
+        if self.weight.shape.len() != self.kind.axes().len() {
+            return Err(OpError::new(
+                format!("weights {:?}", self.weight.shape),
+                format!("axes {} of a {}", self.kind.axes(), self.kind.name()),
+            ));
+        }
         match self.kind {
             LayerKind::Linear => {
                 let [outputs, inputs] = self.weight.shape[..] else {

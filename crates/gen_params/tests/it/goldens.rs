@@ -9,6 +9,7 @@ use gen_params::contract::Contract;
 use gen_params::lower::{self, Engine};
 use gen_params::network::IntNetwork;
 use gen_params::ops::Value;
+use gen_params::parameters::{Activation, CodeType};
 use gen_params::reference::{self, Keep, Trace};
 use gen_params::tensor::Tensor;
 use npyz::npz::NpzArchive;
@@ -242,6 +243,65 @@ fn fashion_mnist_networks_answer_as_pytorch_did() {
             table.files += 1;
             let theirs = Value::Codes(expected.clone());
             table.compare(&format!("{name} {form}"), "logits", Contract::X86, ours, &theirs);
+        }
+    }
+    table.print();
+    assert!(table.failures.is_empty(), "{}", table.failures.join("\n"));
+}
+
+/// PyTorch's own serialization tests of 2019 to 2021: a layer, one batch and what it gave, saved as lone tensors.
+#[test]
+fn pytorchs_serialization_tests_give_what_they_expect() {
+    let Some(shared) = shared() else { return };
+    let folder =
+        shared.join("models/third_party/deb__pytorch-2.6.0/test/quantization/serialized/TestSerialization");
+    // The bytes of a file's only storage are its last ones.
+    let storage = |path: &str, size: usize| {
+        let bytes = fs::read(path).unwrap();
+        bytes[bytes.len() - size..].to_vec()
+    };
+    let mut table = Table::default();
+    for (test, shape) in [
+        ("test_linear", vec![1, 3]),
+        ("test_linear_relu", vec![1, 3]),
+        ("test_conv2d", vec![1, 3, 6, 6]),
+        ("test_conv2d_relu", vec![1, 3, 6, 6]),
+        ("test_conv3d", vec![1, 3, 6, 6, 6]),
+        ("test_conv3d_relu", vec![1, 3, 6, 6, 6]),
+    ] {
+        let file = |suffix: &str| format!("{}.{test}.{suffix}.pt", folder.display());
+        let bytes = storage(&file("input"), shape.iter().product());
+        let codes = Tensor::new(shape, bytes.into_iter().map(i32::from).collect()).unwrap();
+        for form in ["scripted", "traced"] {
+            let mut network = load(Path::new(&file(form))).unwrap();
+            // The input arrives quantized, with these numbers in the files of all six.
+            let activation = Activation { scale: 0.5, zero_point: 2, code_type: CodeType::U8 };
+            let input = network.inputs[0];
+            network.edges[input.0].activation = Some(activation);
+            for edge in &mut network.edges {
+                if let Some(activation) = &mut edge.activation {
+                    activation.code_type = CodeType::U8;
+                }
+            }
+            table.files += 1;
+            let input = Value::Codes(codes.clone());
+            match reference::run(&network, Contract::Fbgemm, &[input], Keep::Outputs) {
+                Ok(trace) => {
+                    let ours = trace.outputs[0].codes().unwrap();
+                    let memory = storage(&file("expected"), ours.elements().len());
+                    // Written in the order of PyTorch's memory.
+                    let theirs = (0..memory.len()).map(|i| i32::from(memory[ours.memory_index(i)])).collect();
+                    let theirs = Value::Codes(Tensor::new(ours.shape().to_vec(), theirs).unwrap());
+                    table.compare(
+                        &format!("{test} {form}"),
+                        test,
+                        Contract::Fbgemm,
+                        &trace.outputs[0],
+                        &theirs,
+                    );
+                }
+                Err(error) => table.failures.push(format!("{test} {form}: {error}")),
+            }
         }
     }
     table.print();
