@@ -8,6 +8,7 @@
 
 mod containers;
 mod forms;
+mod goldens;
 mod layers;
 mod seed;
 mod support;
