@@ -14,7 +14,7 @@
 use crate::error::{LowerError, Reason, Result};
 use crate::exact::Ratio;
 use crate::network::{EdgeId, IntNetwork, Node};
-use crate::ops::{Layer, Op};
+use crate::ops::{Layer, Op, PaddingMode, Shape};
 use crate::parameters::{
     Activation, LayerKind, LayerParameters, MultiplierForm, Parameters, Range, Reach, Window,
 };
@@ -227,6 +227,19 @@ fn derive_layer(
             .push(format!("{}: folded_bias needs {widest} bits and not {}", node.name, options.bias_bits));
     }
 
+    let (window, mode) = folded_padding(network, input_id, layer);
+    if mode != PaddingMode::Zeros {
+        warnings.push(format!(
+            "{}: its border is padded by {} of the input, not with a constant code",
+            node.name,
+            match mode {
+                PaddingMode::Reflect => "reflection",
+                PaddingMode::Replicate => "repetition",
+                PaddingMode::Circular | PaddingMode::Zeros => "wrapping",
+            }
+        ));
+    }
+
     Ok(LayerParameters {
         name: node.name.clone(),
         kind: layer.kind,
@@ -243,11 +256,38 @@ fn derive_layer(
         shift,
         output,
         clamp,
-        padding_value: input.map(|a| a.zero_point),
+        padding_value: input.filter(|_| mode == PaddingMode::Zeros).map(|a| a.zero_point),
         accumulator,
         biased,
-        window: layer.window.clone(),
+        window,
     })
+}
+
+/// Geometry and padding mode of a convolution, with the padding of a `pad` node that feeds it alone: TorchScript writes
+/// every padding but zeros as a node of its own.
+fn folded_padding(network: &IntNetwork, input: EdgeId, layer: &Layer) -> (Option<Window>, PaddingMode) {
+    let own = (layer.window.clone(), layer.padding_mode);
+    let pad = network.nodes.iter().find(|n| n.outputs.contains(&input));
+    let Some(Op::Shape(Shape::Pad { amounts, mode })) = pad.map(|n| &n.op) else { return own };
+    let alone = network.nodes.iter().filter(|n| n.inputs.contains(&input)).count() == 1;
+    // Before and after each axis, from the last axis backwards; only equal sides are a convolution's padding.
+    let sides = amounts.chunks(2).rev().map(|side| match side {
+        [before, after] if before == after => u32::try_from(*before).ok(),
+        _ => None,
+    });
+    match (own.0, sides.collect::<Option<Vec<u32>>>()) {
+        (Some(mut window), Some(padding))
+            if alone
+                && window
+                    .padding
+                    .as_ref()
+                    .is_some_and(|p| p.len() == padding.len() && p.iter().all(|&p| p == 0)) =>
+        {
+            window.padding = Some(padding);
+            (Some(window), *mode)
+        }
+        (window, _) => (window, own.1),
+    }
 }
 
 /// `round(b / (S1*S2))`, exact, ties to even; `None` if it does not fit in 32 bits.

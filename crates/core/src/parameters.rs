@@ -189,7 +189,7 @@ pub struct LayerParameters {
     pub output: Option<Activation>,
     /// Clamp of the output codes. `None` where the file does not say whether a ReLU is fused and it matters.
     pub clamp: Option<Range<i32>>,
-    /// The code that padding has: Z1.
+    /// The code that padding has: Z1; `None` where the border is reflected, repeated or wrapped instead.
     pub padding_value: Option<i32>,
     /// Reachable values of `sum(x_q * w_q)`, padding included (`w_q - Z2` where Z2 is not 0).
     pub accumulator: Option<Reach>,

@@ -30,5 +30,5 @@ screen!(a_residual_state_dict, "tests/fixtures/layers/branches_fbgemm/converted_
 screen!(constant_too_small, "examples/fashion_mnist/lenet_script.pt", "8");
 screen!(constant_too_large, "examples/fashion_mnist/lenet_script.pt", "60");
 screen!(bias_beyond_32_bits, "tests/fixtures/layers/extremes_fbgemm/script.pt");
-screen!(unsupported_nodes, "tests/fixtures/layers/reflect_fbgemm/script.pt");
+screen!(inspect_reflected_border, "inspect", "tests/fixtures/layers/reflect_fbgemm/script.pt");
 screen!(unknown_format, "examples/fashion_mnist/lenet_script.pt", "--format", "hex,verilog");
