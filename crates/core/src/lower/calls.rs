@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::parts::{self, Part, Parts, activation_of, code_type_of, join, kind_of_packed, layer_of_packed};
 use crate::error::{LowerError, Reason, Result};
 use crate::network::{EdgeId, IntNetwork};
-use crate::ops::{BatchNorm, Extent, Function, Op, PaddingMode, Pool, Shape};
+use crate::ops::{BatchNorm, Extent, Function, LayerNorm, Op, PaddingMode, Pool, Shape};
 use crate::parameters::{Activation, LayerKind, Wiring};
 
 /// What a value of the graph is in the network.
@@ -333,6 +333,13 @@ impl Lowering<'_> {
                 let alpha = a.number(3, "alpha", Some(1.0))?;
                 self.single(&name, Op::Function(Function::Elu(alpha)), &[input], Some(activation))
             }
+            "quantized.layer_norm" => self.layer_norm(a, &name),
+            "quantized.softmax" => {
+                let input = one(self)?;
+                let axis = a.int(1, "dim", None)?;
+                let activation = self.activation(a, 2, "output_scale", 3, "output_zero_point")?;
+                self.single(&name, Op::Softmax { axis }, &[input], Some(activation))
+            }
             "quantized.batch_norm1d"
             | "quantized.batch_norm2d"
             | "quantized.batch_norm3d"
@@ -511,6 +518,24 @@ impl Lowering<'_> {
         };
         let activation = self.activation(a, 6, "output_scale", 7, "output_zero_point")?;
         self.single(name, Op::BatchNorm(norm), &[input], Some(activation))
+    }
+
+    fn layer_norm(&mut self, a: &Arguments<'_>, name: &str) -> Result<Slot> {
+        let input = self.tensor(a, 0, "input")?;
+        let vector = |i: usize, what: &str| match a.constant(i, what) {
+            None | Some(Value::None) => Ok(None),
+            Some(Value::Tensor(t)) => t.to_f32().map(Some).ok_or_else(|| a.missing(what)),
+            Some(other) => Err(a.wrong(what, other)),
+        };
+        let sizes = a.constant(1, "normalized_shape").ok_or_else(|| a.missing("normalized_shape"))?;
+        let norm = LayerNorm {
+            shape: parts::sizes(sizes).ok_or_else(|| a.wrong("normalized_shape", sizes))?,
+            weight: vector(2, "weight")?,
+            bias: vector(3, "bias")?,
+            epsilon: a.number(4, "eps", None)?,
+        };
+        let activation = self.activation(a, 5, "output_scale", 6, "output_zero_point")?;
+        self.single(name, Op::LayerNorm(norm), &[input], Some(activation))
     }
 
     fn upsample(&mut self, a: &Arguments<'_>, name: &str, operator: &str) -> Result<Slot> {

@@ -271,6 +271,8 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         | Op::Add { .. }
         | Op::Mul { .. }
         | Op::BatchNorm(_)
+        | Op::LayerNorm(_)
+        | Op::Softmax { .. }
         | Op::Function(_) => true,
         Op::Concatenate { requantizes, .. } => *requantizes,
         Op::Dequantize
@@ -292,7 +294,8 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         entry.dtype = Some(activation.code_type.name().into());
     }
     match &node.op {
-        Op::Quantize | Op::Dequantize | Op::Relu | Op::BatchNorm(_) => {}
+        Op::Quantize | Op::Dequantize | Op::Relu | Op::BatchNorm(_) | Op::LayerNorm(_) => {}
+        Op::Softmax { axis } => entry.axis = Some(*axis),
         Op::Layer(layer) => {
             entry.relu = layer.relu;
             if let Some(window) = &layer.window {
@@ -573,6 +576,11 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
             Some(Part::Op { op: op @ Op::BatchNorm(_), .. }) => op.clone(),
             _ => return Err(refuse("is a batch norm that the model does not have".into())),
         },
+        "layer_norm" => match parts.get(&entry.name) {
+            Some(Part::Op { op: op @ Op::LayerNorm(_), .. }) => op.clone(),
+            _ => return Err(refuse("is a layer norm that the model does not have".into())),
+        },
+        "softmax" => Op::Softmax { axis: int(entry.axis, "axis")? },
         other => {
             return Err(refuse(format!(
                 "has op `{other}`, which is not one of those that `gen_params ops` lists"

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::{Options, has_classes, prepared};
 use crate::error::{LowerError, Result};
-use crate::ops::{BatchNorm, Function, Layer, Op, PaddingMode, Pool, Shape};
+use crate::ops::{BatchNorm, Function, Layer, LayerNorm, Op, PaddingMode, Pool, Shape};
 use crate::parameters::{Activation, CodeType, LayerKind, Weight, Window};
 
 /// One recognised module.
@@ -371,6 +371,13 @@ fn class_part(path: &str, class: &str, module: &Module) -> Result<Part> {
                 None => return Err(missing("running_mean")),
             }
         }
+        "LayerNorm" if activation_of_module(module).is_some() => match layer_norm(module) {
+            Some(norm) => op(Op::LayerNorm(norm)),
+            None => return Err(missing("normalized_shape")),
+        },
+        "Softmax" if activation_of_module(module).is_some() => {
+            op(Op::Softmax { axis: int("dim").ok_or_else(|| missing("dim"))? })
+        }
         "Conv1d" | "Conv2d" | "Conv3d" | "Linear" | "ConvTranspose1d" | "ConvTranspose2d"
         | "ConvTranspose3d" | "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d" => Part::Float,
         "QFunctional" | "FloatFunctional" => match activation_of_module(module) {
@@ -399,6 +406,22 @@ fn batch_norm(module: &Module, relu: bool) -> Option<BatchNorm> {
         epsilon: module.attributes.get("eps").and_then(Value::as_f64),
         relu,
     })
+}
+
+/// A quantized layer norm's parameters.
+fn layer_norm(module: &Module) -> Option<LayerNorm> {
+    let tensor = |name: &str| module.tensor(name).and_then(Tensor::to_f32);
+    Some(LayerNorm {
+        shape: module.attributes.get("normalized_shape").and_then(sizes)?,
+        weight: tensor("weight"),
+        bias: tensor("bias"),
+        epsilon: module.attributes.get("eps").and_then(Value::as_f64)?,
+    })
+}
+
+/// A list of sizes that are not negative.
+pub(super) fn sizes(value: &Value) -> Option<Vec<usize>> {
+    value.as_ints()?.into_iter().map(|size| usize::try_from(size).ok()).collect()
 }
 
 /// One number or one per axis.

@@ -11,8 +11,10 @@ mod concatenate;
 mod convolution;
 mod function;
 mod layer;
+mod layer_norm;
 mod pool;
 mod shape;
+mod softmax;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +23,7 @@ use std::fmt;
 pub use batch_norm::BatchNorm;
 pub use function::{Function, Table};
 pub use layer::{Geometry, Layer, MissingGeometry, PaddingMode};
+pub use layer_norm::LayerNorm;
 pub use pool::Pool;
 pub use shape::{Extent, Shape, Shapes};
 
@@ -87,6 +90,13 @@ pub enum Op {
     Shape(Shape),
     /// Batch normalisation of codes, optionally with ReLU.
     BatchNorm(BatchNorm),
+    /// Layer normalisation of codes.
+    LayerNorm(LayerNorm),
+    /// Softmax of codes.
+    Softmax {
+        /// The axis whose results add up to 1.
+        axis: i64,
+    },
 }
 
 impl Op {
@@ -108,6 +118,8 @@ impl Op {
             Self::Function(function) => function.name(),
             Self::Shape(shape) => shape.name(),
             Self::BatchNorm(_) => "batch_norm",
+            Self::LayerNorm(_) => "layer_norm",
+            Self::Softmax { .. } => "softmax",
         }
     }
 }
@@ -230,6 +242,14 @@ impl Op {
             | Self::Clamp { .. }
             | Self::Function(_)
             | Self::BatchNorm(_) => one(first.to_vec()),
+            Self::LayerNorm(norm) => {
+                norm.check(first)?;
+                one(first.to_vec())
+            }
+            Self::Softmax { axis } => {
+                axis_of(*axis, first.len())?;
+                one(first.to_vec())
+            }
             Self::Layer(layer) => one(layer.shape(first)?),
             Self::Add { .. } | Self::Mul { .. } => {
                 let second = rest.first().ok_or_else(|| OpError::new("one input", "two"))?;
@@ -297,6 +317,8 @@ impl Op {
             Self::Clamp { min, max } => clamp::clamp(*min, *max, codes(0)?, context)?,
             Self::Function(function) => function.apply(codes(0)?, context)?,
             Self::BatchNorm(norm) => norm.apply(codes(0)?, context)?,
+            Self::LayerNorm(norm) => norm.apply(codes(0)?, context)?,
+            Self::Softmax { axis } => softmax::softmax(*axis, codes(0)?, context)?,
             Self::Shape(shape) => {
                 return Ok(shape.apply(codes(0)?, known, context)?.into_iter().map(Value::Codes).collect());
             }

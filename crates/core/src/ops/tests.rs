@@ -356,3 +356,34 @@ fn tables_of_functions() {
     }
     assert!(Function::Sigmoid.table(Contract::Qnnpack, half, half).is_err());
 }
+
+#[test]
+fn layer_norm_of_two_codes() {
+    // -1 and 1 have mean 0 and deviation 1: times gamma plus beta.
+    let activation = Activation { scale: 1.0, zero_point: 5, code_type: CodeType::U8 };
+    let norm =
+        LayerNorm { shape: vec![2], weight: Some(vec![2.0, 3.0]), bias: Some(vec![4.0, 1.0]), epsilon: 0.0 };
+    let input = codes(&[2, 2], &[4, 6, 8, 8]);
+    for contract in Contract::ALL {
+        // The second row has no deviation: nothing but beta may remain, so epsilon must not be 0 for it.
+        let norm = LayerNorm { epsilon: 1e-12, ..norm.clone() };
+        let result = apply(&Op::LayerNorm(norm), contract, std::slice::from_ref(&input), activation);
+        assert_eq!(result.elements(), [7, 9, 9, 6], "{}", contract.name());
+    }
+    assert!(Op::LayerNorm(norm).shapes(&[&[2, 3]], &[]).is_err());
+}
+
+#[test]
+fn softmax_adds_up_to_one() {
+    // Steps of ln 3: e^0 : e^ln3 = 1 : 3, a quarter and three quarters.
+    let input = Activation { scale: 3f64.ln(), zero_point: 9, code_type: CodeType::U8 };
+    let output = Activation { scale: 1.0 / 256.0, zero_point: 0, code_type: CodeType::U8 };
+    let values = Value::Codes(codes(&[1, 2, 2], &[7, 5, 8, 5]));
+    for contract in Contract::ALL {
+        let context = Context { contract, inputs: &[Some(input)], output: Some(output) };
+        let results = Op::Softmax { axis: 1 }.apply(&[&values], &[], &context).unwrap();
+        assert_eq!(results[0].codes().unwrap().elements(), [64, 128, 192, 128], "{}", contract.name());
+        let own_kernel = Op::Softmax { axis: -1 }.apply(&[&values], &[], &context).is_err();
+        assert_eq!(own_kernel, contract == Contract::Qnnpack);
+    }
+}
