@@ -63,8 +63,8 @@ impl Kernel {
         }
     }
 
-    /// `sums[r * row_length + c] = sum over taps k of input[rows[r] + taps[k]] * weight[c][k]`, for all rows and
-    /// channels; sums of the channels that pad the last block are zero.
+    /// `sums[r * row_length + c] = starts[c] + sum over taps k of input[rows[r] + taps[k]] * weight[c][k]`, for all rows
+    /// and channels; sums of the channels that pad the last block are zero.
     ///
     /// # Panics
     /// A row's start plus [`PackedWeights::reach`] is beyond the input, or `sums` is not
@@ -83,11 +83,12 @@ impl Kernel {
         }
     }
 
-    /// `sums[r * channels + c] = sum over taps k of input[rows[r] + taps[k] + c] * weight[c][k]`.
+    /// `sums[r * row_length + c] = starts[c] + sum over taps k of input[rows[r] + taps[k] + c] * weight[c][k]`, for all
+    /// rows and channels; sums of the channels that pad the last block are zero.
     ///
     /// # Panics
     /// A row's start plus [`DepthwiseWeights::reach`] is beyond the input, or `sums` is not
-    /// `rows.len() *` [`DepthwiseWeights::channels`] long.
+    /// `rows.len() *` [`DepthwiseWeights::row_length`] long.
     pub fn multiply_depthwise(
         self,
         input: &[u8],
@@ -96,7 +97,7 @@ impl Kernel {
         sums: &mut [i32],
     ) {
         check_rows(input, rows, weights.reach());
-        assert_eq!(sums.len(), rows.len() * weights.channels(), "one sum per row and channel");
+        assert_eq!(sums.len(), rows.len() * weights.row_length(), "one sum per row and padded channel");
         self.vectorize(Depthwise { input, rows, weights, sums });
     }
 

@@ -37,18 +37,22 @@ pub struct PackedWeights {
     pub(crate) offsets: Vec<usize>,
     /// `lines[block * offsets.len() + word]`; a block has [`LANES`] channels.
     pub(crate) lines: Vec<Line>,
-    /// Per block, `-128 * sum(w)`: what kernels that read signed codes plus 128 start from.
+    /// Per block, what the sums start from.
     pub(crate) starts: Vec<Sums>,
+    /// The same for kernels that read signed codes plus 128: `start - 128 * sum(w)`.
+    pub(crate) offset_starts: Vec<Sums>,
     /// Bytes of a row that are read, counted from its start.
     pub(crate) reach: usize,
 }
 
 impl PackedWeights {
-    /// Packs `weights`, row-major (channel, tap), where tap `k` multiplies the byte `taps[k]` after a row's start.
+    /// Packs `weights`, row-major (channel, tap), where tap `k` multiplies the byte `taps[k]` after a row's start. Each
+    /// channel's sums start from its number in `starts`.
     ///
     /// # Panics
-    /// `weights.len()` is not `channels * taps.len()`.
-    pub fn new(channels: usize, taps: &[usize], weights: &[i8], sign: CodeSign) -> Self {
+    /// `weights.len()` is not `starts.len() * taps.len()`.
+    pub fn new(starts: &[i32], taps: &[usize], weights: &[i8], sign: CodeSign) -> Self {
+        let channels = starts.len();
         assert_eq!(weights.len(), channels * taps.len(), "one weight per channel and tap");
         let mut offsets: Vec<usize> = Vec::new();
         // For each tap its word and its place there.
@@ -69,18 +73,21 @@ impl PackedWeights {
 
         let blocks = channels.div_ceil(LANES);
         let mut lines = vec![Line([0; LANES * WORD]); blocks * offsets.len()];
-        let mut starts = vec![Sums([0; LANES]); blocks];
-        for channel in 0..channels {
+        let mut packed_starts = vec![Sums([0; LANES]); blocks];
+        let mut offset_starts = packed_starts.clone();
+        for (channel, &start) in starts.iter().enumerate() {
             let (block, lane) = (channel / LANES, channel % LANES);
+            let mut offset_start = start;
             for (tap, &(word, place)) in places.iter().enumerate() {
                 let weight = weights[channel * taps.len() + tap];
                 lines[block * offsets.len() + word].0[lane * WORD + place] = weight;
-                let start = &mut starts[block].0[lane];
-                *start = start.wrapping_sub(128 * i32::from(weight));
+                offset_start = offset_start.wrapping_sub(128 * i32::from(weight));
             }
+            packed_starts[block].0[lane] = start;
+            offset_starts[block].0[lane] = offset_start;
         }
         let reach = offsets.iter().map(|start| start + WORD).max().unwrap_or(0);
-        Self { channels, sign, offsets, lines, starts, reach }
+        Self { channels, sign, offsets, lines, starts: packed_starts, offset_starts, reach }
     }
 
     /// Output channels.

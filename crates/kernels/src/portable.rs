@@ -22,7 +22,7 @@ fn multiply_as(
     let words = weights.offsets.len();
     for (&row, sums) in rows.iter().zip(sums.chunks_exact_mut(weights.row_length())) {
         for (block, sums) in sums.chunks_exact_mut(LANES).enumerate() {
-            sums.fill(0);
+            sums.copy_from_slice(&weights.starts[block].0);
             for (&offset, line) in weights.offsets.iter().zip(&weights.lines[block * words..]) {
                 let codes = &input[row + offset..][..WORD];
                 for (sum, word) in sums.iter_mut().zip(line.0.chunks_exact(WORD)) {

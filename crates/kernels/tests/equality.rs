@@ -17,12 +17,25 @@ fn read(code: u8, sign: CodeSign) -> i64 {
 
 #[derive(Debug, Clone)]
 struct Case {
-    channels: usize,
+    starts: Vec<i32>,
     taps: Vec<usize>,
     weights: Vec<i8>,
     input: Vec<u8>,
     rows: Vec<usize>,
     sign: CodeSign,
+}
+
+impl Case {
+    /// All sums by the definition; the codes of a channel lie `step` bytes after those of the channel before it.
+    fn expected(&self, row_length: usize, step: usize) -> Vec<i32> {
+        let sum = |row: usize, channel: usize| {
+            let Some(&start) = self.starts.get(channel) else { return 0 };
+            let weights = &self.weights[channel * self.taps.len()..][..self.taps.len()];
+            let products = dot(&self.input, row + channel * step, &self.taps, weights, self.sign);
+            i32::try_from(i64::from(start) + products).unwrap()
+        };
+        self.rows.iter().flat_map(|&row| (0..row_length).map(move |channel| sum(row, channel))).collect()
+    }
 }
 
 /// Codes at the ends of their range are as likely as all others together.
@@ -54,8 +67,9 @@ fn case(channels: impl Strategy<Value = usize>, width: fn(usize) -> usize) -> im
         let weights = prop::collection::vec(code().prop_map(u8::cast_signed), channels * taps.len());
         let input = prop::collection::vec(code(), reach + 64);
         let rows = prop::collection::vec(0_usize..=64, rows);
-        (weights, input, rows).prop_map(move |(weights, input, rows)| Case {
-            channels,
+        let starts = prop::collection::vec(-1_000_000_000..1_000_000_000, channels);
+        (weights, input, rows, starts).prop_map(move |(weights, input, rows, starts)| Case {
+            starts,
             taps: taps.clone(),
             weights,
             input,
@@ -70,41 +84,22 @@ proptest! {
 
     #[test]
     fn products(case in case(1_usize..70, |_| 0)) {
-        let weights = PackedWeights::new(case.channels, &case.taps, &case.weights, case.sign);
+        let weights = PackedWeights::new(&case.starts, &case.taps, &case.weights, case.sign);
         for kernel in Kernel::available() {
             // Sums of an earlier product must not survive.
             let mut sums = vec![77; case.rows.len() * weights.row_length()];
             kernel.multiply(&case.input, &case.rows, &weights, &mut sums);
-            for (&row, sums) in case.rows.iter().zip(sums.chunks(weights.row_length())) {
-                let expected: Vec<i64> = (0..weights.row_length())
-                    .map(|channel| match case.weights.get(channel * case.taps.len()..) {
-                        Some(of) if channel < case.channels => dot(&case.input, row, &case.taps, of, case.sign),
-                        _ => 0,
-                    })
-                    .collect();
-                let found: Vec<i64> = sums.iter().map(|&sum| i64::from(sum)).collect();
-                prop_assert_eq!(found, expected, "{}", kernel.name());
-            }
+            prop_assert_eq!(sums, case.expected(weights.row_length(), 0), "{}", kernel.name());
         }
     }
 
     #[test]
     fn depthwise_products(case in case(1_usize..70, |channels| channels)) {
-        let weights = DepthwiseWeights::new(case.channels, &case.taps, &case.weights, case.sign);
+        let weights = DepthwiseWeights::new(&case.starts, &case.taps, &case.weights, case.sign);
         for kernel in Kernel::available() {
-            let mut sums = vec![77; case.rows.len() * case.channels];
+            let mut sums = vec![77; case.rows.len() * weights.row_length()];
             kernel.multiply_depthwise(&case.input, &case.rows, &weights, &mut sums);
-            let expected: Vec<i64> = case
-                .rows
-                .iter()
-                .flat_map(|&row| (0..case.channels).map(move |channel| (row, channel)))
-                .map(|(row, channel)| {
-                    let of = &case.weights[channel * case.taps.len()..][..case.taps.len()];
-                    dot(&case.input, row + channel, &case.taps, of, case.sign)
-                })
-                .collect();
-            let found: Vec<i64> = sums.iter().map(|&sum| i64::from(sum)).collect();
-            prop_assert_eq!(found, expected, "{}", kernel.name());
+            prop_assert_eq!(sums, case.expected(weights.row_length(), 1), "{}", kernel.name());
         }
     }
 }
@@ -122,7 +117,7 @@ fn extremes() {
                             for rows in [1, 2, 6, 8, 9] {
                                 let places: Vec<usize> = (0..taps).collect();
                                 let weights = PackedWeights::new(
-                                    channels,
+                                    &vec![0; channels],
                                     &places,
                                     &vec![weight; channels * taps],
                                     sign,
@@ -155,7 +150,7 @@ fn extremes() {
 #[test]
 fn taps_that_share_a_byte() {
     for kernel in Kernel::available() {
-        let weights = PackedWeights::new(1, &[2, 2, 2, 0], &[100, 100, 50, -1], CodeSign::Unsigned);
+        let weights = PackedWeights::new(&[0], &[2, 2, 2, 0], &[100, 100, 50, -1], CodeSign::Unsigned);
         let mut sums = vec![0; weights.row_length()];
         kernel.multiply(&[3, 0, 200, 0, 0, 0, 0], &[0], &weights, &mut sums);
         assert_eq!(sums[0], 250 * 200 - 3, "{}", kernel.name());
@@ -165,18 +160,18 @@ fn taps_that_share_a_byte() {
 #[test]
 #[should_panic(expected = "beyond the input")]
 fn rows_beyond_the_input() {
-    let weights = PackedWeights::new(1, &[0, 1, 2], &[1, 2, 3], CodeSign::Unsigned);
+    let weights = PackedWeights::new(&[0], &[0, 1, 2], &[1, 2, 3], CodeSign::Unsigned);
     Kernel::best().multiply(&[0; 7], &[0, 4], &weights, &mut [0; 32]);
 }
 
 #[test]
 fn nothing_to_compute() {
     for kernel in Kernel::available() {
-        kernel.multiply(&[], &[], &PackedWeights::new(0, &[], &[], CodeSign::Signed), &mut []);
-        let no_taps = PackedWeights::new(2, &[], &[], CodeSign::Signed);
+        kernel.multiply(&[], &[], &PackedWeights::new(&[], &[], &[], CodeSign::Signed), &mut []);
+        let no_taps = PackedWeights::new(&[5, -6], &[], &[], CodeSign::Signed);
         let mut sums = [9; 16];
         kernel.multiply(&[], &[0], &no_taps, &mut sums);
-        assert_eq!(sums, [0; 16]);
-        kernel.multiply_depthwise(&[], &[], &DepthwiseWeights::new(0, &[], &[], CodeSign::Signed), &mut []);
+        assert_eq!(sums[..3], [5, -6, 0]);
+        kernel.multiply_depthwise(&[], &[], &DepthwiseWeights::new(&[], &[], &[], CodeSign::Signed), &mut []);
     }
 }

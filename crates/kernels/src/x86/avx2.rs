@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::{
     __m128i, _mm_load_si128, _mm_set1_epi32, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16,
-    _mm256_hadd_epi32, _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_setzero_si256,
+    _mm256_hadd_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_setzero_si256,
     _mm256_storeu_si256,
 };
 
@@ -44,13 +44,14 @@ struct Ymm;
 impl Tile for Ymm {
     const ROWS: usize = 2;
     const BLOCKS: usize = 1;
+    const READS_PLUS_128: bool = false;
 
     #[target_feature(enable = "avx2")]
     unsafe fn compute<const ROWS: usize, const BLOCKS: usize, const SIGNED: bool>(
         rows: [*const u8; ROWS],
         offsets: &[usize],
         lines: [&[Line]; BLOCKS],
-        _starts: &[Sums],
+        starts: [&Sums; BLOCKS],
         sums: &mut [i32],
         row_length: usize,
     ) {
@@ -75,12 +76,16 @@ impl Tile for Ymm {
         for (row, totals) in totals.iter().enumerate() {
             for (block, quarters) in totals.iter().enumerate() {
                 let (places, _) = place(sums, row, block, row_length).as_chunks_mut::<8>();
+                let (starts, _) = starts[block].0.as_chunks::<8>();
                 let (pairs, _) = quarters.as_chunks::<2>();
-                for (place, &[low, high]) in places.iter_mut().zip(pairs) {
+                for ((place, start), &[low, high]) in places.iter_mut().zip(starts).zip(pairs) {
                     // Per half of the register: two channels of `low`, two of `high`; then channels in order.
                     let channels = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(low, high));
-                    // SAFETY: eight int32.
-                    unsafe { _mm256_storeu_si256(place.as_mut_ptr().cast(), channels) }
+                    // SAFETY: eight int32 each.
+                    unsafe {
+                        let start = _mm256_loadu_si256(start.as_ptr().cast());
+                        _mm256_storeu_si256(place.as_mut_ptr().cast(), _mm256_add_epi32(start, channels));
+                    }
                 }
             }
         }

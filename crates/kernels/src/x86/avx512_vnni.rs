@@ -1,8 +1,6 @@
 //! `vpdpbusd` on 512 bits: four products of unsigned and signed codes, summed without saturation, in sixteen channels.
 
-use std::arch::x86_64::{
-    _mm512_dpbusd_epi32, _mm512_load_si512, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
-};
+use std::arch::x86_64::{_mm512_dpbusd_epi32, _mm512_load_si512, _mm512_set1_epi32, _mm512_storeu_si512};
 
 use super::{Tile, place, read_word};
 use crate::kernel::Operation;
@@ -49,25 +47,19 @@ struct Zmm;
 impl Tile for Zmm {
     const ROWS: usize = 8;
     const BLOCKS: usize = 2;
+    const READS_PLUS_128: bool = true;
 
     #[target_feature(enable = "avx512f,avx512vnni")]
     unsafe fn compute<const ROWS: usize, const BLOCKS: usize, const SIGNED: bool>(
         rows: [*const u8; ROWS],
         offsets: &[usize],
         lines: [&[Line]; BLOCKS],
-        starts: &[Sums],
+        starts: [&Sums; BLOCKS],
         sums: &mut [i32],
         row_length: usize,
     ) {
-        let mut totals = [[_mm512_setzero_si512(); BLOCKS]; ROWS];
-        if SIGNED {
-            for row in &mut totals {
-                for (total, start) in row.iter_mut().zip(starts) {
-                    // SAFETY: 64 aligned bytes.
-                    *total = unsafe { _mm512_load_si512(start.0.as_ptr().cast()) };
-                }
-            }
-        }
+        // SAFETY: 64 aligned bytes.
+        let mut totals = [starts.map(|start| unsafe { _mm512_load_si512(start.0.as_ptr().cast()) }); ROWS];
         for (word, &offset) in offsets.iter().enumerate() {
             // SAFETY: every block has one line of 64 aligned bytes per word.
             let weights = lines.map(|lines| unsafe { _mm512_load_si512(lines.as_ptr().add(word).cast()) });

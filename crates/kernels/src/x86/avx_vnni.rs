@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::{
     __m256i, _mm256_dpbusd_avx_epi32, _mm256_dpbusd_epi32, _mm256_load_si256, _mm256_set1_epi32,
-    _mm256_setzero_si256, _mm256_storeu_si256,
+    _mm256_storeu_si256,
 };
 
 use super::{Tile, place, read_word};
@@ -64,29 +64,22 @@ macro_rules! tile {
         impl Tile for $name {
             const ROWS: usize = 6;
             const BLOCKS: usize = 1;
+            const READS_PLUS_128: bool = true;
 
             #[target_feature(enable = $features)]
             unsafe fn compute<const ROWS: usize, const BLOCKS: usize, const SIGNED: bool>(
                 rows: [*const u8; ROWS],
                 offsets: &[usize],
                 lines: [&[Line]; BLOCKS],
-                starts: &[Sums],
+                starts: [&Sums; BLOCKS],
                 sums: &mut [i32],
                 row_length: usize,
             ) {
-                let mut totals = [[[_mm256_setzero_si256(); 2]; BLOCKS]; ROWS];
-                if SIGNED {
-                    for row in &mut totals {
-                        for (halves, start) in row.iter_mut().zip(starts) {
-                            for (half, total) in halves.iter_mut().enumerate() {
-                                // SAFETY: the halves of 64 aligned bytes.
-                                *total = unsafe {
-                                    _mm256_load_si256(start.0.as_ptr().cast::<__m256i>().add(half))
-                                };
-                            }
-                        }
-                    }
-                }
+                let mut totals = [starts.map(|start| {
+                    let start = start.0.as_ptr().cast::<__m256i>();
+                    // SAFETY: the halves of 64 aligned bytes.
+                    unsafe { [_mm256_load_si256(start), _mm256_load_si256(start.add(1))] }
+                }); ROWS];
                 for (word, &offset) in offsets.iter().enumerate() {
                     // SAFETY: every block has one line of 64 aligned bytes per word.
                     let weights = lines.map(|lines| unsafe {

@@ -20,9 +20,11 @@ trait Tile: Copy {
     const ROWS: usize;
     /// Blocks of a tile, at most 2.
     const BLOCKS: usize;
+    /// Whether signed codes are read plus 128.
+    const READS_PLUS_128: bool;
 
     /// Writes the sums of row `r` and block `b` to `sums[r * row_length + b * LANES..]`. `lines` are the blocks'
-    /// weights, `starts` what kernels begin with that read signed codes plus 128.
+    /// weights, `starts` what their sums start from.
     ///
     /// # Safety
     /// Each of `rows` is readable for `offset + WORD` bytes, for all `offsets`; each of `lines` is as long
@@ -31,7 +33,7 @@ trait Tile: Copy {
         rows: [*const u8; ROWS],
         offsets: &[usize],
         lines: [&[Line]; BLOCKS],
-        starts: &[Sums],
+        starts: [&Sums; BLOCKS],
         sums: &mut [i32],
         row_length: usize,
     );
@@ -102,7 +104,8 @@ unsafe fn tile_with<T: Tile, const ROWS: usize, const BLOCKS: usize, const SIGNE
     let words = weights.offsets.len();
     let lines: [&[Line]; BLOCKS] =
         std::array::from_fn(|index| &weights.lines[(block + index) * words..][..words]);
-    let starts = &weights.starts[block..][..BLOCKS];
+    let starts = if SIGNED && T::READS_PLUS_128 { &weights.offset_starts } else { &weights.starts };
+    let starts: [&Sums; BLOCKS] = std::array::from_fn(|index| &starts[block + index]);
     // SAFETY: every pointer was sliced to `reach` bytes, which is the largest offset plus `WORD`, and every block to
     // `words` lines; the caller vouches for the instructions.
     unsafe {
