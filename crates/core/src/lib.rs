@@ -3,6 +3,7 @@
 //! Pure: no files, no threads, no clock.
 #![forbid(unsafe_code)]
 
+pub mod contract;
 pub mod derive;
 pub mod error;
 pub mod exact;
@@ -11,3 +12,5 @@ pub mod network;
 pub mod ops;
 pub mod parameters;
 pub mod quantize;
+pub mod reference;
+pub mod tensor;
