@@ -6,7 +6,7 @@ use crate::contract::Contract;
 use crate::error::Reason;
 use crate::network::{IntNetwork, Node};
 use crate::ops::{Context, Op, OpError, Value};
-use crate::parameters::Activation;
+use crate::parameters::{Activation, LayerKind};
 use crate::quantize::quantize;
 use crate::tensor::Tensor;
 
@@ -68,11 +68,9 @@ pub fn missing(network: &IntNetwork) -> Vec<Reason> {
         let mut report = |text: String| reasons.push(Reason { place: node.name.clone(), text });
         let known = |edge: &crate::network::EdgeId| network.edge(*edge).activation.is_some();
         match &node.op {
-            Op::Layer(layer) => {
-                if layer.window.is_some() || layer.weight.shape.len() > 2 {
-                    if let Err(error) = layer.geometry() {
-                        report(error.to_string());
-                    }
+            Op::Layer(layer) if layer.kind != LayerKind::Linear => {
+                if let Err(error) = layer.geometry() {
+                    report(error.to_string());
                 }
             }
             Op::BatchNorm(norm) if norm.epsilon.is_none() => {

@@ -8,7 +8,7 @@ use super::Options;
 use crate::derive::layer_clamp;
 use crate::error::{LowerError, Result};
 use crate::network::{Edge, EdgeId, IntNetwork, Node};
-use crate::ops::{Function, Op, Shape};
+use crate::ops::{Function, Op, PaddingMode, Shape};
 use crate::parameters::{Activation, CodeType, Range, Wiring};
 use crate::quantize::quantize;
 
@@ -166,7 +166,7 @@ impl Builder {
                 });
                 (own.or(input), range)
             }
-            Op::Shape(Shape::Pad(_)) => {
+            Op::Shape(Shape::Pad { mode: PaddingMode::Zeros, .. }) => {
                 let range =
                     range.zip(input).map(|(r, a)| hull(r, Range { min: a.zero_point, max: a.zero_point }));
                 (input, range)

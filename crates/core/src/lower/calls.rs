@@ -232,9 +232,7 @@ impl Lowering<'_> {
             }
             "getitem" | "__getitem__" => return self.getitem(a),
             // Traces carry sizes through one-element tensors.
-            "int" | "Int" | "prim.NumToTensor" | "ScalarImplicit" | "IntImplicit" => {
-                return self.slot(a, 0, "a");
-            }
+            "int" | "Int" | "prim.NumToTensor" | "ScalarImplicit" | "IntImplicit" => return self.slot(a, 0, "a"),
             "mul" | "add" | "sub" | "floordiv" | "floor_divide" if !self.has_edge(a) => {
                 let left = self.extent(a, 0)?;
                 let right = self.extent(a, 1)?;
@@ -438,11 +436,16 @@ impl Lowering<'_> {
             "pad" | "constant_pad_nd" => {
                 let mode = a.constant(2, "mode").and_then(Value::as_str).unwrap_or("constant");
                 let value = a.number(3, "value", Some(0.0));
-                if operator == "pad" && (mode != "constant" || value? != 0.0) {
-                    return Err(a.refuse(format!("`pad` with mode '{mode}'; only constant 0 is supported")));
-                }
+                let value = if operator == "pad" { value? } else { 0.0 };
+                let mode = match mode {
+                    "constant" if value == 0.0 => PaddingMode::Zeros,
+                    "constant" => return Err(a.refuse(format!("`pad` with {value}; only 0 is supported"))),
+                    other => PaddingMode::from_name(other)
+                        .ok_or_else(|| a.refuse(format!("`pad` with mode '{other}' is not supported")))?,
+                };
                 let amounts = a.constant(1, "pad").ok_or_else(|| a.missing("pad"))?;
-                Shape::Pad(amounts.as_ints().ok_or_else(|| a.wrong("pad", amounts))?)
+                let amounts = amounts.as_ints().ok_or_else(|| a.wrong("pad", amounts))?;
+                Shape::Pad { amounts, mode }
             }
             "channel_shuffle" => Shape::ChannelShuffle(a.int(1, "groups", None)?),
             _ => return Ok(None),
@@ -695,7 +698,8 @@ impl Lowering<'_> {
             .modules
             .get(&node.scope)
             .is_some_and(|m| m.class.as_deref().is_some_and(|c| c.starts_with("torch.")));
-        if leaf && !node.scope.is_empty() {
+        // A convolution that pads by reflection is one module and two operations: its name is the layer's.
+        if leaf && !node.scope.is_empty() && base != "pad" {
             node.scope.clone()
         } else if self.source.form == Form::GraphModule && !is_temporary(&node.name) {
             node.name.clone()

@@ -378,7 +378,10 @@ fn shape_entry(entry: &mut NodeEntry, node: &Node, shape: &Shape) -> Result<()> 
                 })?);
             }
         }
-        Shape::Pad(amounts) => entry.padding = Some(amounts.clone()),
+        Shape::Pad { amounts, mode } => {
+            entry.padding = Some(amounts.clone());
+            entry.padding_mode = (*mode != PaddingMode::Zeros).then(|| mode.name().into());
+        }
         Shape::ChannelShuffle(groups) => entry.groups = Some(*groups),
     }
     Ok(())
@@ -559,7 +562,12 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
             size: entry.size.as_ref().map(|v| v.iter().copied().map(Extent::Fixed).collect()),
             factors: entry.factors.clone(),
         }),
-        "pad" => Op::Shape(Shape::Pad(ints(&entry.padding, "padding")?)),
+        "pad" => {
+            let mode = entry.padding_mode.as_deref().unwrap_or("zeros");
+            let mode =
+                PaddingMode::from_name(mode).ok_or_else(|| refuse(format!("has padding mode '{mode}'")))?;
+            Op::Shape(Shape::Pad { amounts: ints(&entry.padding, "padding")?, mode })
+        }
         "channel_shuffle" => Op::Shape(Shape::ChannelShuffle(int(entry.groups, "groups")?)),
         "batch_norm" => match parts.get(&entry.name) {
             Some(Part::Op { op: op @ Op::BatchNorm(_), .. }) => op.clone(),
@@ -595,10 +603,7 @@ fn layer(entry: &NodeEntry, parts: &Parts) -> Result<Layer> {
                 LayerKind::ConvTranspose(axes)
             }
             (kind, op) => {
-                return Err(refuse(format!(
-                    "is a {} in the model and a {op} in the graph file",
-                    kind.name()
-                )));
+                return Err(refuse(format!("is a {} in the model and a {op} in the graph file", kind.name())));
             }
         };
     }

@@ -31,8 +31,7 @@ pub(super) fn lower(
     }
     let sequential = source.form != Form::StateDict && is_sequential(source);
     let wiring = if sequential { Wiring::File } else { Wiring::KeyOrder };
-    let dequantize =
-        parts.iter().find(|(_, p)| matches!(p, Part::Op { op: Op::Dequantize, .. })).map(|(k, _)| k.clone());
+    let dequantize = parts.iter().find(|(_, p)| matches!(p, Part::Op { op: Op::Dequantize, .. })).map(|(k, _)| k.clone());
     let mut chain = Chain { builder: Builder::new(source.form, wiring, options), edge: None, channels: None };
     for (path, part) in parts {
         match part {

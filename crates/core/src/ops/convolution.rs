@@ -1,7 +1,7 @@
 //! The sums of convolutions and transposed convolutions with one to three spatial axes.
 
-use super::OpError;
 use super::layer::{Geometry, Layer, PaddingMode};
+use super::{MAX_AXIS, OpError};
 use crate::parameters::LayerKind;
 use crate::tensor::Codes;
 
@@ -17,7 +17,7 @@ pub(super) fn shape(layer: &Layer, input: &[usize]) -> Result<Vec<usize>, OpErro
         LayerKind::ConvTranspose(_) => (layer.weight.shape[0], layer.output_channels()),
         LayerKind::Conv(_) | LayerKind::Linear => (layer.weight.shape[1] * groups, layer.weight.shape[0]),
     };
-    if groups == 0 || inputs % groups != 0 || outputs % groups != 0 {
+    if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
         return Err(OpError::new(format!("{groups} groups"), format!("a divisor of {inputs} and {outputs}")));
     }
     if *channels != inputs || spatial.len() != axes {
@@ -27,13 +27,16 @@ pub(super) fn shape(layer: &Layer, input: &[usize]) -> Result<Vec<usize>, OpErro
     let mut result = vec![*batch, outputs];
     for (axis, &size) in spatial.iter().enumerate() {
         let (stride, padding) = (geometry.stride[axis], geometry.padding[axis]);
-        let reach = geometry.dilation[axis] * (geometry.kernel[axis].saturating_sub(1)) + 1;
+        let reach =
+            geometry.dilation[axis].saturating_mul(geometry.kernel[axis].saturating_sub(1)).saturating_add(1);
         let extended = match layer.kind {
             LayerKind::ConvTranspose(_) => {
-                let last = size.saturating_sub(1) * stride + reach + geometry.output_padding[axis];
-                last.checked_sub(2 * padding).filter(|_| size > 0)
+                let first = size.saturating_sub(1).saturating_mul(stride);
+                let last = first.saturating_add(reach).saturating_add(geometry.output_padding[axis]);
+                last.checked_sub(padding.saturating_mul(2)).filter(|_| size > 0)
             }
-            LayerKind::Conv(_) | LayerKind::Linear => (size + 2 * padding)
+            LayerKind::Conv(_) | LayerKind::Linear => size
+                .saturating_add(padding.saturating_mul(2))
                 .checked_sub(reach)
                 .and_then(|steps| steps.checked_div(stride))
                 .map(|steps| steps + 1),
@@ -44,7 +47,7 @@ pub(super) fn shape(layer: &Layer, input: &[usize]) -> Result<Vec<usize>, OpErro
             PaddingMode::Circular => padding > size,
         };
         match extended {
-            Some(size) if size > 0 && !too_far => result.push(size),
+            Some(size) if (1..=MAX_AXIS).contains(&size) && !too_far => result.push(size),
             _ => {
                 return Err(OpError::new(
                     format!("an input of {size} along spatial axis {axis}"),
@@ -78,14 +81,9 @@ fn taps(
     let stride = three(&geometry.stride, 1)[axis];
     let padding = three(&geometry.padding, 0)[axis];
     let dilation = three(&geometry.dilation, 1)[axis];
-    let source = |padded: usize| match mode {
-        PaddingMode::Zeros => padded.checked_sub(padding).filter(|&p| p < input),
-        PaddingMode::Replicate => Some(padded.saturating_sub(padding).min(input - 1)),
-        PaddingMode::Circular => Some((padded + input - padding) % input),
-        PaddingMode::Reflect => {
-            let distance = padded.abs_diff(padding);
-            Some(if distance < input { distance } else { 2 * (input - 1) - distance })
-        }
+    let source = |padded: usize| {
+        let position = i64::try_from(padded).ok()?.checked_sub(i64::try_from(padding).ok()?)?;
+        mode.source(position, input)
     };
     (0..output).map(|o| (0..kernel).map(|k| source(o * stride + k * dilation)).collect()).collect()
 }

@@ -49,6 +49,20 @@ impl PaddingMode {
         })
     }
 
+    /// The position of an axis of `size` that stands at a position which may lie outside; `None` is zero. Callers ensure
+    /// that `reflect` and `circular` reach no further than one input away.
+    pub(super) fn source(self, position: i64, size: usize) -> Option<usize> {
+        let last = i64::try_from(size).unwrap_or(i64::MAX) - 1;
+        let inside = match self {
+            Self::Zeros => position,
+            Self::Replicate => position.clamp(0, last.max(0)),
+            Self::Circular => position.rem_euclid(last + 1),
+            Self::Reflect if position < 0 => -position,
+            Self::Reflect => position.min(2 * last - position),
+        };
+        usize::try_from(inside).ok().filter(|&p| p < size)
+    }
+
     /// PyTorch's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -134,7 +148,7 @@ impl Layer {
         }
     }
 
-    /// S, Z of the weights of an output channel: (S2, Z2).
+    /// Z2 of an output channel.
     pub(super) fn weight_zero_point(&self, channel: usize) -> i32 {
         let zeros = &self.weight.zero_point;
         zeros.get(if zeros.len() > 1 { channel } else { 0 }).copied().unwrap_or(0)
@@ -180,7 +194,7 @@ impl Layer {
             && contract.of_layer(self) == Contract::Fbgemm
             && self.weight.shape.get(1) == Some(&1)
             && geometry.groups == channels
-            && channels % 8 == 0
+            && channels.is_multiple_of(8)
             && (size == 3 || size == 5)
             && all(&geometry.kernel, &[size])
             && all(&geometry.stride, &[1, 2])

@@ -13,6 +13,8 @@ mod function;
 mod layer;
 mod pool;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -26,7 +28,7 @@ use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::parameters::Activation;
 use crate::quantize::{dequantize, quantize, round_exact};
-use crate::tensor::{Codes, Tensor, coordinates, strides};
+use crate::tensor::{Codes, Tensor, coordinates, element_count, strides};
 
 /// What a node computes. Shapes are (N, C, spatial...).
 #[derive(Debug, Clone, PartialEq)]
@@ -195,12 +197,28 @@ impl Context<'_> {
     }
 }
 
+/// Axes beyond this are no network's: what a file asks for is refused before it is allocated.
+const MAX_AXIS: usize = 1 << 24;
+
+/// Tensors beyond this many elements are no network's.
+const MAX_ELEMENTS: usize = 1 << 32;
+
 impl Op {
     /// Shapes of the results for shapes of the inputs. `known` has the shapes of all edges before this node.
     ///
     /// # Errors
     /// The inputs do not fit.
     pub fn shapes(&self, inputs: &[&[usize]], known: &Shapes) -> Result<Vec<Vec<usize>>, OpError> {
+        let shapes = self.result_shapes(inputs, known)?;
+        match shapes.iter().find(|s| element_count(s).is_none_or(|count| count > MAX_ELEMENTS)) {
+            Some(shape) => {
+                Err(OpError::new(format!("a result {shape:?}"), format!("at most {MAX_ELEMENTS} elements")))
+            }
+            None => Ok(shapes),
+        }
+    }
+
+    fn result_shapes(&self, inputs: &[&[usize]], known: &Shapes) -> Result<Vec<Vec<usize>>, OpError> {
         let Some((&first, rest)) = inputs.split_first() else {
             return Err(OpError::new("no inputs", "at least one"));
         };

@@ -1,6 +1,6 @@
 //! Pooling: the largest code or the mean of a window.
 
-use super::{Context, OpError, axis_of};
+use super::{Context, MAX_AXIS, OpError, axis_of};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::parameters::{Activation, CodeType};
@@ -36,6 +36,8 @@ impl Pool {
         let sound = [&self.stride, &self.padding, &self.dilation].iter().all(|v| v.len() == axes)
             && self.kernel.iter().chain(&self.stride).chain(&self.dilation).all(|&v| v > 0)
             && self.padding.iter().all(|&p| p >= 0);
+        let all = self.kernel.iter().chain(&self.stride).chain(&self.padding).chain(&self.dilation);
+        let sound = sound && all.into_iter().all(|&v| usize::try_from(v).is_ok_and(|v| v <= MAX_AXIS));
         if !sound {
             return Err(OpError::new("a window that is no window", "positive sizes for every axis"));
         }
@@ -204,7 +206,7 @@ pub(super) fn adaptive_shape(size: &[Option<i64>], input: &[usize]) -> Result<Ve
     let mut shape = input[..2].to_vec();
     for (&wanted, &given) in size.iter().zip(&input[2..]) {
         match wanted.map_or(Some(given), |w| usize::try_from(w).ok()) {
-            Some(wanted) if wanted > 0 && given > 0 => shape.push(wanted),
+            Some(wanted) if (1..=MAX_AXIS).contains(&wanted) && given > 0 => shape.push(wanted),
             _ => return Err(OpError::new(format!("{size:?} of an input {input:?}"), "positive sizes")),
         }
     }

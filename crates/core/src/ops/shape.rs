@@ -1,6 +1,6 @@
 //! Changes of shape and selections: codes pass through unchanged.
 
-use super::{Context, OpError, axis_of};
+use super::{Context, MAX_AXIS, OpError, PaddingMode, axis_of};
 use crate::network::EdgeId;
 use crate::tensor::{Codes, Layout, Tensor, coordinates, element_count, strides};
 
@@ -66,11 +66,13 @@ pub enum Shape {
         /// Scale factors, where given.
         factors: Option<Vec<f64>>,
     },
-    /// Padding with the real value zero (the code Z), amounts from the last axis backwards.
-    Pad(
+    /// More positions around the input; negative amounts cut.
+    Pad {
         /// Amounts: before and after the last axis, before and after the one before it, and so on.
-        Vec<i64>,
-    ),
+        amounts: Vec<i64>,
+        /// What stands there; zeros are the real value zero, the code Z.
+        mode: PaddingMode,
+    },
     /// The channels of groups interleaved.
     ChannelShuffle(
         /// Groups.
@@ -91,7 +93,7 @@ impl Shape {
             Self::Slice { .. } => "slice",
             Self::Chunk { .. } => "chunk",
             Self::Upsample { .. } => "upsample_nearest",
-            Self::Pad(_) => "pad",
+            Self::Pad { .. } => "pad",
             Self::ChannelShuffle(_) => "channel_shuffle",
         }
     }
@@ -141,10 +143,13 @@ impl Extent {
     }
 }
 
+/// The input's element, by row-major index, at a result's coordinates; `None` is the zero point.
+type Source = Box<dyn Fn(&[usize]) -> Option<usize>>;
+
 /// For each result, its shape and the input's element that each of its elements is; `None` is the zero point.
 struct Selection {
     shape: Vec<usize>,
-    source: Box<dyn Fn(&[usize]) -> Option<usize>>,
+    source: Source,
 }
 
 impl Shape {
@@ -185,14 +190,15 @@ impl Shape {
             Self::Slice { .. }
             | Self::Chunk { .. }
             | Self::Upsample { .. }
-            | Self::Pad(_)
+            | Self::Pad { mode: PaddingMode::Zeros, .. }
             | Self::ChannelShuffle(_) => input.layout(),
             Self::Flatten { .. }
             | Self::Reshape(_)
             | Self::Permute(_)
             | Self::Transpose(..)
             | Self::Squeeze(_)
-            | Self::Unsqueeze(_) => Layout::Contiguous,
+            | Self::Unsqueeze(_)
+            | Self::Pad { .. } => Layout::Contiguous,
         }
     }
 
@@ -257,7 +263,7 @@ impl Shape {
             Self::Upsample { size, factors } => {
                 one(upsample(size.as_deref(), factors.as_deref(), input, known)?)
             }
-            Self::Pad(amounts) => one(pad(amounts, input)?),
+            Self::Pad { amounts, mode } => one(pad(amounts, *mode, input)?),
             Self::ChannelShuffle(groups) => {
                 let channels = input.get(1).copied().unwrap_or(0);
                 let groups = usize::try_from(*groups).ok().filter(|&g| g > 0 && channels % g == 0);
@@ -318,7 +324,7 @@ fn reshape(extents: &[Extent], input: &[usize], known: &Shapes) -> Result<Vec<us
         .map(|&s| usize::try_from(s).map_err(|_| refuse()))
         .collect::<Result<_, _>>()?;
     let product = element_count(&fixed).ok_or_else(refuse)?;
-    let inferred = if product == 0 { 0 } else { count / product };
+    let inferred = count.checked_div(product).unwrap_or(0);
     let shape: Vec<usize> = sizes.iter().map(|&s| usize::try_from(s).unwrap_or(inferred)).collect();
     if sizes.iter().filter(|&&s| s == -1).count() > 1 || element_count(&shape) != Some(count) {
         return Err(refuse());
@@ -369,8 +375,8 @@ fn upsample(
             reason = "PyTorch scales positions in float32; the casts saturate"
         )]
         let source = |p: usize| ((p as f32 * scale).floor() as usize).min(given.saturating_sub(1));
-        if element_count(&shape).is_none_or(|count| count > 1 << 32) {
-            return Err(OpError::new(format!("a result {shape:?}"), "at most 2^32 elements"));
+        if target > MAX_AXIS {
+            return Err(OpError::new(format!("an axis of {target}"), format!("at most {MAX_AXIS}")));
         }
         sources.push((0..target).map(source).collect());
     }
@@ -386,34 +392,47 @@ fn upsample(
 }
 
 /// Amounts from the last axis backwards, before and after it; negative amounts cut.
-fn pad(amounts: &[i64], input: &[usize]) -> Result<Selection, OpError> {
+fn pad(amounts: &[i64], mode: PaddingMode, input: &[usize]) -> Result<Selection, OpError> {
     let refuse = || {
-        OpError::new(format!("padding {amounts:?} of {input:?}"), "two amounts per axis that leave something")
+        OpError::new(
+            format!("padding {amounts:?} of {input:?}"),
+            format!("two amounts per axis that the mode '{}' can fill", mode.name()),
+        )
     };
-    if amounts.len() % 2 == 1 || amounts.len() > 2 * input.len() {
+    if !amounts.len().is_multiple_of(2) || amounts.len() > 2 * input.len() {
         return Err(refuse());
     }
     let mut shape = input.to_vec();
-    let mut before = vec![0i64; input.len()];
+    let mut sources: Vec<Vec<Option<usize>>> =
+        input.iter().map(|&size| (0..size).map(Some).collect()).collect();
     for (pair, axis) in amounts.chunks(2).zip((0..input.len()).rev()) {
-        let size = i64::try_from(input[axis]).map_err(|_| refuse())?;
-        let padded = size.checked_add(pair[0]).and_then(|s| s.checked_add(pair[1])).ok_or_else(refuse)?;
-        shape[axis] = usize::try_from(padded).map_err(|_| refuse())?;
-        before[axis] = pair[0];
+        let size = input[axis];
+        let limit = match mode {
+            PaddingMode::Zeros => MAX_AXIS,
+            PaddingMode::Replicate => {
+                if size > 0 {
+                    MAX_AXIS
+                } else {
+                    0
+                }
+            }
+            PaddingMode::Reflect => size.saturating_sub(1),
+            PaddingMode::Circular => size,
+        };
+        if pair.iter().any(|&amount| usize::try_from(amount).is_ok_and(|a| a > limit)) {
+            return Err(refuse());
+        }
+        let end = i64::try_from(size).map_err(|_| refuse())?.checked_add(pair[1]).ok_or_else(refuse)?;
+        let start = pair[0].checked_neg().filter(|&start| start <= end).ok_or_else(refuse)?;
+        sources[axis] = (start..end).map(|position| mode.source(position, size)).collect();
+        shape[axis] = sources[axis].len();
     }
     let strides = strides(input);
-    let input = input.to_vec();
     Ok(Selection {
         shape,
         source: Box::new(move |place| {
-            let mut source = 0;
-            for (axis, &p) in place.iter().enumerate() {
-                let inside = usize::try_from(i64::try_from(p).ok()? - before[axis])
-                    .ok()
-                    .filter(|&i| i < input[axis])?;
-                source += inside * strides[axis];
-            }
-            Some(source)
+            let steps = place.iter().enumerate().map(|(axis, &p)| Some(sources[axis][p]? * strides[axis]));
+            steps.sum()
         }),
     })
 }

@@ -87,10 +87,9 @@ fn every_file_is_derived_or_refused_with_its_reason() {
                     let first = lines.iter().take(2).copied().collect::<Vec<_>>().join(" / ");
                     *row.2.entry(first.chars().take(150).collect()).or_default() += 1;
                     let reason = reason.to_lowercase();
-                    let known = REFUSED
-                        .iter()
-                        .any(|(part, word)| name.contains(part) && reason.contains(&word.to_lowercase()))
-                        || reason.contains("the order of its keys");
+                    let known = REFUSED.iter().any(|(part, word)| {
+                        name.contains(part) && reason.contains(&word.to_lowercase())
+                    }) || reason.contains("the order of its keys");
                     if !known {
                         failures.push(format!("{name}: {reason}"));
                     }
@@ -177,12 +176,7 @@ fn all_forms_of_a_network_agree() {
                     Some(Ok(derived)) => derived,
                     // FX numbers its observers; only its own graph ties them to layers.
                     _ if name.contains("fx_") && name.contains("prepared") => continue,
-                    _ if name.contains("_ptq")
-                        || name.contains("reference")
-                        || name.contains("fx_prepared") =>
-                    {
-                        continue;
-                    }
+                    _ if name.contains("_ptq") || name.contains("reference") || name.contains("fx_prepared") => continue,
                     Some(Err(error)) => {
                         failures.push(format!("{name}: {error}"));
                         continue;
