@@ -1,7 +1,6 @@
 //! Two networks on all 10,000 test images of Fashion-MNIST, against the codes that PyTorch 2.9.1 gave.
 
 use std::io::Read;
-use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
 use gen_params_core::contract::Contract;
@@ -13,15 +12,7 @@ use gen_params_formats::SourceModel;
 use gen_params_kernels::Kernel;
 use gen_params_runtime::{Engine, Request};
 
-/// Folder of models and images, beside the repository.
-fn shared() -> Option<PathBuf> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("not tested: {} is not there", folder.display());
-    None
-}
+use crate::support::shared;
 
 /// The bytes of an IDX file after its header.
 fn idx(name: &str, header: usize) -> Option<Vec<u8>> {
@@ -96,6 +87,36 @@ fn every_image_as_pytorch() {
             println!("{name} {form}: {differing} of {} codes differ, accuracy {accuracy}", codes.len());
             if differing != 0 || (accuracy - accuracy_expected).abs() > 1e-9 {
                 failures.push(format!("{name} {form}: {differing} codes differ, accuracy {accuracy}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// One at a time, some at a time, on one thread or two, with any kernel: always the same codes.
+#[test]
+fn codes_do_not_depend_on_the_way_of_running() {
+    if shared().is_none() {
+        return;
+    }
+    const COUNT: usize = 64;
+    let network = network("resnet8_script.pt", None);
+    let expected = &golden("resnet8")[..COUNT * 10];
+    let Some(Value::Floats(images)) = images(COUNT) else { return };
+    let mut failures = Vec::new();
+    for kernel in Kernel::available() {
+        let engine = engine(&network, kernel);
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            for batch in [1, 7, 64] {
+                let mut found = Vec::new();
+                for part in images.elements().chunks(batch * 784) {
+                    let part = Tensor::new(vec![part.len() / 784, 1, 28, 28], part.to_vec()).unwrap();
+                    found.extend(pool.install(|| codes(&engine, &network, Value::Floats(part))));
+                }
+                if found != expected {
+                    failures.push(format!("{} on {threads} threads, {batch} at a time", kernel.name()));
+                }
             }
         }
     }
