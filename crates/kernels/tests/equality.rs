@@ -1,4 +1,5 @@
 //! Every kernel that this machine has against one naive loop.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use gen_params_kernels::{CodeSign, DepthwiseWeights, Kernel, PackedWeights};
 use proptest::prelude::*;

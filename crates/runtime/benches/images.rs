@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input = [Value::Floats(Tensor::new(shape, reals.collect())?)];
     for kernel in Kernel::available() {
         let start = Instant::now();
-        let engine = Engine::with_kernel(&network, Contract::X86, &[image.clone()], kernel)?;
+        let engine = Engine::with_kernel(&network, Contract::X86, std::slice::from_ref(&image), kernel)?;
         let planning = start.elapsed().as_secs_f64();
         engine.run(&input)?;
         let best = (0..5)

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::layer::{SLACK, Scratch};
 use crate::memory::{to_byte, to_integer};
+use crate::oracle::Oracle;
 use crate::plan::{EdgePlan, Plan, Step};
 use crate::quantize::quantize;
 use crate::step::Images;
@@ -245,9 +246,9 @@ impl Engine {
         };
         for step in &self.plan.steps {
             match step {
-                Step::Load { input, edge } => {
+                Step::Load { input, edge, reference } => {
                     if let (Some(plan), Some(value)) = (&self.plan.edges[*edge], inputs.get(*input)) {
-                        self.load(value, images, plan, workspace);
+                        self.load(value, images, plan, reference.as_ref(), workspace)?;
                     }
                     self.keep(*edge, images, request, workspace, &mut part);
                 }
@@ -287,22 +288,37 @@ impl Engine {
     }
 
     /// Stores the codes of an input.
-    fn load(&self, value: &Value, images: Images, edge: &EdgePlan, workspace: &mut Workspace) {
+    fn load(
+        &self,
+        value: &Value,
+        images: Images,
+        edge: &EdgePlan,
+        reference: Option<&Oracle>,
+        workspace: &mut Workspace,
+    ) -> Result<()> {
         let length = edge.order.length();
         let elements = images.first * length..(images.first + images.count) * length;
         let buffer = &mut workspace.buffers[edge.buffer];
         let images = buffer.chunks_exact_mut(length.max(1));
-        match value {
-            Value::Codes(codes) => {
+        match (value, reference) {
+            (Value::Codes(codes), _) => {
                 for (codes, image) in codes.elements()[elements].chunks_exact(length.max(1)).zip(images) {
                     edge.order.store(codes, image, to_byte);
                 }
             }
-            Value::Floats(floats) => {
+            (Value::Floats(floats), Some(reference)) => {
+                for (reals, image) in floats.elements()[elements].chunks_exact(length.max(1)).zip(images) {
+                    let tensor = Tensor::new(vec![length], reals.to_vec());
+                    let codes =
+                        reference.quantize(tensor.map_err(|error| reference.error(error.to_string()))?)?;
+                    edge.order.store(codes.elements(), image, to_byte);
+                }
+            }
+            (Value::Floats(floats), None) => {
                 let reals = &floats.elements()[elements];
                 if edge.order.channels == 1 || edge.order.area == 1 {
                     quantize(self.kernel, reals, edge.activation, buffer);
-                    return;
+                    return Ok(());
                 }
                 let bytes = &mut workspace.scratch.padded;
                 bytes.resize(bytes.len().max(length), 0);
@@ -312,6 +328,7 @@ impl Engine {
                 }
             }
         }
+        Ok(())
     }
 
     /// Copies the codes of an edge to all places where they are wanted.

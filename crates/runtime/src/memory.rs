@@ -32,17 +32,11 @@ impl Order {
         place % self.channels * self.area + place / self.channels
     }
 
-    /// Codes of row-major elements, by a function of the element.
-    pub(crate) fn store<T: Copy>(self, elements: &[T], codes: &mut [u8], code: impl Fn(T) -> u8) {
-        if self.channels == 1 || self.area == 1 {
-            for (to, &element) in codes.iter_mut().zip(elements) {
-                *to = code(element);
-            }
-            return;
-        }
-        for (channel, elements) in elements.chunks_exact(self.area).enumerate() {
-            for (to, &element) in codes[channel..].iter_mut().step_by(self.channels).zip(elements) {
-                *to = code(element);
+    /// Puts row-major elements where they lie, by a function of the element.
+    pub(crate) fn store<T: Copy, U>(self, elements: &[T], memory: &mut [U], stored: impl Fn(T) -> U) {
+        for (channel, elements) in elements.chunks_exact(self.area.max(1)).enumerate() {
+            for (to, &element) in memory[channel..].iter_mut().step_by(self.channels).zip(elements) {
+                *to = stored(element);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use gen_params_core::contract::Contract;
 use gen_params_core::network::{IntNetwork, Node};
-use gen_params_core::ops::{Context, Shapes, Value};
+use gen_params_core::ops::{Context, Op, Shapes, Value};
 use gen_params_core::parameters::Activation;
 use gen_params_core::tensor::{Codes, Layout, Tensor};
 
@@ -50,6 +50,31 @@ impl Oracle {
         let results = self.ask(inputs, known)?;
         let count = results.len();
         results.into_iter().next().ok_or_else(|| self.error(format!("gives {count} results, expected one")))
+    }
+
+    /// The codes of real numbers, where it quantizes.
+    pub(crate) fn quantize(&self, reals: Tensor<f32>) -> Result<Codes> {
+        let context = Context { contract: self.contract, inputs: &self.inputs, output: self.output };
+        let results = self.node.op.apply(&[&Value::Floats(reals)], &[], &context);
+        match results.map_err(|error| self.error(error.to_string()))?.into_iter().next() {
+            Some(Value::Codes(codes)) => Ok(codes),
+            _ => Err(self.error("gives floats where codes are needed")),
+        }
+    }
+
+    /// The accumulators of a layer.
+    pub(crate) fn accumulate(&self, input: &Codes) -> Result<Tensor<i32>> {
+        match &self.node.op {
+            Op::Layer(layer) => layer
+                .accumulate(self.contract, input, self.input(0)?)
+                .map_err(|error| self.error(error.to_string())),
+            _ => Err(self.error("has no accumulators")),
+        }
+    }
+
+    /// True for a layer with weights.
+    pub(crate) fn is_layer(&self) -> bool {
+        matches!(self.node.op, Op::Layer(_))
     }
 
     /// A tensor for it.

@@ -51,6 +51,8 @@ pub(crate) enum Step {
         input: usize,
         /// The edge.
         edge: usize,
+        /// The reference, where it quantizes otherwise than in float32.
+        reference: Option<Oracle>,
     },
     /// A node.
     Node {
@@ -77,7 +79,7 @@ impl Plan {
             planner.shapes[id.0] = Some(image_to_batch(image));
             if let Some(activation) = network.edge(id).activation {
                 planner.add_edge(id, activation, Layout::Contiguous);
-                planner.steps.push(Step::Load { input: index, edge: id.0 });
+                planner.steps.push(Step::Load { input: index, edge: id.0, reference: None });
             }
         }
         for (index, node) in network.nodes.iter().enumerate() {
@@ -139,11 +141,12 @@ impl<'a> Planner<'a> {
             }
             Op::Quantize => {
                 let input = self.network.inputs.iter().position(|&id| id == first);
-                let Some(input) = input.filter(|_| self.contract != Contract::Exact) else {
+                let Some(input) = input else {
                     return Err(oracle.error("quantizes what is not an input of the network"));
                 };
                 self.add_edge(node.outputs[0], oracle.output()?, Layout::Contiguous);
-                self.steps.push(Step::Load { input, edge: node.outputs[0].0 });
+                let reference = (self.contract == Contract::Exact).then_some(oracle);
+                self.steps.push(Step::Load { input, edge: node.outputs[0].0, reference });
                 return Ok(());
             }
             _ => {}
@@ -273,7 +276,7 @@ impl<'a> Planner<'a> {
         let inputs =
             node.inputs.iter().filter_map(|&id| Some((self.image(id), self.edge(id)?.layout))).collect();
         let outputs = node.outputs.iter().map(|&id| self.image(id)).collect();
-        Ok((Computation::Reference(Reference { oracle, inputs, outputs }), layouts))
+        Ok((Computation::Reference(Box::new(Reference { oracle, inputs, outputs })), layouts))
     }
 
     /// Layouts of a node's results, by asking for one image of zero points.

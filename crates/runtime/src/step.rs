@@ -26,7 +26,7 @@ pub(crate) enum Computation {
     /// A rearrangement: for each result, the place of each of its codes in the input, or the code that fills it.
     Select { input_length: usize, results: Vec<Vec<Source>> },
     /// The reference, image by image.
-    Reference(Reference),
+    Reference(Box<Reference>),
 }
 
 /// Where a code comes from.
@@ -69,9 +69,13 @@ pub(crate) struct Images {
 }
 
 impl Computation {
-    /// True for a layer that the kernels compute.
+    /// True for a layer with weights.
     pub(crate) fn is_layer(&self) -> bool {
-        matches!(self, Self::Layer(_))
+        match self {
+            Self::Layer(_) => true,
+            Self::Reference(reference) => reference.oracle.is_layer(),
+            _ => false,
+        }
     }
 
     /// Computes the results of some images from their inputs, both with [`SLACK`](crate::layer::SLACK) bytes behind them.
@@ -138,7 +142,7 @@ impl Computation {
                     }
                 }
             }
-            Self::Reference(reference) => reference.run(images.count, inputs, outputs)?,
+            Self::Reference(reference) => reference.run(images.count, inputs, outputs, accumulators)?,
         }
         Ok(())
     }
@@ -172,7 +176,13 @@ fn tail_places(images: Images, order: Order, layout: Layout) -> impl Iterator<It
 }
 
 impl Reference {
-    fn run(&self, count: usize, inputs: &[&[u8]], outputs: &mut [Vec<u8>]) -> Result<()> {
+    fn run(
+        &self,
+        count: usize,
+        inputs: &[&[u8]],
+        outputs: &mut [Vec<u8>],
+        mut accumulators: Accumulators<'_>,
+    ) -> Result<()> {
         for image in 0..count {
             let mut tensors = Vec::with_capacity(inputs.len());
             for (index, (codes, (shape, layout))) in inputs.iter().zip(&self.inputs).enumerate() {
@@ -180,9 +190,15 @@ impl Reference {
                 let mut elements = Vec::with_capacity(order.length());
                 let codes = &codes[image * order.length()..][..order.length()];
                 order.load(codes, &mut elements, to_integer(self.oracle.input(index)?.code_type));
-                let mut whole = vec![1];
-                whole.extend(shape);
+                let whole = [1].into_iter().chain(shape.iter().copied()).collect();
                 tensors.push(self.oracle.tensor(whole, *layout, elements)?);
+            }
+            if let (Some(accumulators), [input, ..], [shape, ..]) =
+                (accumulators.as_deref_mut(), tensors.as_slice(), self.outputs.as_slice())
+            {
+                let order = Order::of(shape);
+                let sums = &mut accumulators[image * order.length()..][..order.length()];
+                order.store(self.oracle.accumulate(input)?.elements(), sums, |sum| sum);
             }
             let results = self.oracle.ask(tensors, &[])?;
             for ((result, output), shape) in results.iter().zip(outputs.iter_mut()).zip(&self.outputs) {

@@ -49,8 +49,8 @@ impl Case {
 }
 
 fn activation() -> impl Strategy<Value = Activation> {
-    (0.001..0.5_f64, 0..=255_i32, any::<bool>()).prop_map(|(scale, zero_point, signed)| {
-        let scale = f64::from(scale as f32);
+    (0.001..0.5_f32, 0..=255_i32, any::<bool>()).prop_map(|(scale, zero_point, signed)| {
+        let scale = f64::from(scale);
         match signed {
             true => Activation { scale, zero_point: zero_point - 128, code_type: CodeType::I8 },
             false => Activation { scale, zero_point, code_type: CodeType::U8 },
