@@ -115,17 +115,44 @@ pub struct Requantizer {
 
 /// The float32 constants of one channel, or what replaces them.
 #[derive(Debug, Clone, PartialEq)]
-enum Arithmetic {
+pub enum Arithmetic {
     /// rint((f32(acc) + addend) * multiplier), zero point after rounding.
-    FbgemmPerChannel { addend: f32, multiplier: f32 },
+    FbgemmPerChannel {
+        /// b / (S1*S2).
+        addend: f32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
     /// rint(fma(bias, reciprocal, f32(acc)) * multiplier), zero point after rounding.
-    FbgemmPerTensor { bias: f32, reciprocal: f32, multiplier: f32 },
+    FbgemmPerTensor {
+        /// b.
+        bias: f32,
+        /// 1 / (S1*S2).
+        reciprocal: f32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
     /// rint(f32(acc + bias) * multiplier), zero point after rounding.
-    Qnnpack { bias: i32, multiplier: f32 },
+    Qnnpack {
+        /// round(b / (S1*S2)).
+        bias: i32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
     /// rint((f32(acc)*scale + bias) * multiplier + zero point).
-    Onednn { scale: f32, bias: f32, multiplier: f32 },
-    /// The smallest accumulators that give clamp.min + 1, clamp.min + 2, ...
-    Exact { thresholds: Vec<i64> },
+    Onednn {
+        /// S1*S2.
+        scale: f32,
+        /// b.
+        bias: f32,
+        /// 1 / S3.
+        multiplier: f32,
+    },
+    /// Steps at accumulators.
+    Exact {
+        /// The smallest accumulators that give clamp.min + 1, clamp.min + 2, ...
+        thresholds: Vec<i64>,
+    },
 }
 
 impl Requantizer {
@@ -191,6 +218,16 @@ impl Requantizer {
         };
         let code = saturate_16(saturate_16(rounded) + self.zero_point);
         code.clamp(self.clamp.min, self.clamp.max)
+    }
+
+    /// Its constants.
+    pub fn arithmetic(&self) -> &Arithmetic {
+        &self.arithmetic
+    }
+
+    /// Z3.
+    pub fn zero_point(&self) -> i32 {
+        self.zero_point
     }
 
     /// The codes it can give.

@@ -1,0 +1,212 @@
+//! One step of a plan: a node's way of being computed fast.
+
+use gen_params_core::tensor::Layout;
+use gen_params_kernels::Kernel;
+
+use crate::error::Result;
+use crate::layer::{Accumulators, LayerStep, Scratch};
+use crate::memory::{Order, to_byte, to_integer};
+use crate::oracle::Oracle;
+use crate::pool::{MaxPool, SumPool};
+use crate::table::{Table, VECTOR};
+
+/// How a node is computed.
+#[derive(Debug)]
+pub(crate) enum Computation {
+    /// A layer with weights.
+    Layer(Box<LayerStep>),
+    /// A table of codes.
+    Single { table: Table, order: Order, layout: Layout },
+    /// A table of pairs of codes.
+    Pair { table: Table, order: Order, layout: Layout, operands: [Operand; 2] },
+    /// Largest codes.
+    MaxPool(MaxPool),
+    /// Means by sums.
+    SumPool(SumPool),
+    /// A rearrangement: for each result, the place of each of its codes in the input, or the code that fills it.
+    Select { input_length: usize, results: Vec<Vec<Source>> },
+    /// The reference, image by image.
+    Reference(Box<Reference>),
+}
+
+/// Where a code comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A place in the input image.
+    Place(usize),
+    /// The code that fills.
+    Filling(u8),
+}
+
+/// How an operand is read.
+#[derive(Debug)]
+pub(crate) enum Operand {
+    /// It has the shape of the result.
+    Whole,
+    /// It is broadcast: its place for each place of the result.
+    Broadcast { length: usize, places: Vec<usize> },
+}
+
+/// A node that only the reference computes.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    pub(crate) oracle: Oracle,
+    /// Shapes (C, spatial...) and layouts of the inputs.
+    pub(crate) inputs: Vec<(Vec<usize>, Layout)>,
+    /// Shapes of the results.
+    pub(crate) outputs: Vec<Vec<usize>>,
+}
+
+/// Some images of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Images {
+    /// The first one's number in the batch.
+    pub(crate) first: usize,
+    /// How many.
+    pub(crate) count: usize,
+    /// Images of the batch.
+    pub(crate) batch: usize,
+}
+
+impl Computation {
+    /// True for a layer with weights.
+    pub(crate) fn is_layer(&self) -> bool {
+        match self {
+            Self::Layer(_) => true,
+            Self::Reference(reference) => reference.oracle.is_layer(),
+            _ => false,
+        }
+    }
+
+    /// Computes the results of some images from their inputs, both with [`SLACK`](crate::layer::SLACK) bytes behind them.
+    pub(crate) fn run(
+        &self,
+        kernel: Kernel,
+        images: Images,
+        inputs: &[&[u8]],
+        outputs: &mut [Vec<u8>],
+        accumulators: Accumulators<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let ([first, ..], Some((output, _))) = (inputs, outputs.split_first_mut()) else { return Ok(()) };
+        match self {
+            Self::Layer(layer) => layer.run(kernel, images.count, first, output, accumulators, scratch),
+            Self::MaxPool(pool) => pool.run(kernel, images.count, first, output, scratch),
+            Self::SumPool(pool) => pool.run(kernel, images.count, first, output, scratch),
+            Self::Single { table, order, layout } => {
+                let length = images.count * order.length();
+                for (code, &input) in output[..length].iter_mut().zip(*first) {
+                    *code = table.body[usize::from(input)];
+                }
+                if let Some(tail) = &table.tail {
+                    for place in tail_places(images, *order, *layout) {
+                        output[place] = tail[usize::from(first[place])];
+                    }
+                }
+            }
+            Self::Pair { table, order, layout, operands } => {
+                let [_, second, ..] = inputs else { return Ok(()) };
+                let length = images.count * order.length();
+                match operands {
+                    [Operand::Whole, Operand::Whole] => {
+                        for ((code, &a), &b) in output[..length].iter_mut().zip(*first).zip(*second) {
+                            *code = table.body[usize::from(a) << 8 | usize::from(b)];
+                        }
+                    }
+                    [a, b] => {
+                        for (place, code) in output[..length].iter_mut().enumerate() {
+                            let (a, b) = (a.read(first, place, *order), b.read(second, place, *order));
+                            *code = table.body[usize::from(a) << 8 | usize::from(b)];
+                        }
+                    }
+                }
+                if let Some(tail) = &table.tail {
+                    let [a, b] = operands;
+                    for place in tail_places(images, *order, *layout) {
+                        let (a, b) = (a.read(first, place, *order), b.read(second, place, *order));
+                        output[place] = tail[usize::from(a) << 8 | usize::from(b)];
+                    }
+                }
+            }
+            Self::Select { input_length, results } => {
+                for (output, sources) in outputs.iter_mut().zip(results) {
+                    let inputs = first.chunks_exact((*input_length).max(1));
+                    let outputs = output.chunks_exact_mut(sources.len().max(1));
+                    for (input, output) in inputs.zip(outputs).take(images.count) {
+                        for (code, source) in output.iter_mut().zip(sources) {
+                            *code = match *source {
+                                Source::Place(place) => input[place],
+                                Source::Filling(code) => code,
+                            };
+                        }
+                    }
+                }
+            }
+            Self::Reference(reference) => reference.run(images.count, inputs, outputs, accumulators)?,
+        }
+        Ok(())
+    }
+}
+
+impl Operand {
+    fn read(&self, codes: &[u8], place: usize, order: Order) -> u8 {
+        match self {
+            Self::Whole => codes[place],
+            Self::Broadcast { length, places } => {
+                codes[place / order.length() * length + places[place % order.length()]]
+            }
+        }
+    }
+}
+
+/// Places, in the memory of some images, of the elements that lie after the last whole vector of the batch's tensor.
+fn tail_places(images: Images, order: Order, layout: Layout) -> impl Iterator<Item = usize> {
+    let length = order.length();
+    let tail = images.batch * length / VECTOR * VECTOR;
+    let first = images.first * length;
+    let end = (images.first + images.count) * length;
+    (tail.max(first)..end).map(move |element| {
+        let (image, within) = ((element - first) / length, element % length);
+        image * length
+            + match layout {
+                Layout::ChannelsLast => within,
+                Layout::Contiguous => order.place(within),
+            }
+    })
+}
+
+impl Reference {
+    fn run(
+        &self,
+        count: usize,
+        inputs: &[&[u8]],
+        outputs: &mut [Vec<u8>],
+        mut accumulators: Accumulators<'_>,
+    ) -> Result<()> {
+        for image in 0..count {
+            let mut tensors = Vec::with_capacity(inputs.len());
+            for (index, (codes, (shape, layout))) in inputs.iter().zip(&self.inputs).enumerate() {
+                let order = Order::of(shape);
+                let mut elements = Vec::with_capacity(order.length());
+                let codes = &codes[image * order.length()..][..order.length()];
+                order.load(codes, &mut elements, to_integer(self.oracle.input(index)?.code_type));
+                let whole = [1].into_iter().chain(shape.iter().copied()).collect();
+                tensors.push(self.oracle.tensor(whole, *layout, elements)?);
+            }
+            if let (Some(accumulators), [input, ..], [shape, ..]) =
+                (accumulators.as_deref_mut(), tensors.as_slice(), self.outputs.as_slice())
+            {
+                let order = Order::of(shape);
+                let sums = &mut accumulators[image * order.length()..][..order.length()];
+                order.store(self.oracle.accumulate(input)?.elements(), sums, |sum| sum);
+            }
+            let results = self.oracle.ask(tensors, &[])?;
+            for ((result, output), shape) in results.iter().zip(outputs.iter_mut()).zip(&self.outputs) {
+                let order = Order::of(shape);
+                let codes = &mut output[image * order.length()..][..order.length()];
+                order.store(result.elements(), codes, to_byte);
+            }
+        }
+        Ok(())
+    }
+}
