@@ -11,3 +11,4 @@ pub mod network;
 pub mod ops;
 pub mod parameters;
 pub mod quantize;
+pub mod target;

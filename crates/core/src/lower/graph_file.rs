@@ -594,7 +594,10 @@ fn layer(entry: &NodeEntry, parts: &Parts) -> Result<Layer> {
                 LayerKind::ConvTranspose(axes)
             }
             (kind, op) => {
-                return Err(refuse(format!("is a {} in the model and a {op} in the graph file", kind.name())));
+                return Err(refuse(format!(
+                    "is a {} in the model and a {op} in the graph file",
+                    kind.name()
+                )));
             }
         };
     }
