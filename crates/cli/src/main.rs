@@ -3,6 +3,7 @@
 
 mod arguments;
 mod commands;
+mod input;
 mod model;
 mod table;
 mod terminal;

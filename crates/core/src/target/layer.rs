@@ -69,6 +69,7 @@ pub struct TargetLayer {
     pub output_shift: i32,
     /// Input codes that the target can have, before `input_shift`.
     input_range: Range<i32>,
+    output_type: CodeType,
     kind: LayerKind,
     /// Kernel sizes, one per spatial axis.
     kernel: Vec<usize>,
@@ -202,6 +203,7 @@ impl TargetLayer {
             input_shift,
             output_shift,
             input_range: within(Range { min, max }),
+            output_type: output.code_type,
             kind: parameters.kind,
             kernel,
             window: parameters.window.clone().unwrap_or_default(),
@@ -219,6 +221,11 @@ impl TargetLayer {
     /// Taps of one output channel: input channels of its group times kernel positions.
     pub fn taps(&self) -> usize {
         self.weight.len() / self.channels().max(1)
+    }
+
+    /// The smallest code that the output's type has, as the target has it.
+    pub(super) fn smallest_output_code(&self) -> i32 {
+        self.output_type.range().0 - self.output_shift
     }
 
     /// Sizes of `weight`: output channels, input channels of the group, kernel...

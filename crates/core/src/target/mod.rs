@@ -6,6 +6,7 @@
 //!
 //! with F = 0 unless the bias has fractional bits, each intermediate value held in a register of a given width.
 
+mod fault;
 mod layer;
 mod taps;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod layer_tests;
 
 use std::fmt;
 
+pub use fault::Fault;
 pub use layer::{LayerCodes, Overflow, Stages, TargetError, TargetLayer, unravel};
 
 use crate::parameters::Range;
