@@ -163,7 +163,9 @@ pub(crate) struct InputOptions {
 
 /// The arithmetic `target`.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Arithmetic of --contract target (with CONSTANT, --multiplier-bits, --accumulator-bits)")]
+#[command(
+    next_help_heading = "Arithmetic of --contract target (with CONSTANT, --multiplier-bits, --accumulator-bits)"
+)]
 pub(crate) struct TargetOptions {
     /// How the product is divided by 2^n
     #[arg(long, value_enum, default_value_t = RoundingName::HalfUp)]
@@ -212,7 +214,8 @@ pub(crate) enum OverflowName {
 }
 
 fn parse_size(text: &str) -> Result<[u32; 2], String> {
-    let sizes = text.split_once('x').and_then(|(height, width)| Some([height.parse().ok()?, width.parse().ok()?]));
+    let sizes =
+        text.split_once('x').and_then(|(height, width)| Some([height.parse().ok()?, width.parse().ok()?]));
     let limits = 1..=1 << 14;
     sizes
         .filter(|sizes: &[u32; 2]| sizes.iter().all(|size| limits.contains(size)))
@@ -220,7 +223,10 @@ fn parse_size(text: &str) -> Result<[u32; 2], String> {
 }
 
 fn parse_limit(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "expected a number of images, 1 or more".into())
+    text.parse()
+        .ok()
+        .filter(|&limit| limit > 0)
+        .ok_or_else(|| "expected a number of images, 1 or more".into())
 }
 
 fn parse_range(text: &str) -> Result<Range<i32>, String> {

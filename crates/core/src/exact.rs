@@ -3,7 +3,7 @@
 //! Every finite binary float is an integer times a power of two, so S1*S2/S3 and b/(S1*S2) are ratios of integers and
 //! their roundings can be computed without any error. Nothing here ever rounds twice.
 
-use num_bigint::BigUint;
+use num_bigint::{BigInt, BigUint, Sign};
 
 /// A non-negative rational number times a sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,54 @@ impl Ratio {
             (numerator, denominator << (1075 - exponent))
         };
         Some(Self { negative: x.is_sign_negative(), numerator, denominator })
+    }
+
+    /// An integer.
+    pub fn from_i64(x: i64) -> Self {
+        Self { negative: x < 0, numerator: BigUint::from(x.unsigned_abs()), denominator: BigUint::from(1u32) }
+    }
+
+    /// Sum.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let sum = self.signed_numerator() * BigInt::from(other.denominator.clone())
+            + other.signed_numerator() * BigInt::from(self.denominator.clone());
+        let (sign, numerator) = sum.into_parts();
+        Self { negative: sign == Sign::Minus, numerator, denominator: &self.denominator * &other.denominator }
+    }
+
+    /// Difference.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        self.plus(&Self { negative: !other.negative, ..other.clone() })
+    }
+
+    /// True below zero.
+    pub fn is_negative(&self) -> bool {
+        self.negative && !self.is_zero()
+    }
+
+    /// True for integers.
+    pub fn is_integer(&self) -> bool {
+        (&self.numerator % &self.denominator).bits() == 0
+    }
+
+    /// The smallest integer that is not below, limited to the range of `i64`.
+    pub fn ceil_saturating(&self) -> i64 {
+        let quotient = &self.numerator / &self.denominator;
+        // Division of magnitudes truncates towards zero, which is up for negative numbers only.
+        let magnitude =
+            if self.negative || self.is_integer() { quotient } else { quotient + BigUint::from(1u32) };
+        match (i64::try_from(magnitude), self.negative) {
+            (Ok(magnitude), true) => -magnitude,
+            (Ok(magnitude), false) => magnitude,
+            (Err(_), true) => i64::MIN,
+            (Err(_), false) => i64::MAX,
+        }
+    }
+
+    fn signed_numerator(&self) -> BigInt {
+        BigInt::from_biguint(if self.negative { Sign::Minus } else { Sign::Plus }, self.numerator.clone())
     }
 
     /// Product.
@@ -153,6 +201,18 @@ mod tests {
         for (x, expected) in cases {
             assert_eq!(ratio(x).round_scaled(0), Some(expected), "{x}");
         }
+    }
+
+    #[test]
+    fn sums_and_ceilings() {
+        for (a, b, sum, ceil) in
+            [(0.5, 0.25, 0.75, 1), (0.5, -0.5, 0.0, 0), (-2.0, 0.5, -1.5, -1), (-3.0, 1.0, -2.0, -2)]
+        {
+            let result = ratio(a).plus(&ratio(b));
+            assert_eq!((result.to_f64(), result.ceil_saturating()), (sum, ceil), "{a} + {b}");
+        }
+        assert!(Ratio::from_i64(-7).minus(&ratio(0.5)).plus(&ratio(1.5)).is_integer());
+        assert_eq!(ratio(-1e300).ceil_saturating(), i64::MIN);
     }
 
     #[test]

@@ -3,12 +3,16 @@
 //! Pure: no files, no threads, no clock.
 #![forbid(unsafe_code)]
 
+pub mod contract;
 pub mod derive;
 pub mod error;
 pub mod exact;
 pub mod lower;
+pub mod machine;
 pub mod network;
 pub mod ops;
 pub mod parameters;
 pub mod quantize;
+pub mod reference;
 pub mod target;
+pub mod tensor;

@@ -5,15 +5,13 @@ use std::io::{self, Write};
 
 use gen_params_core::parameters::{LayerParameters, Parameters};
 
-use crate::constants::{Constant, Value, constants, description};
+use crate::constants::{Constant, TERMS, Value, constants, description};
 use crate::names::identifier_prefix;
 use crate::nested::{self, Punctuation};
 
+const TITLE: &str = "// Constants of a quantized network, written by gen_params.\n//\n";
+
 const HEAD: &str = "\
-// Constants of a quantized network, written by gen_params.
-//
-// output = clamp(round((accumulator + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT)
-// accumulator: sum of input code * weight code over the receptive field; padding has the code PADDING_VALUE.
 //
 // Include it in one source file: every file that includes it has its own copy of the tables that it uses. A compiler
 // drops, without a warning, those that it does not use.
@@ -38,7 +36,7 @@ pub(crate) fn write(out: &mut (impl Write + ?Sized), parameters: &Parameters) ->
     } else {
         "uint32_t"
     };
-    out.write_all(HEAD.as_bytes())?;
+    write!(out, "{TITLE}{TERMS}{HEAD}")?;
     for layer in &parameters.layers {
         write_layer(out, layer, multiplier_type)?;
     }

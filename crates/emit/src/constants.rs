@@ -26,6 +26,14 @@ pub(crate) enum Value<'a> {
     Unknown(&'static str),
 }
 
+/// What the names in the equation of a layer mean, as comment lines.
+pub(crate) const TERMS: &str = "\
+// accumulator: the sum of x * (w - WEIGHT_ZERO_POINT) over the receptive field, x and w the codes of input and weight;
+//              padding has the code PADDING_VALUE.
+// FOLDED_BIAS: BIAS - INPUT_ZERO_POINT * WEIGHT_SUM (a minus, whatever some write-ups say)
+//              + taps * INPUT_ZERO_POINT * WEIGHT_ZERO_POINT.
+";
+
 const NO_WINDOW: &str = "the file does not say";
 const NO_INPUT: &str = "the scale and zero point of the layer's input are not known";
 const NO_OUTPUT: &str = "the scale and zero point of the layer's output are not known";
@@ -124,7 +132,8 @@ pub(crate) fn description(layer: &LayerParameters) -> [String; 3] {
             layer.kind.axes(),
             layer.weight.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
         ),
-        "output = clamp(round((accumulator + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT)"
+        "output = clamp(round((accumulator + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT, CLAMP_MIN, \
+         CLAMP_MAX)"
             .to_owned(),
         format!(
             "S1 = {}, S2 = {weight_scale}, S3 = {}",

@@ -9,15 +9,17 @@ use std::io::{self, Write};
 
 use gen_params_core::parameters::{LayerParameters, Parameters};
 
-use crate::constants::{Constant, Value, constants, description};
+use crate::constants::{Constant, TERMS, Value, constants, description};
 use crate::files::{Kind, layer_file};
 use crate::names::identifier_prefix;
 
-const HEAD: &str = "\
-// Constants of a quantized network, written by gen_params. Include it in a module or a package.
+const TITLE: &str = "\
+// Constants of a quantized network, written by gen_params. Include it once, in a package or in a module: the second
+// time it is empty.
 //
-// output = clamp(round((accumulator + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT)
-// accumulator: sum of input code * weight code over the receptive field; padding has the code PADDING_VALUE.
+";
+
+const HEAD: &str = "\
 //
 // NAME_BIAS[c] is the bias of output channel c. $signed(NAME_BIAS_PACKED[32*c +: 32]) is the same number, for tools
 // that have no array parameters; NAME_SHIFT_PACKED has 8 bits per channel.
@@ -39,7 +41,7 @@ const TAIL: &str = "
 
 /// Writes the include file. `hex` says whether the hex files are written beside it, so that it can name them.
 pub(crate) fn write(out: &mut (impl Write + ?Sized), parameters: &Parameters, hex: bool) -> io::Result<()> {
-    out.write_all(HEAD.as_bytes())?;
+    write!(out, "{TITLE}{TERMS}{HEAD}")?;
     for layer in &parameters.layers {
         write_layer(out, layer, hex)?;
     }

@@ -161,7 +161,7 @@ impl Value {
 /// Packed parameters of a quantized convolution or linear layer, unpacked.
 #[derive(Debug, Clone)]
 pub struct PackedParams {
-    /// Quantized weight: (out, in/groups, kernel...) for convolutions, (in, out/groups, kernel...) for transposed
+    /// Weight, quantized except in linear layers of dynamic float16: (out, in/groups, kernel...) for convolutions, (in, out/groups, kernel...) for transposed
     /// ones, (out, in) for linear layers.
     pub weight: Tensor,
     /// Float bias, one per output channel.

@@ -1,6 +1,7 @@
 //! Every PyTorch file at hand reads, or is refused for its reason; and what it holds is what PyTorch says it holds.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a test fails by panicking and talks by printing"
 )]
@@ -8,6 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use gen_params_formats::torch::Program;
 use gen_params_formats::{ErrorKind, Form, Quantizer, SourceModel, Tensor, Value, read};
 
 /// The folder of shared test files, which is not part of the repository.
@@ -216,4 +218,129 @@ fn parameters_equal_those_that_pytorch_unpacks() {
     }
     println!("{} files, {compared} arrays compared", all.len());
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The only packed parameters of a file that has one layer.
+fn only_packed(path: &Path) -> gen_params_formats::PackedParams {
+    let model = read(fs::read(path).unwrap().into()).unwrap();
+    let found: Vec<_> = model
+        .modules
+        .values()
+        .flat_map(|module| module.attributes.values())
+        .filter_map(|value| match value {
+            Value::Packed(packed) => Some((**packed).clone()),
+            _ => None,
+        })
+        .collect();
+    let [packed] = &found[..] else { panic!("{}: {} packed parameters", path.display(), found.len()) };
+    packed.clone()
+}
+
+/// PyTorch's own compatibility tests hold one network in each of the three encodings.
+#[test]
+fn the_three_encodings_of_a_convolution_say_the_same() {
+    let Some(shared) = shared() else { return };
+    let folder = shared.join("models/third_party/deb__pytorch-2.6.0/test/quantization/serialized");
+    for (network, has_bias) in [("conv2d_graph", true), ("conv2d_nobias_graph", false)] {
+        for form in ["scripted", "traced"] {
+            let of = |version: &str| {
+                only_packed(&folder.join(format!("TestSerialization.test_{network}{version}.{form}.pt")))
+            };
+            let first = of("");
+            assert_eq!(first.weight.shape(), [3, 3, 3, 3]);
+            assert_eq!(first.bias.is_some(), has_bias);
+            let geometry = first.geometry.clone().unwrap();
+            assert_eq!(
+                (geometry.stride, geometry.padding, geometry.dilation),
+                (vec![1; 2], vec![0; 2], vec![1; 2])
+            );
+            assert_eq!(
+                (geometry.output_padding, geometry.groups, geometry.transposed),
+                (vec![0; 2], 1, false)
+            );
+            for version in ["_v2", "_v3"] {
+                let other = of(version);
+                assert_eq!(other.geometry, first.geometry, "{network}{version}");
+                assert_eq!(other.weight.shape(), first.weight.shape(), "{network}{version}");
+                assert_eq!(other.weight.to_i8(), first.weight.to_i8(), "{network}{version}");
+                assert_eq!(other.weight.quantizer(), first.weight.quantizer(), "{network}{version}");
+                assert_eq!(other.bias.is_some(), has_bias, "{network}{version}");
+            }
+        }
+    }
+}
+
+/// One network in every form: the same paths in the same order, the same weights.
+#[test]
+fn the_forms_of_one_network_agree() {
+    let Some(shared) = shared() else { return };
+    let expected = [
+        "",
+        "quant",
+        "dequant",
+        "conv1",
+        "relu1",
+        "pool1",
+        "conv2",
+        "relu2",
+        "pool2",
+        "fc1",
+        "fc1._packed_params",
+        "relu3",
+        "fc2",
+        "fc2._packed_params",
+    ];
+    let mut wrong = Vec::new();
+    for engine in ["qnnpack", "x86"] {
+        let folder = shared.join(format!("fixtures/torch2.9/eager_qat/LeNet_{engine}"));
+        let first = read(fs::read(folder.join("converted_state_dict.pt")).unwrap().into()).unwrap();
+        for name in [
+            "converted_state_dict.pt",
+            "converted_state_dict_legacy.pt",
+            "converted_module.pt",
+            "converted_module_legacy.pt",
+            "converted_script.pt",
+            "converted_trace.pt",
+            "checkpoint_dict.pth.tar",
+        ] {
+            let model = read(fs::read(folder.join(name)).unwrap().into()).unwrap();
+            if !model.modules.keys().eq(expected) {
+                wrong.push(format!("{engine} {name}: {:?}", model.modules.keys().collect::<Vec<_>>()));
+            }
+            for layer in ["conv1", "conv2", "fc1", "fc2"] {
+                let numbers = |model: &SourceModel| {
+                    let (weight, bias) = weight_and_bias(model, layer)?;
+                    Some((weight.to_i8()?, weight.quantizer()?.clone(), bias?.to_f32()?))
+                };
+                if numbers(&model).is_none() || numbers(&model) != numbers(&first) {
+                    wrong.push(format!("{engine} {name}: {layer} differs"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The lists that a reader of the code needs beside the modules.
+#[test]
+fn programs_are_handed_out_with_their_modules() {
+    let Some(shared) = shared() else { return };
+    let contents = |name: &str| {
+        gen_params_formats::torch::read_contents(fs::read(shared.join(name)).unwrap().into()).unwrap()
+    };
+    let fx = contents("fixtures/torch2.9/extra/FuncNet_x86/converted_module.pt");
+    let Program::Fx(texts) = fx.program else { panic!("{:?}", fx.program) };
+    let expected = fs::read_to_string(shared.join("fixtures/torch2.9/extra/FuncNet_x86/code.txt")).unwrap();
+    assert_eq!(texts.len(), 1);
+    assert_eq!(texts[0].entry, "_code");
+    assert_eq!(texts[0].text.trim(), expected.trim());
+
+    let frozen = contents("fixtures/torch2.9/extra/LeNet_x86/frozen_script.pt");
+    let Program::Script(script) = frozen.program else { panic!("{:?}", frozen.program) };
+    assert_eq!(script.types[""], "__torch__.nets.___torch_mangle_1.LeNet");
+    assert_eq!(frozen.model.modules[""].class.as_deref(), Some("nets.LeNet"));
+    assert_eq!(script.code[0].entry, "code/__torch__/nets/___torch_mangle_1.py");
+    assert!(script.code[0].text.starts_with("class LeNet(Module):"));
+    assert!(script.constants.iter().all(|value| matches!(value, Value::Packed(_))));
+    assert_eq!(script.constants.len(), 4);
 }

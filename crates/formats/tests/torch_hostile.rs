@@ -352,6 +352,12 @@ fn crafted_files_cost_little_and_are_refused_in_words() {
     let cyclic_tuple = module(b"]q\x01(h\x01ta");
     let cyclic_list = module(b"]q\x01h\x01a");
     let many_entries = stored((0..70_000).map(|index| (format!("x/{index}"), &b""[..])));
+    // As many entries as are let in, and a flood behind them.
+    let entries_and_flood = stored(
+        (0..60_000)
+            .map(|index| (format!("x/{index}"), &b""[..]))
+            .chain([("x/data.pkl".to_owned(), &[b']'; MANY][..])]),
+    );
     let scales = {
         // Per-channel scales expanded out of one number, again and again.
         let window: [&[u8]; 3] = [b"K\0", b"J\0\0\x01\0\x85", b"K\0\x85"];
@@ -367,6 +373,45 @@ fn crafted_files_cost_little_and_are_refused_in_words() {
         }
         pickle.push(b'u');
         pickle
+    };
+    let long = |text: &[u8]| [&b"X"[..], &u32::try_from(text.len()).unwrap().to_le_bytes(), text].concat();
+    let long_key = |name: &[u8]| {
+        let key = long(&[name, &vec![b'a'; 1 << 20]].concat());
+        [&key[..], b"q\x01N", &b"h\x01N".repeat(200_000)].concat()
+    };
+    let long_state_key =
+        [&b"}(X\x01\0\0\0w"[..], &state_dict(b"K\0", b"K\x04\x85", b"K\x01\x85")[7..]].concat();
+    let long_state_key = [&long_state_key[..long_state_key.len() - 1], &long_key(b""), b"u"].concat();
+    let long_hooks = [&b"cnet\nNet\n)\x81}(X\x08\0\0\0_modules}"[..], &long_key(b"_"), b"ub"].concat();
+    let long_class = {
+        let class = [&b"c__torch__.___torch_mangle_0."[..], &vec![b'a'; 1 << 20], b"\nB\nq\x01"].concat();
+        module(&[&b"("[..], &class, b")\x81", &b"h\x01)\x81".repeat(100_000), b"t"].concat())
+    };
+    let shared_state = {
+        let state = [&b"}q\x01("[..], &b"NN".repeat(100_000), b"u0"].concat();
+        let mut pickle = [&state[..], b"ca\nB\nq\x020}("].concat();
+        for index in 0..100_000u32 {
+            pickle.extend_from_slice(&long(format!("{index}").as_bytes()));
+            pickle.extend_from_slice(b"h\x02)\x81h\x01b");
+        }
+        [pickle, b"u".to_vec()].concat()
+    };
+    // Every entry of the directory points at the same megabyte.
+    let overlapping = {
+        let weights = vec![0; 1 << 20];
+        let names = (0..1000).map(|index| (format!("x/data/{index}"), &b""[..]));
+        let mut file = stored([("x/data.pkl".to_owned(), &weights[..])].into_iter().chain(names));
+        let directory = memchr::memmem::find(&file, b"PK\x01\x02").unwrap();
+        let (crc, sizes, offset) = (16..20, 20..28, 42..46);
+        let first = file[directory..directory + 46].to_vec();
+        let headers: Vec<usize> = memchr::memmem::find_iter(&file[directory..], b"PK\x01\x02").collect();
+        for header in headers {
+            for field in [&crc, &sizes, &offset] {
+                let to = directory + header;
+                file[to + field.start..to + field.end].copy_from_slice(&first[field.clone()]);
+            }
+        }
+        file
     };
     let flood = |opcode: &[u8]| legacy(&opcode.repeat(MANY), false);
     let table: Vec<(&str, Vec<u8>, &str)> = vec![
@@ -484,6 +529,13 @@ fn crafted_files_cost_little_and_are_refused_in_words() {
         ("expanded scales", legacy(&scales, true), "expand far beyond"),
         ("a gzip bomb", gzip(&vec![0; 80 << 20]), "of gzip"),
         ("a pickle bomb in gzip", gzip(&flood(b"]")), "expand far beyond"),
+        ("a large pickle bomb in gzip", gzip(&legacy(&vec![b']'; 45 << 20], false)), "expand far beyond"),
+        ("many entries and a flood", entries_and_flood, "expand far beyond"),
+        ("a long key, often", legacy(&long_state_key, true), "expand far beyond"),
+        ("a long name of hooks, often", legacy(&long_hooks, false), "expand far beyond"),
+        ("a long class, often", legacy(&long_class, false), "expand far beyond"),
+        ("a large state, often", legacy(&shared_state, false), "expand far beyond"),
+        ("overlapping entries", overlapping, "entries that overlap"),
         ("too many entries", many_entries, "more than 65536 entries"),
         ("no bytes", Vec::new(), "no bytes"),
     ];
@@ -509,4 +561,33 @@ fn crafted_files_cost_little_and_are_refused_in_words() {
         }
     }
     trial.finish();
+}
+
+#[test]
+fn storages_are_shared_with_the_file() {
+    let _alone = alone();
+    const ELEMENTS: u32 = 25 << 20;
+    let sizes = [&b"J"[..], &ELEMENTS.to_le_bytes(), b"\x85"].concat();
+    let storage =
+        [&b"(X\x07\0\0\0storagectorch\nCharStorage\nX\x01\0\0\x000X\x03\0\0\0cpu"[..], &sizes[..5], b"tQ"];
+    let call = [
+        &b"ctorch._utils\n_rebuild_tensor_v2\n("[..],
+        &storage.concat(),
+        b"K\0",
+        &sizes,
+        b"K\x01\x85\x89}tR",
+    ];
+    let pickle = [&b"\x80\x02}X\x01\0\0\0w"[..], &call.concat(), b"s."].concat();
+    let weights = vec![7; ELEMENTS as usize];
+    let file: Bytes =
+        stored([("x/data.pkl".to_owned(), &pickle[..]), ("x/data/0".to_owned(), &weights)]).into();
+    // Beyond this limit an allocation aborts the test.
+    ALLOCATOR.set_limit(ALLOCATOR.allocated() + (1 << 20)).unwrap();
+    let start = Instant::now();
+    let model = read(file);
+    let time = start.elapsed();
+    ALLOCATOR.set_limit(usize::MAX).unwrap();
+    println!("25 MiB in {time:?}");
+    let model = model.unwrap();
+    assert_eq!(model.modules[""].tensor("w").unwrap().to_i8().unwrap(), vec![7i8; ELEMENTS as usize]);
 }

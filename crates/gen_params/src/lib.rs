@@ -2,7 +2,10 @@
 
 mod map;
 
-pub use gen_params_core::{derive, error, exact, lower, network, ops, parameters, quantize};
+pub use gen_params_core::{
+    contract, derive, error, exact, lower, machine, network, ops, parameters, quantize, reference, target,
+    tensor,
+};
 pub use gen_params_emit as emit;
 pub use gen_params_formats::{self as formats, read};
 pub use map::map_file;

@@ -60,9 +60,7 @@ impl Input {
                 options.refuse_normalization("an array holds the network's input itself")?;
                 let array = array::read_one(&file, member.as_deref())?;
                 let values = match array.elements {
-                    Elements::U8(codes) => {
-                        Values::Codes(codes.into_iter().map(i32::from).collect(), "uint8")
-                    }
+                    Elements::U8(codes) => Values::Codes(codes.into_iter().map(i32::from).collect(), "uint8"),
                     Elements::I8(codes) => Values::Codes(codes.into_iter().map(i32::from).collect(), "int8"),
                     Elements::F32(reals) => Values::Reals(reals),
                     #[allow(clippy::cast_possible_truncation, reason = "networks take binary32")]

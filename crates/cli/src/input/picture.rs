@@ -40,8 +40,7 @@ pub(super) fn read_files(paths: &[PathBuf], options: &InputOptions) -> Result<In
         let picture = Picture::read(path, options).with_context(|| name.clone())?;
         let (shape, normalization) = match &first {
             Some(first) => first,
-            None => first
-                .insert((picture.shape(), Normalization::new(options, picture.channels)?)),
+            None => first.insert((picture.shape(), Normalization::new(options, picture.channels)?)),
         };
         if picture.shape() != *shape {
             bail!(

@@ -147,16 +147,14 @@ impl Builder {
             Op::BatchNorm(norm) => (own, with_relu(norm.relu)),
             Op::Concatenate { requantizes: true, .. } => (own, with_relu(false)),
             Op::Concatenate { requantizes: false, .. } => {
-                let mut range = range;
-                for &id in inputs {
-                    let edge = self.network.edge(id);
-                    if edge.activation != input {
-                        return Err(refuse(
-                            "concatenates tensors of different scales and has no scale of its own".into(),
-                        ));
-                    }
-                    range = range.zip(edge.range).map(|(a, b)| hull(a, b));
-                }
+                // torch.cat keeps the first input's S and Z and requantizes the others to them.
+                let same = inputs.iter().all(|&id| self.network.edge(id).activation == input);
+                let ranges = inputs.iter().map(|&id| self.network.edge(id).range);
+                let range = if same {
+                    ranges.reduce(|a, b| a.zip(b).map(|(a, b)| hull(a, b))).flatten()
+                } else {
+                    input.map(full_range)
+                };
                 (input, range)
             }
             Op::MaxPool(_) | Op::AdaptiveAveragePool { .. } | Op::Mean { .. } => (own.or(input), range),

@@ -231,7 +231,10 @@ impl Lowering<'_> {
                 };
             }
             "getitem" | "__getitem__" => return self.getitem(a),
-            "int" | "Int" => return self.slot(a, 0, "a"),
+            // Traces carry sizes through one-element tensors.
+            "int" | "Int" | "prim.NumToTensor" | "ScalarImplicit" | "IntImplicit" => {
+                return self.slot(a, 0, "a");
+            }
             "mul" | "add" | "sub" | "floordiv" | "floor_divide" if !self.has_edge(a) => {
                 let left = self.extent(a, 0)?;
                 let right = self.extent(a, 1)?;

@@ -282,8 +282,9 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         | Op::Clamp { .. }
         | Op::Shape(_) => false,
     };
+    // Old versions of PyTorch leave the scale of activation modules out of the state_dict: it is always written.
     if own_scale
-        && !named(&node.name)
+        && (matches!(node.op, Op::Function(_)) || !named(&node.name))
         && let Some(activation) = node.outputs.first().and_then(|&id| network.edge(id).activation)
     {
         entry.scale = Some(activation.scale);

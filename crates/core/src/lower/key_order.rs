@@ -31,6 +31,8 @@ pub(super) fn lower(
     }
     let sequential = source.form != Form::StateDict && is_sequential(source);
     let wiring = if sequential { Wiring::File } else { Wiring::KeyOrder };
+    let dequantize =
+        parts.iter().find(|(_, p)| matches!(p, Part::Op { op: Op::Dequantize, .. })).map(|(k, _)| k.clone());
     let mut chain = Chain { builder: Builder::new(source.form, wiring, options), edge: None, channels: None };
     for (path, part) in parts {
         match part {
@@ -38,6 +40,8 @@ pub(super) fn lower(
             Part::Op { op: Op::Quantize, activation: Some(activation) } => {
                 chain.quantize(&path, activation)?
             }
+            // Registered beside the quant stub as a rule, executed at the end.
+            Part::Op { op: Op::Dequantize, .. } => {}
             Part::Op { op: Op::Layer(layer), activation } => {
                 chain.layer(&path, layer, activation, source.form)?
             }
@@ -47,6 +51,9 @@ pub(super) fn lower(
             )),
             Part::Observer(_) | Part::Nothing | Part::Float | Part::Unknown(_) | Part::Unspecified => {}
         }
+    }
+    if let Some(path) = dequantize {
+        chain.op(&path, Op::Dequantize, None)?;
     }
     let Chain { builder, edge, .. } = chain;
     if wiring == Wiring::KeyOrder {

@@ -1,7 +1,32 @@
-//! The operations of an [`IntNetwork`](crate::network::IntNetwork): a closed set; adding one is one variant here and
-//! the match arms that the compiler then asks for.
+//! The operations of an [`IntNetwork`](crate::network::IntNetwork): a closed set, one file each with its rule for shapes
+//! and its scalar reference; adding one is one variant here and the match arms that the compiler then asks for.
+//!
+//! The references are the specification: plain loops over integers, each beside its equation. Everything fast is tested
+//! for equality with them.
 
-use crate::parameters::{LayerKind, Weight, Window};
+mod add;
+mod batch_norm;
+mod clamp;
+mod concatenate;
+mod convolution;
+mod function;
+mod layer;
+mod pool;
+mod shape;
+
+use std::fmt;
+
+pub use batch_norm::BatchNorm;
+pub use function::{Function, Table};
+pub use layer::{Geometry, Layer, MissingGeometry, PaddingMode};
+pub use pool::Pool;
+pub use shape::{Extent, Shape, Shapes};
+
+use crate::contract::Contract;
+use crate::exact::Ratio;
+use crate::parameters::Activation;
+use crate::quantize::{dequantize, quantize, round_exact};
+use crate::tensor::{Codes, Tensor, coordinates, strides};
 
 /// What a node computes. Shapes are (N, C, spatial...).
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +47,7 @@ pub enum Op {
         /// With ReLU.
         relu: bool,
     },
-    /// Concatenation along an axis. Without S and Z of its own it keeps those that its inputs share.
+    /// Concatenation along an axis. Without S and Z of its own it keeps the first input's.
     Concatenate {
         /// The axis.
         axis: i64,
@@ -85,241 +110,222 @@ impl Op {
     }
 }
 
-/// A layer with weights, and its float bias as the file has it.
+/// Why an operation cannot be computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpError {
+    /// What it met.
+    pub found: String,
+    /// What it can take.
+    pub expected: String,
+}
+
+impl OpError {
+    /// An error.
+    pub fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { found: found.into(), expected: expected.into() }
+    }
+}
+
+impl fmt::Display for OpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "has {}, expected {}", self.found, self.expected)
+    }
+}
+
+impl std::error::Error for OpError {}
+
+/// A tensor on an edge: codes, or floats before quantization and after dequantization.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
-    /// Kind.
-    pub kind: LayerKind,
-    /// Codes, S2, Z2.
-    pub weight: Weight,
-    /// Float bias, one per output channel.
-    pub bias: Option<Vec<f32>>,
-    /// Fused ReLU; `None` where the file does not say.
-    pub relu: Option<bool>,
-    /// Geometry; `None` for linear layers.
-    pub window: Option<Window>,
-    /// Names of padding modes other than zeros.
-    pub padding_mode: PaddingMode,
+pub enum Value {
+    /// Integer codes.
+    Codes(Codes),
+    /// Real numbers.
+    Floats(Tensor<f32>),
 }
 
-/// What stands outside the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PaddingMode {
-    /// Zero, i.e. the code Z1.
-    Zeros,
-    /// Mirrored input without its border.
-    Reflect,
-    /// The input's border repeated.
-    Replicate,
-    /// The input's other side.
-    Circular,
+impl Value {
+    /// Sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::Codes(codes) => codes.shape(),
+            Self::Floats(floats) => floats.shape(),
+        }
+    }
+
+    /// The codes, where it has codes.
+    pub fn codes(&self) -> Option<&Codes> {
+        match self {
+            Self::Codes(codes) => Some(codes),
+            Self::Floats(_) => None,
+        }
+    }
 }
 
-impl PaddingMode {
-    /// The mode by PyTorch's name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "zeros" => Self::Zeros,
-            "reflect" => Self::Reflect,
-            "replicate" => Self::Replicate,
-            "circular" => Self::Circular,
-            _ => return None,
+/// What the arithmetic of a node depends on, besides its operands.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The engine.
+    pub contract: Contract,
+    /// S and Z of each input; `None` for floats.
+    pub inputs: &'a [Option<Activation>],
+    /// S and Z of the result; `None` for floats.
+    pub output: Option<Activation>,
+}
+
+impl Context<'_> {
+    fn input(&self, index: usize) -> Result<Activation, OpError> {
+        self.inputs.get(index).copied().flatten().ok_or_else(|| {
+            OpError::new("an input whose scale and zero point are not known", "a quantized one")
         })
     }
 
-    /// PyTorch's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Zeros => "zeros",
-            Self::Reflect => "reflect",
-            Self::Replicate => "replicate",
-            Self::Circular => "circular",
+    fn output(&self) -> Result<Activation, OpError> {
+        self.output.ok_or_else(|| {
+            OpError::new("a result whose scale and zero point are not known", "a quantized one")
+        })
+    }
+
+    /// Exact arithmetic needs scales that are numbers.
+    fn finite(&self) -> Result<(), OpError> {
+        let scales = self.inputs.iter().copied().chain([self.output]).flatten().map(|a| a.scale);
+        match scales.into_iter().find(|s| !(s.is_finite() && *s > 0.0)) {
+            Some(scale) => Err(OpError::new(format!("a scale of {scale}"), "a positive number")),
+            None => Ok(()),
         }
     }
 }
 
-/// A pooling window, one entry per spatial axis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pool {
-    /// Size.
-    pub kernel: Vec<i64>,
-    /// Step.
-    pub stride: Vec<i64>,
-    /// Padding on both sides.
-    pub padding: Vec<i64>,
-    /// Distance between taps.
-    pub dilation: Vec<i64>,
-    /// Round the output size up.
-    pub ceil_mode: bool,
-    /// Averages divide by the whole window, padding included.
-    pub count_include_pad: bool,
-    /// Averages divide by this instead.
-    pub divisor: Option<i64>,
-}
-
-/// Element-wise functions.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Function {
-    /// 1 / (1 + exp(-x)).
-    Sigmoid,
-    /// tanh(x).
-    Tanh,
-    /// x * min(max(x + 3, 0), 6) / 6.
-    Hardswish,
-    /// min(max(x + 3, 0), 6) / 6.
-    Hardsigmoid,
-    /// x for x > 0, slope * x else.
-    LeakyRelu(
-        /// Slope.
-        f64,
-    ),
-    /// x for x > 0, alpha * (exp(x) - 1) else.
-    Elu(
-        /// alpha.
-        f64,
-    ),
-    /// x * Phi(x).
-    Gelu,
-}
-
-impl Function {
-    /// The name in graph files.
-    pub fn name(self) -> &'static str {
+impl Op {
+    /// Shapes of the results for shapes of the inputs. `known` has the shapes of all edges before this node.
+    ///
+    /// # Errors
+    /// The inputs do not fit.
+    pub fn shapes(&self, inputs: &[&[usize]], known: &Shapes) -> Result<Vec<Vec<usize>>, OpError> {
+        let Some((&first, rest)) = inputs.split_first() else {
+            return Err(OpError::new("no inputs", "at least one"));
+        };
+        let one = |shape: Vec<usize>| Ok(vec![shape]);
         match self {
-            Self::Sigmoid => "sigmoid",
-            Self::Tanh => "tanh",
-            Self::Hardswish => "hardswish",
-            Self::Hardsigmoid => "hardsigmoid",
-            Self::LeakyRelu(_) => "leaky_relu",
-            Self::Elu(_) => "elu",
-            Self::Gelu => "gelu",
+            Self::Quantize
+            | Self::Dequantize
+            | Self::Relu
+            | Self::Clamp { .. }
+            | Self::Function(_)
+            | Self::BatchNorm(_) => one(first.to_vec()),
+            Self::Layer(layer) => one(layer.shape(first)?),
+            Self::Add { .. } | Self::Mul { .. } => {
+                let second = rest.first().ok_or_else(|| OpError::new("one input", "two"))?;
+                one(broadcast_shape(first, second)?)
+            }
+            Self::Concatenate { axis, .. } => one(concatenate::shape(*axis, inputs)?),
+            Self::MaxPool(pool) | Self::AveragePool(pool) => one(pool.shape(first)?),
+            Self::AdaptiveAveragePool { size } => one(pool::adaptive_shape(size, first)?),
+            Self::Mean { axes, keep } => one(pool::mean_shape(axes, *keep, first)?),
+            Self::Shape(shape) => shape.shapes(first, known),
         }
+    }
+
+    /// Computes the node's results. Layers are better computed by [`Layer::accumulate`] where accumulators are wanted.
+    ///
+    /// # Errors
+    /// The inputs do not fit, something is not known, or the engine cannot do it.
+    pub fn apply(
+        &self,
+        inputs: &[&Value],
+        known: &Shapes,
+        context: &Context<'_>,
+    ) -> Result<Vec<Value>, OpError> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|v| v.shape()).collect();
+        self.shapes(&shapes, known)?;
+        let codes = |index: usize| match inputs.get(index) {
+            Some(Value::Codes(codes)) => Ok(codes),
+            Some(Value::Floats(_)) => Err(OpError::new("an input of floats", "codes")),
+            None => Err(OpError::new(format!("{} inputs", inputs.len()), "more")),
+        };
+        let result = match self {
+            Self::Quantize => match inputs.first() {
+                Some(Value::Floats(floats)) => {
+                    let output = context.output()?;
+                    floats.map(|&x| match (context.contract, Ratio::from_f64(f64::from(x))) {
+                        (Contract::Exact, Some(x)) => round_exact(&x, output).unwrap_or(output.zero_point),
+                        _ => quantize(x, output),
+                    })
+                }
+                _ => return Err(OpError::new("an input of codes", "floats")),
+            },
+            Self::Dequantize => {
+                let input = context.input(0)?;
+                return Ok(vec![Value::Floats(codes(0)?.map(|&code| dequantize(code, input)))]);
+            }
+            Self::Layer(layer) => {
+                let (input, output) = (context.input(0)?, context.output()?);
+                let requantizers = layer
+                    .requantizers(context.contract, input, output)
+                    .map_err(|missing| OpError::new(missing.to_string(), "all of it"))?;
+                let accumulators = layer.accumulate(context.contract, codes(0)?, input)?;
+                layer.requantize(&accumulators, &requantizers)
+            }
+            Self::Add { relu } => add::add(codes(0)?, codes(1)?, *relu, context)?,
+            Self::Mul { relu } => add::multiply(codes(0)?, codes(1)?, *relu, context)?,
+            Self::Concatenate { axis, .. } => {
+                let all = (0..inputs.len()).map(codes).collect::<Result<Vec<_>, _>>()?;
+                concatenate::concatenate(*axis, &all, context)?
+            }
+            Self::MaxPool(pool) => pool::max(pool, codes(0)?, context)?,
+            Self::AveragePool(pool) => pool::average(pool, codes(0)?, context)?,
+            Self::AdaptiveAveragePool { size } => pool::adaptive(size, codes(0)?, context)?,
+            Self::Mean { axes, keep } => pool::mean(axes, *keep, codes(0)?, context)?,
+            Self::Relu => clamp::relu(codes(0)?, context)?,
+            Self::Clamp { min, max } => clamp::clamp(*min, *max, codes(0)?, context)?,
+            Self::Function(function) => function.apply(codes(0)?, context)?,
+            Self::BatchNorm(norm) => norm.apply(codes(0)?, context)?,
+            Self::Shape(shape) => {
+                return Ok(shape.apply(codes(0)?, known, context)?.into_iter().map(Value::Codes).collect());
+            }
+        };
+        Ok(vec![Value::Codes(result)])
     }
 }
 
-/// Changes of shape and selections. An [`Extent`] is a size, possibly computed from the sizes of other edges.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Shape {
-    /// Axes `start..=end` become one.
-    Flatten {
-        /// First axis.
-        start: i64,
-        /// Last axis.
-        end: i64,
-    },
-    /// New sizes for the same elements.
-    Reshape(
-        /// Sizes; -1 is inferred.
-        Vec<Extent>,
-    ),
-    /// Axes in another order.
-    Permute(
-        /// For each output axis, the input axis.
-        Vec<i64>,
-    ),
-    /// Two axes swapped.
-    Transpose(
-        /// One axis.
-        i64,
-        /// The other.
-        i64,
-    ),
-    /// An axis of size 1 removed, or all of them.
-    Squeeze(
-        /// The axis.
-        Option<i64>,
-    ),
-    /// An axis of size 1 inserted.
-    Unsqueeze(
-        /// Its place.
-        i64,
-    ),
-    /// `x[start:end:step]` along an axis.
-    Slice {
-        /// The axis.
-        axis: i64,
-        /// First index.
-        start: i64,
-        /// End index, exclusive.
-        end: i64,
-        /// Step.
-        step: i64,
-    },
-    /// Equal parts along an axis.
-    Chunk {
-        /// Number of parts.
-        parts: i64,
-        /// The axis.
-        axis: i64,
-    },
-    /// Nearest-neighbour upsampling.
-    Upsample {
-        /// Output sizes, where given.
-        size: Option<Vec<Extent>>,
-        /// Scale factors, where given.
-        factors: Option<Vec<f64>>,
-    },
-    /// Padding with the real value zero (the code Z), amounts from the last axis backwards.
-    Pad(
-        /// Amounts: before and after the last axis, before and after the one before it, and so on.
-        Vec<i64>,
-    ),
-    /// The channels of groups interleaved.
-    ChannelShuffle(
-        /// Groups.
-        i64,
-    ),
+/// An axis that may count from the end, as an index below `rank`.
+fn axis_of(axis: i64, rank: usize) -> Result<usize, OpError> {
+    let rank_signed = i64::try_from(rank).unwrap_or(i64::MAX);
+    let counted = if axis < 0 { axis.saturating_add(rank_signed) } else { axis };
+    usize::try_from(counted)
+        .ok()
+        .filter(|&a| a < rank)
+        .ok_or_else(|| OpError::new(format!("axis {axis}"), format!("one of {rank} axes")))
 }
 
-impl Shape {
-    /// The name in graph files.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Flatten { .. } => "flatten",
-            Self::Reshape(_) => "reshape",
-            Self::Permute(_) => "permute",
-            Self::Transpose(..) => "transpose",
-            Self::Squeeze(_) => "squeeze",
-            Self::Unsqueeze(_) => "unsqueeze",
-            Self::Slice { .. } => "slice",
-            Self::Chunk { .. } => "chunk",
-            Self::Upsample { .. } => "upsample_nearest",
-            Self::Pad(_) => "pad",
-            Self::ChannelShuffle(_) => "channel_shuffle",
+/// The shape of an element-wise operation: axes are matched from the last one; one of size 1 is repeated.
+fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, OpError> {
+    let rank = a.len().max(b.len());
+    let size = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
+    (0..rank)
+        .map(|axis| match (size(a, axis), size(b, axis)) {
+            (x, y) if x == y || y == 1 => Ok(x),
+            (1, y) => Ok(y),
+            _ => Err(OpError::new(format!("inputs {a:?} and {b:?}"), "equal sizes, or 1")),
+        })
+        .collect()
+}
+
+/// Both operands in the shape of the result.
+fn broadcast(a: &Codes, b: &Codes) -> Result<(Codes, Codes), OpError> {
+    let shape = broadcast_shape(a.shape(), b.shape())?;
+    let spread = |tensor: &Codes| {
+        if tensor.shape() == shape {
+            return tensor.clone();
         }
-    }
-}
-
-/// A size: a number, or computed from the sizes of edges when they are known.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Extent {
-    /// A number.
-    Fixed(i64),
-    /// The size of the edge at this index of the network along an axis.
-    Of(crate::network::EdgeId, i64),
-    /// Product.
-    Times(Box<Extent>, Box<Extent>),
-    /// Sum.
-    Plus(Box<Extent>, Box<Extent>),
-    /// Difference.
-    Minus(Box<Extent>, Box<Extent>),
-    /// Quotient, rounded down.
-    Over(Box<Extent>, Box<Extent>),
-}
-
-/// Parameters of a quantized batch normalisation, one entry per channel.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BatchNorm {
-    /// gamma.
-    pub weight: Vec<f32>,
-    /// beta.
-    pub bias: Vec<f32>,
-    /// Running mean.
-    pub mean: Vec<f32>,
-    /// Running variance.
-    pub variance: Vec<f32>,
-    /// Added to the variance; `None` where the file does not say.
-    pub epsilon: Option<f64>,
-    /// With ReLU.
-    pub relu: bool,
+        let own = strides(tensor.shape());
+        Tensor::build(shape.clone(), tensor.layout(), |index| {
+            let place = coordinates(index, &shape);
+            let missing = shape.len() - own.len();
+            let source: usize = (0..own.len())
+                .map(|axis| if tensor.shape()[axis] == 1 { 0 } else { place[axis + missing] * own[axis] })
+                .sum();
+            tensor.elements()[source]
+        })
+    };
+    Ok((spread(a), spread(b)))
 }

@@ -182,10 +182,7 @@ fn written_channels_last(layer: &TargetLayer) -> Vec<i8> {
 }
 
 /// Reorders the weights of each output channel, which are `inputs` times `positions`.
-fn by_output_channel(
-    layer: &TargetLayer,
-    reorder: impl Fn(&[i8], usize, usize, &mut Vec<i8>),
-) -> Vec<i8> {
+fn by_output_channel(layer: &TargetLayer, reorder: impl Fn(&[i8], usize, usize, &mut Vec<i8>)) -> Vec<i8> {
     let shape = layer.weight_shape();
     let (inputs, positions) = (shape[1], shape[2..].iter().product());
     let mut read = Vec::with_capacity(layer.weight.len());

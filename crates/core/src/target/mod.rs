@@ -8,9 +8,9 @@
 
 mod fault;
 mod layer;
-mod taps;
 #[cfg(test)]
 mod layer_tests;
+mod taps;
 
 use std::fmt;
 

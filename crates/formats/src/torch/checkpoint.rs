@@ -70,13 +70,13 @@ fn collect(
     seen: &mut HashSet<Ref>,
     candidates: &mut Vec<Candidate>,
 ) -> Result<()> {
-    if module::is_module(facts, at) {
+    let place = if keys.is_empty() { "the pickle".to_owned() } else { describe(keys) };
+    if module::is_module(facts, &place, at)? {
         if seen.insert(at) {
             candidates.push(Candidate { network: Network::Module(at), keys: keys.clone(), quantized: false });
         }
         return Ok(());
     }
-    let place = if keys.is_empty() { "the pickle".to_owned() } else { describe(keys) };
     let Some(pairs) = facts.pairs(&place, at)? else { return Ok(()) };
     facts.budget.take(2 * size_of::<Candidate>(), &place)?;
     if keys.len() > MOST_DEPTH || !seen.insert(at) {
@@ -111,8 +111,8 @@ pub(crate) fn wrapping(keys: &[String]) -> Vec<String> {
     if keys.is_empty() { Vec::new() } else { vec![describe(keys)] }
 }
 
-/// The place of an attribute, never empty.
+/// The place of an attribute: never empty, and short whatever the file says.
 pub(crate) fn place(path: &str, name: &str) -> String {
-    let place = dotted(path, name);
-    if place.is_empty() { "the empty key".to_owned() } else { shortened(&place) }
+    let place = dotted(&shortened(path), &shortened(name));
+    if place.is_empty() { "the empty key".to_owned() } else { place }
 }

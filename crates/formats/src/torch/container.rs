@@ -172,6 +172,7 @@ impl Archive {
             return Err(ReadError::malformed("the zip archive", "two entries of one name", "each name once"));
         }
         let mut entries = IndexMap::with_capacity(zip.len());
+        let mut total = 0usize;
         for index in 0..zip.len() {
             let file = zip.by_index_raw(index).map_err(broken)?;
             let name: Box<str> = file.name().map_err(broken)?.into();
@@ -189,6 +190,15 @@ impl Archive {
             else {
                 return Err(ReadError::malformed(&*name, "an entry that ends behind the file", "all of it"));
             };
+            // Entries that share their bytes would be verified, and inflated, once each.
+            total = total.saturating_add(range.len());
+            if total > bytes.len() {
+                return Err(ReadError::malformed(
+                    &*name,
+                    "entries that overlap",
+                    "bytes of its own for each",
+                ));
+            }
             let entry =
                 Entry { raw: bytes.slice(range), method: file.compression(), size, crc: file.crc32() };
             entries.insert(name, entry);

@@ -79,6 +79,7 @@ impl Facts<'_> {
 
     fn instance(&self, place: &str, at: Ref, instance: &Instance, depth: usize) -> Result<Value> {
         let class = self.heap.class_of(instance);
+        self.budget.take(class.len(), place)?;
         if tensors::is_rebuild(class) {
             return Ok(match tensors::rebuild(self, place, class, instance.arguments)? {
                 Rebuilt::Tensor(tensor) => Value::Tensor(tensor),
@@ -86,6 +87,7 @@ impl Facts<'_> {
             });
         }
         if let Some((class, state)) = self.script_object(instance) {
+            self.budget.take(class.len(), place)?;
             if packed::is_packed(class) {
                 return packed::unpack(self, place, class, state).map(Box::new).map(Value::Packed);
             }
@@ -153,6 +155,20 @@ impl Facts<'_> {
         let pairs = self.heap.pairs(at);
         self.budget.take(pairs.as_ref().map_or(0, |pairs| size_of_val(pairs.as_slice())), place)?;
         Ok(pairs)
+    }
+
+    /// The value under a text key of a `dict` or `OrderedDict`.
+    ///
+    /// # Errors
+    /// The file has used up its budget: looking costs time where many objects share one large state.
+    pub(crate) fn entry(&self, place: &str, at: Ref, key: &str) -> Result<Option<Ref>> {
+        let pairs = match self.heap.get(at) {
+            Object::Dict(pairs) => pairs.len(),
+            Object::Instance(instance) => instance.items.len(),
+            _ => 0,
+        };
+        self.budget.take(pairs, place)?;
+        Ok(self.heap.entry(at, key))
     }
 
     /// True for tensors, packed parameters, and the tuples that hold either, as values of a state_dict.

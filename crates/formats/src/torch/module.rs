@@ -31,7 +31,7 @@ pub(crate) const CONVOLUTION_FIELDS: [&str; 15] = [
 ];
 
 /// Attributes with which `nn.Module` keeps its own books; hooks are recognised by their names.
-const BOOKKEEPING: [&str; 7] = [
+pub(crate) const BOOKKEEPING: [&str; 7] = [
     "_parameters",
     "_buffers",
     "_modules",
@@ -51,10 +51,18 @@ pub(crate) struct Tree {
 }
 
 /// True for objects that are modules by their state.
-pub(crate) fn is_module(facts: &Facts<'_>, at: Ref) -> bool {
-    let Some(instance) = facts.heap.instance(at) else { return false };
-    is_graph_module(facts.heap.name(instance.class))
-        || instance.state.is_some_and(|state| facts.heap.entry(state, "_modules").is_some())
+///
+/// # Errors
+/// The file has used up its budget.
+pub(crate) fn is_module(facts: &Facts<'_>, place: &str, at: Ref) -> Result<bool> {
+    let Some(instance) = facts.heap.instance(at) else { return Ok(false) };
+    if is_graph_module(facts.heap.name(instance.class)) {
+        return Ok(true);
+    }
+    match instance.state {
+        Some(state) => Ok(facts.entry(place, state, "_modules")?.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Functions that would remake a `GraphModule` out of its dict and text.
@@ -128,11 +136,12 @@ impl Walk<'_> {
                 };
                 // Parameters and buffers before plain attributes, whatever the order of the dict.
                 for group in ["_parameters", "_buffers"] {
-                    let group = facts.heap.entry(state, group);
+                    let group = facts.entry(whole, state, group)?;
                     self.attributes(path, group, &mut attributes)?;
                 }
                 for (key, value) in pairs {
                     let Some(name) = facts.heap.text(key) else { continue };
+                    facts.budget.take(name.len(), whole)?;
                     if &**name == "_graphmodule_cls_name" {
                         if let Some(name) = facts.heap.text(value) {
                             class = shortened(name);
@@ -143,7 +152,7 @@ impl Walk<'_> {
                         self.attribute(path, name, value, &mut attributes)?;
                     }
                 }
-                if let Some(group) = facts.heap.entry(state, "_modules") {
+                if let Some(group) = facts.entry(whole, state, "_modules")? {
                     children = facts.pairs(whole, group)?.unwrap_or_default();
                 }
             }

@@ -9,7 +9,7 @@ use super::budget::Budget;
 use super::container::Archive;
 use super::facts::{Facts, MOST_DEPTH, dotted, plain_class, too_deep};
 use super::heap::{Instance, Object, Ref};
-use super::module::{attribute, state_tuple};
+use super::module::{BOOKKEEPING, attribute, state_tuple};
 use super::pickle;
 use super::storage::{Storages, ZipStorages};
 use crate::error::{ReadError, Result};
@@ -117,6 +117,9 @@ impl<'a> Walk<'a> {
                     let Some(name) = facts.heap.text(key) else {
                         return Err(ReadError::malformed(whole, facts.heap.kind(key), "names of attributes"));
                     };
+                    if BOOKKEEPING.contains(&&**name) {
+                        continue;
+                    }
                     if self.as_module(value).is_some() {
                         children.push((name, value));
                     } else {

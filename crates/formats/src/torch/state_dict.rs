@@ -27,6 +27,7 @@ pub(crate) fn read(facts: &Facts<'_>, at: Ref) -> Result<(IndexMap<String, Modul
                 "dotted names",
             ));
         };
+        facts.budget.take(key.len(), whole)?;
         facts.budget.take_elements::<(usize, &str, Ref)>(1, whole)?;
         keys.insert(key, value);
     }

@@ -29,3 +29,33 @@ pub(crate) fn assert_no_failures(failures: &[String], checked: usize) {
     assert!(checked > 0, "nothing was checked");
     assert!(failures.is_empty(), "{} of {checked} checks fail:\n{}", failures.len(), failures.join("\n"));
 }
+
+/// Other people's files and the large fixtures, beside the repository; tests that read them say so where they are absent.
+pub(crate) fn shared() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    if path.is_dir() {
+        Some(path)
+    } else {
+        println!("{} is absent: nothing to check", path.display());
+        None
+    }
+}
+
+/// All PyTorch files below a folder, sorted.
+pub(crate) fn torch_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.to_string_lossy().into_owned();
+            if path.is_dir() {
+                open.push(path);
+            } else if [".pt", ".pth", ".pth.tar", ".ptl", ".pt2"].iter().any(|e| name.ends_with(e)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,286 @@
+//! Contracts: the exact arithmetic of a named reference engine, from accumulator to output code.
+//!
+//! "Bit-exact" means nothing without the engine's name: two engines of one PyTorch build give different codes. The order
+//! of float32 roundings below is theirs, read from their sources and confirmed on 83,869,184 outputs of PyTorch 1.13,
+//! 2.4, 2.9 and 2.15 without a mismatch.
+
+use std::fmt;
+
+use crate::derive::layer_clamp;
+use crate::exact::Ratio;
+use crate::ops::Layer;
+use crate::parameters::{Activation, CodeType, LayerKind, Range};
+
+/// The engine whose integers are reproduced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Contract {
+    /// PyTorch's FBGEMM.
+    Fbgemm,
+    /// PyTorch's QNNPACK.
+    Qnnpack,
+    /// PyTorch's oneDNN.
+    Onednn,
+    /// PyTorch's x86.
+    X86,
+    /// No engine: real numbers, rounded once.
+    Exact,
+}
+
+impl Contract {
+    /// All contracts, for messages.
+    pub const ALL: [Self; 5] = [Self::Fbgemm, Self::Qnnpack, Self::Onednn, Self::X86, Self::Exact];
+
+    /// The name in commands and manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fbgemm => "fbgemm",
+            Self::Qnnpack => "qnnpack",
+            Self::Onednn => "onednn",
+            Self::X86 => "x86",
+            Self::Exact => "exact",
+        }
+    }
+
+    /// The contract of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|contract| contract.name() == name)
+    }
+
+    /// What it computes, in one sentence.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Fbgemm => {
+                "PyTorch's fbgemm engine: float32 bias and multiplier, zero point added after rounding."
+            }
+            Self::Qnnpack => {
+                "PyTorch's qnnpack engine: int32 bias, float32 multiplier, zero point added after rounding."
+            }
+            Self::Onednn => "PyTorch's onednn engine: float32 bias, zero point added before rounding.",
+            Self::X86 => {
+                "PyTorch's x86 engine on a CPU with AVX512-VNNI: onednn for convolutions, fbgemm for everything else."
+            }
+            Self::Exact => {
+                "Real arithmetic without any engine: every operation is rounded once, ties to even."
+            }
+        }
+    }
+
+    /// The engine that computes a layer: x86 chooses between two.
+    #[must_use]
+    pub fn of_layer(self, layer: &Layer) -> Self {
+        if self != Self::X86 {
+            return self;
+        }
+        let groups = layer.window.as_ref().and_then(|w| w.groups).unwrap_or(1);
+        let symmetric = layer.weight.zero_point.iter().all(|&z| z == 0);
+        match layer.kind {
+            LayerKind::Conv(_) if groups <= 100 && symmetric => Self::Onednn,
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) | LayerKind::Linear => Self::Fbgemm,
+        }
+    }
+}
+
+/// What a requantizer needs and a network does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Whether a ReLU is fused, where that changes the codes.
+    Relu,
+    /// A scale is zero, infinite or not a number.
+    Scale,
+    /// There is no such output channel.
+    Channel,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Relu => "the file does not say whether a ReLU is fused",
+            Self::Scale => "a scale is not a positive number",
+            Self::Channel => "there is no such output channel",
+        })
+    }
+}
+
+impl std::error::Error for Missing {}
+
+/// One output channel's way from the accumulator `sum((x - Z1) * (w - Z2))` to the output code: a monotone step function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Requantizer {
+    arithmetic: Arithmetic,
+    zero_point: i32,
+    clamp: Range<i32>,
+}
+
+/// The float32 constants of one channel, or what replaces them.
+#[derive(Debug, Clone, PartialEq)]
+enum Arithmetic {
+    /// rint((f32(acc) + addend) * multiplier), zero point after rounding.
+    FbgemmPerChannel { addend: f32, multiplier: f32 },
+    /// rint(fma(bias, reciprocal, f32(acc)) * multiplier), zero point after rounding.
+    FbgemmPerTensor { bias: f32, reciprocal: f32, multiplier: f32 },
+    /// rint(f32(acc + bias) * multiplier), zero point after rounding.
+    Qnnpack { bias: i32, multiplier: f32 },
+    /// rint((f32(acc)*scale + bias) * multiplier + zero point).
+    Onednn { scale: f32, bias: f32, multiplier: f32 },
+    /// The smallest accumulators that give clamp.min + 1, clamp.min + 2, ...
+    Exact { thresholds: Vec<i64> },
+}
+
+impl Requantizer {
+    /// The requantizer of one output channel of a layer from `input` to `output`.
+    ///
+    /// # Errors
+    /// Something is missing that the codes depend on.
+    pub fn new(
+        contract: Contract,
+        layer: &Layer,
+        input: Activation,
+        output: Activation,
+        channel: usize,
+    ) -> Result<Self, Missing> {
+        let clamp = layer_clamp(layer, output).ok_or(Missing::Relu)?;
+        let per_channel = layer.weight.scale.len() > 1;
+        let scale = layer.weight.scale.get(if per_channel { channel } else { 0 });
+        let weight_scale = *scale.ok_or(Missing::Channel)?;
+        let positive = |s: f64| s.is_finite() && s > 0.0;
+        if ![input.scale, weight_scale, output.scale].into_iter().all(positive) {
+            return Err(Missing::Scale);
+        }
+        let bias = match &layer.bias {
+            Some(bias) => Some(*bias.get(channel).ok_or(Missing::Channel)?),
+            None => None,
+        };
+        let scales = Scales { input: input.scale, weight: weight_scale, output: output.scale };
+        let arithmetic = match contract.of_layer(layer) {
+            Contract::Fbgemm | Contract::X86 => scales.fbgemm(bias, per_channel),
+            Contract::Qnnpack => scales.qnnpack(bias, input.code_type),
+            Contract::Onednn => scales.onednn(bias, layer.kind, per_channel),
+            Contract::Exact => scales.exact(bias, output.zero_point, clamp).ok_or(Missing::Scale)?,
+        };
+        Ok(Self { arithmetic, zero_point: output.zero_point, clamp })
+    }
+
+    /// The output code of an accumulator.
+    pub fn apply(&self, accumulator: i32) -> i32 {
+        let rounded = match &self.arithmetic {
+            Arithmetic::FbgemmPerChannel { addend, multiplier } => {
+                convert((float(accumulator) + addend) * multiplier)
+            }
+            Arithmetic::FbgemmPerTensor { bias, reciprocal, multiplier } => {
+                convert(bias.mul_add(*reciprocal, float(accumulator)) * multiplier)
+            }
+            Arithmetic::Qnnpack { bias, multiplier } => {
+                convert(float(accumulator.wrapping_add(*bias)) * multiplier)
+            }
+            Arithmetic::Onednn { scale, bias, multiplier } => {
+                let real = float(accumulator) * scale + bias;
+                let code = (real * multiplier + float(self.zero_point)).round_ties_even();
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    reason = "the cast saturates, as the engine does"
+                )]
+                return (code as i32).clamp(self.clamp.min, self.clamp.max);
+            }
+            Arithmetic::Exact { thresholds } => {
+                let steps = thresholds.partition_point(|&t| t <= i64::from(accumulator));
+                // At most 255 thresholds: the codes of a clamp range but its first.
+                return self.clamp.min + i32::try_from(steps).unwrap_or(0);
+            }
+        };
+        let code = saturate_16(saturate_16(rounded) + self.zero_point);
+        code.clamp(self.clamp.min, self.clamp.max)
+    }
+
+    /// The codes it can give.
+    pub fn clamp(&self) -> Range<i32> {
+        self.clamp
+    }
+}
+
+/// S1, S2 of one channel, S3.
+struct Scales {
+    input: f64,
+    weight: f64,
+    output: f64,
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the engines narrow these numbers to float32, in this order"
+)]
+impl Scales {
+    /// FBGEMM `requantizeOutputProcessingAvx2` with a float bias.
+    fn fbgemm(&self, bias: Option<f32>, per_channel: bool) -> Arithmetic {
+        let product = self.input as f32 * self.weight as f32;
+        let multiplier = product / self.output as f32;
+        match bias {
+            None => Arithmetic::FbgemmPerChannel { addend: 0.0, multiplier },
+            Some(bias) if per_channel => Arithmetic::FbgemmPerChannel { addend: bias / product, multiplier },
+            Some(bias) => Arithmetic::FbgemmPerTensor {
+                bias,
+                reciprocal: (1.0 / f64::from(product)) as f32,
+                multiplier,
+            },
+        }
+    }
+
+    /// QNNPACK for quint8, XNNPACK (which PyTorch's qnnpack engine calls) for qint8: an int32 bias.
+    fn qnnpack(&self, bias: Option<f32>, code_type: CodeType) -> Arithmetic {
+        let bias_scale = (self.weight * self.input) as f32;
+        // The cast saturates, as PyTorch's quantization to qint32 does.
+        let bias = bias.map_or(0, |b| (b * (1.0 / bias_scale)).round_ties_even() as i32);
+        let (input, weight, output) = (self.input as f32, self.weight as f32, self.output as f32);
+        let multiplier = match code_type {
+            CodeType::U8 => (weight * input) * (1.0 / output),
+            CodeType::I8 => (input * weight) / output,
+        };
+        Arithmetic::Qnnpack { bias, multiplier }
+    }
+
+    /// oneDNN: reciprocals of reciprocals, some of them from the double.
+    fn onednn(&self, bias: Option<f32>, kind: LayerKind, per_channel: bool) -> Arithmetic {
+        let input = 1.0 / ((1.0 / self.input) as f32);
+        let weight = match kind {
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => self.weight as f32,
+            LayerKind::Linear if per_channel => 1.0 / (1.0 / self.weight as f32),
+            LayerKind::Linear => 1.0 / ((1.0 / self.weight) as f32),
+        };
+        let output = 1.0 / (1.0 / ((1.0 / self.output) as f32));
+        Arithmetic::Onednn { scale: input * weight, bias: bias.unwrap_or(0.0), multiplier: output }
+    }
+
+    /// round((acc*S1*S2 + b) / S3) + Z3, ties to even: the code k is reached at (k - Z3 - 1/2)*S3, where the tie
+    /// belongs to the even k - Z3.
+    fn exact(&self, bias: Option<f32>, zero_point: i32, clamp: Range<i32>) -> Option<Arithmetic> {
+        let product = Ratio::from_f64(self.input)?.times(&Ratio::from_f64(self.weight)?);
+        let bias = Ratio::from_f64(f64::from(bias.unwrap_or(0.0)))?;
+        let half_step = Ratio::from_f64(self.output)?.times(&Ratio::from_f64(0.5)?);
+        let mut thresholds = Vec::new();
+        for code in clamp.min + 1..=clamp.max {
+            let offset = code - zero_point;
+            let bound =
+                half_step.times(&Ratio::from_i64(2 * i64::from(offset) - 1)).minus(&bias).over(&product)?;
+            let first = bound.ceil_saturating();
+            let tie_goes_down = offset & 1 == 1 && bound.is_integer();
+            thresholds.push(if tie_goes_down { first.saturating_add(1) } else { first });
+        }
+        Some(Arithmetic::Exact { thresholds })
+    }
+}
+
+/// int32 to float32, rounded to nearest even: exact below 2^24.
+#[allow(clippy::cast_precision_loss, reason = "this rounding is the engine's")]
+fn float(x: i32) -> f32 {
+    x as f32
+}
+
+/// `cvtps2dq`: round to nearest even; what does not fit becomes the smallest integer.
+#[allow(clippy::cast_possible_truncation, reason = "the magnitude is below 2^31")]
+fn convert(x: f32) -> i32 {
+    let rounded = x.round_ties_even();
+    if rounded.abs() < 2_147_483_648.0 { rounded as i32 } else { i32::MIN }
+}
+
+fn saturate_16(x: i32) -> i32 {
+    x.clamp(i32::from(i16::MIN), i32::from(i16::MAX))
+}

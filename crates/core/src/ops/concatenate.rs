@@ -1,0 +1,69 @@
+//! Concatenation along an axis, each input's codes mapped to the output's S and Z.
+
+use super::{Context, OpError, axis_of};
+use crate::contract::Contract;
+use crate::parameters::Activation;
+use crate::quantize::{dequantize, dequantize_fused, quantize, requantize_exact};
+use crate::tensor::{Codes, Layout, Tensor, coordinates, strides};
+
+/// Shape of the result.
+pub(super) fn shape(axis: i64, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+    let Some((&first, rest)) = inputs.split_first() else {
+        return Err(OpError::new("no inputs", "at least one"));
+    };
+    let axis = axis_of(axis, first.len())?;
+    let mut shape = first.to_vec();
+    for &other in rest {
+        let fits = other.len() == first.len()
+            && first.iter().zip(other).enumerate().all(|(i, (a, b))| i == axis || a == b);
+        if !fits {
+            return Err(OpError::new(
+                format!("inputs {first:?} and {other:?}"),
+                format!("sizes that differ along axis {axis} only"),
+            ));
+        }
+        shape[axis] += other[axis];
+    }
+    Ok(shape)
+}
+
+/// Concatenates; the output's S and Z apply to all.
+pub(super) fn concatenate(axis: i64, inputs: &[&Codes], context: &Context<'_>) -> Result<Codes, OpError> {
+    let shapes: Vec<&[usize]> = inputs.iter().map(|t| t.shape()).collect();
+    let shape = shape(axis, &shapes)?;
+    let axis = axis_of(axis, shape.len())?;
+    let output = context.output()?;
+    let interleaved = shape.len() == 4 && axis == 1 && inputs.iter().all(|t| t.is_channels_last());
+    let layout = if interleaved || inputs.iter().all(|t| t.layout() == Layout::ChannelsLast) {
+        Layout::ChannelsLast
+    } else {
+        Layout::Contiguous
+    };
+    let mut starts = Vec::new();
+    let mut next = 0;
+    for input in inputs {
+        starts.push(next);
+        next += input.shape()[axis];
+    }
+    let activations: Vec<Activation> =
+        (0..inputs.len()).map(|i| context.input(i)).collect::<Result<_, _>>()?;
+    let all_strides: Vec<Vec<usize>> = inputs.iter().map(|t| strides(t.shape())).collect();
+    Ok(Tensor::build(shape.clone(), layout, |index| {
+        let mut place = coordinates(index, &shape);
+        let which = starts.partition_point(|&start| start <= place[axis]) - 1;
+        place[axis] -= starts[which];
+        let source: usize = place.iter().zip(&all_strides[which]).map(|(c, s)| c * s).sum();
+        let code = inputs[which].elements()[source];
+        let input = activations[which];
+        if input == output {
+            return code;
+        }
+        // The channels-last kernel takes 8 channels at a time with a fused multiply-add; the rest go one by one.
+        let fused = interleaved && place[axis] < inputs[which].shape()[axis] / 8 * 8;
+        match context.contract {
+            Contract::Exact => requantize_exact(code, input, output),
+            _ if fused => quantize(dequantize_fused(code, input), output),
+            _ => quantize(dequantize(code, input), output),
+        }
+    }))
+}

@@ -1,0 +1,216 @@
+//! Element-wise functions: tables of 256 codes.
+
+use super::{Context, OpError};
+use crate::contract::Contract;
+use crate::parameters::{Activation, CodeType};
+use crate::quantize::{dequantize, dequantize_fused, quantize};
+use crate::tensor::{Codes, Tensor};
+
+/// Element-wise functions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Function {
+    /// 1 / (1 + exp(-x)).
+    Sigmoid,
+    /// tanh(x).
+    Tanh,
+    /// x * min(max(x + 3, 0), 6) / 6.
+    Hardswish,
+    /// min(max(x + 3, 0), 6) / 6.
+    Hardsigmoid,
+    /// x for x > 0, slope * x else.
+    LeakyRelu(
+        /// Slope.
+        f64,
+    ),
+    /// x for x > 0, alpha * (exp(x) - 1) else.
+    Elu(
+        /// alpha.
+        f64,
+    ),
+    /// x * Phi(x).
+    Gelu,
+}
+
+/// The codes of a function for the codes `min..=max` of its input, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// What nearly all elements get.
+    pub codes: [i32; 256],
+    /// What the last elements get, those after the last full 64 of a tensor in memory: PyTorch's loop over single
+    /// elements rounds once more than its vectorised one. The same as `codes` for most scales.
+    pub tail: [i32; 256],
+}
+
+impl Function {
+    /// The name in graph files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::Hardswish => "hardswish",
+            Self::Hardsigmoid => "hardsigmoid",
+            Self::LeakyRelu(_) => "leaky_relu",
+            Self::Elu(_) => "elu",
+            Self::Gelu => "gelu",
+        }
+    }
+
+    /// The function of a float32, as the engines write it. Exponentials are rounded correctly, which theirs are but for
+    /// the last bit.
+    #[allow(clippy::cast_possible_truncation, reason = "PyTorch computes in float32")]
+    fn of_f32(self, x: f32) -> f32 {
+        let exp = |x: f32| f64::from(x).exp() as f32;
+        match self {
+            Self::Sigmoid => 1.0 / (1.0 + exp(-x)),
+            Self::Tanh => f64::from(x).tanh() as f32,
+            Self::Hardswish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+            Self::Hardsigmoid => (x + 3.0).clamp(0.0, 6.0) / 6.0,
+            Self::LeakyRelu(slope) => {
+                if x > 0.0 {
+                    x
+                } else {
+                    x * slope as f32
+                }
+            }
+            Self::Elu(alpha) => {
+                if x > 0.0 {
+                    x
+                } else {
+                    (exp(x) - 1.0) * alpha as f32
+                }
+            }
+            Self::Gelu => x * 0.5 * (1.0 + error_function(f64::from(x * 0.707_106_77)) as f32),
+        }
+    }
+
+    /// The function of a real number.
+    fn of_f64(self, x: f64) -> f64 {
+        match self {
+            Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Self::Tanh => x.tanh(),
+            Self::Hardswish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+            Self::Hardsigmoid => (x + 3.0).clamp(0.0, 6.0) / 6.0,
+            Self::LeakyRelu(slope) => {
+                if x > 0.0 {
+                    x
+                } else {
+                    x * slope
+                }
+            }
+            Self::Elu(alpha) => {
+                if x > 0.0 {
+                    x
+                } else {
+                    x.exp_m1() * alpha
+                }
+            }
+            Self::Gelu => x * 0.5 * (1.0 + error_function(x * std::f64::consts::FRAC_1_SQRT_2)),
+        }
+    }
+
+    /// The table of an engine.
+    ///
+    /// # Errors
+    /// The engine does not have the function for these scales.
+    pub fn table(self, contract: Contract, input: Activation, output: Activation) -> Result<Table, OpError> {
+        let qnnpack = contract == Contract::Qnnpack && input.code_type == CodeType::U8;
+        if qnnpack && self == Self::Sigmoid && output.scale != 1.0 / 256.0 {
+            return Err(OpError::new(
+                format!("a sigmoid whose output has scale {}", output.scale),
+                "1/256, the only one that QNNPACK has",
+            ));
+        }
+        let (first, _) = input.code_type.range();
+        let table = |entry: &dyn Fn(i32) -> i32| {
+            let mut codes = [0; 256];
+            for (slot, code) in codes.iter_mut().zip(first..) {
+                *slot = entry(code);
+            }
+            codes
+        };
+        let vectorised = |code| quantize(self.of_f32(dequantize_fused(code, input)), output);
+        let single = |code| quantize(self.of_f32(dequantize(code, input)), output);
+        let (codes, tail) = match (contract, self) {
+            (Contract::Exact, _) => {
+                let codes = table(&|code| self.exact(code, input, output));
+                (codes, codes)
+            }
+            (_, Self::Hardswish) if qnnpack => {
+                let codes = table(&|code| lookup(self.of_f32(dequantize(code, input)), output));
+                (codes, codes)
+            }
+            (_, Self::Sigmoid | Self::Tanh | Self::Gelu) => {
+                let codes = table(&single);
+                (codes, codes)
+            }
+            (_, Self::Hardsigmoid) if qnnpack => {
+                let codes = table(&single);
+                (codes, codes)
+            }
+            (_, Self::Hardswish | Self::Hardsigmoid | Self::LeakyRelu(_) | Self::Elu(_)) => {
+                (table(&vectorised), table(&single))
+            }
+        };
+        Ok(Table { codes, tail })
+    }
+
+    /// f(S1*(code - Z1))/S3 + Z3 in binary64, rounded once at the end, ties to even.
+    #[allow(clippy::cast_possible_truncation, reason = "the cast saturates before the clamp")]
+    fn exact(self, code: i32, input: Activation, output: Activation) -> i32 {
+        let x = f64::from(code - input.zero_point) * input.scale;
+        let rounded = (self.of_f64(x) / output.scale).round_ties_even() as i64;
+        let (min, max) = output.code_type.range();
+        let code = rounded.saturating_add(i64::from(output.zero_point));
+        i32::try_from(code.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
+    }
+
+    /// Applies the table.
+    pub(super) fn apply(self, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
+        let activation = context.input(0)?;
+        let table = self.table(context.contract, activation, context.output()?)?;
+        let (first, last) = activation.code_type.range();
+        let elements = input.elements();
+        let vectorised = elements.len() / 64 * 64;
+        if let Some(code) = elements.iter().find(|c| !(first..=last).contains(c)) {
+            return Err(OpError::new(format!("code {code}"), format!("{first}..={last}")));
+        }
+        Ok(Tensor::build(input.shape().to_vec(), input.layout(), |i| {
+            let table = if input.memory_index(i) < vectorised { &table.codes } else { &table.tail };
+            usize::try_from(elements[i] - first).ok().and_then(|e| table.get(e).copied()).unwrap_or(first)
+        }))
+    }
+}
+
+/// QNNPACK's tables: the zero point is added before rounding.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the engine narrows to float32; the cast saturates"
+)]
+fn lookup(value: f32, output: Activation) -> i32 {
+    let (min, max) = output.code_type.range();
+    let code = (value * (1.0 / output.scale as f32) + output.zero_point as f32).round_ties_even();
+    (code as i32).clamp(min, max)
+}
+
+/// erf(x), by its series near zero and its continued fraction far from it; about 1e-15.
+fn error_function(x: f64) -> f64 {
+    let magnitude = x.abs();
+    let value = if magnitude < 3.0 {
+        // erf(x) = 2/sqrt(pi) * exp(-x^2) * sum of x * (2x^2)^n / (1*3*5*...*(2n+1)).
+        let mut term = magnitude;
+        let mut sum = term;
+        let mut odd = 1.0;
+        while term > sum * 1e-17 && term > 0.0 {
+            odd += 2.0;
+            term *= 2.0 * magnitude * magnitude / odd;
+            sum += term;
+        }
+        std::f64::consts::FRAC_2_SQRT_PI * (-magnitude * magnitude).exp() * sum
+    } else {
+        // erfc(x) = exp(-x^2)/sqrt(pi) / (x + (1/2)/(x + 1/(x + (3/2)/(x + ...)))).
+        let fraction = (1..=60).rev().fold(magnitude, |tail, n| magnitude + f64::from(n) / 2.0 / tail);
+        1.0 - (-magnitude * magnitude).exp() * std::f64::consts::FRAC_2_SQRT_PI / 2.0 / fraction
+    };
+    value.copysign(x)
+}

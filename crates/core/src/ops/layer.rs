@@ -1,0 +1,273 @@
+//! Convolution, transposed convolution and fully connected layers: geometry and requantization.
+
+use std::fmt;
+
+use super::{OpError, convolution};
+use crate::contract::{Contract, Missing, Requantizer};
+use crate::parameters::{Activation, LayerKind, Weight, Window};
+use crate::tensor::{Codes, Layout, Tensor, element_count};
+
+/// A layer with weights, and its float bias as the file has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Kind.
+    pub kind: LayerKind,
+    /// Codes, S2, Z2.
+    pub weight: Weight,
+    /// Float bias, one per output channel.
+    pub bias: Option<Vec<f32>>,
+    /// Fused ReLU; `None` where the file does not say.
+    pub relu: Option<bool>,
+    /// Geometry; `None` for linear layers.
+    pub window: Option<Window>,
+    /// Names of padding modes other than zeros.
+    pub padding_mode: PaddingMode,
+}
+
+/// What stands outside the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaddingMode {
+    /// Zero, i.e. the code Z1.
+    Zeros,
+    /// Mirrored input without its border.
+    Reflect,
+    /// The input's border repeated.
+    Replicate,
+    /// The input's other side.
+    Circular,
+}
+
+impl PaddingMode {
+    /// The mode by PyTorch's name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "zeros" => Self::Zeros,
+            "reflect" => Self::Reflect,
+            "replicate" => Self::Replicate,
+            "circular" => Self::Circular,
+            _ => return None,
+        })
+    }
+
+    /// PyTorch's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Zeros => "zeros",
+            Self::Reflect => "reflect",
+            Self::Replicate => "replicate",
+            Self::Circular => "circular",
+        }
+    }
+}
+
+/// The geometry of a convolution, complete: one entry per spatial axis, outermost first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Geometry {
+    /// Size of the window.
+    pub kernel: Vec<usize>,
+    /// Step.
+    pub stride: Vec<usize>,
+    /// Padding on both sides.
+    pub padding: Vec<usize>,
+    /// Distance between taps.
+    pub dilation: Vec<usize>,
+    /// Extra output size; zeros but for transposed convolutions.
+    pub output_padding: Vec<usize>,
+    /// Channel groups.
+    pub groups: usize,
+}
+
+/// What a file does not say of a layer's geometry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingGeometry(
+    /// Names of the fields.
+    pub Vec<&'static str>,
+);
+
+impl fmt::Display for MissingGeometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the file does not say its {}", self.0.join(", "))
+    }
+}
+
+impl std::error::Error for MissingGeometry {}
+
+impl Layer {
+    /// The geometry of a convolution.
+    ///
+    /// # Errors
+    /// The file does not say all of it.
+    pub fn geometry(&self) -> Result<Geometry, MissingGeometry> {
+        let window = self.window.clone().unwrap_or_default();
+        let kernel: Vec<usize> = self.weight.shape.iter().skip(2).copied().collect();
+        let transposed = matches!(self.kind, LayerKind::ConvTranspose(_));
+        let mut missing = Vec::new();
+        let mut sizes = |value: Option<Vec<u32>>, name| {
+            let sizes = value.map(|v| v.into_iter().map(widen).collect::<Vec<usize>>());
+            if sizes.as_ref().is_none_or(|s| s.len() != kernel.len()) {
+                missing.push(name);
+            }
+            sizes.unwrap_or_default()
+        };
+        let stride = sizes(window.stride, "stride");
+        let padding = sizes(window.padding, "padding");
+        let dilation = sizes(window.dilation, "dilation");
+        let output_padding =
+            if transposed { sizes(window.output_padding, "output_padding") } else { vec![0; kernel.len()] };
+        let Some(groups) = window.groups.map(widen) else {
+            missing.push("groups");
+            return Err(MissingGeometry(missing));
+        };
+        if missing.is_empty() {
+            Ok(Geometry { kernel, stride, padding, dilation, output_padding, groups })
+        } else {
+            Err(MissingGeometry(missing))
+        }
+    }
+
+    /// Number of output channels, with the groups of a transposed convolution.
+    pub fn output_channels(&self) -> usize {
+        let groups = self.window.as_ref().and_then(|w| w.groups).map_or(1, widen);
+        match self.kind {
+            LayerKind::Conv(_) | LayerKind::Linear => self.weight.shape.first().copied().unwrap_or(0),
+            LayerKind::ConvTranspose(_) => self.weight.shape.get(1).copied().unwrap_or(0) * groups,
+        }
+    }
+
+    /// S, Z of the weights of an output channel: (S2, Z2).
+    pub(super) fn weight_zero_point(&self, channel: usize) -> i32 {
+        let zeros = &self.weight.zero_point;
+        zeros.get(if zeros.len() > 1 { channel } else { 0 }).copied().unwrap_or(0)
+    }
+
+    /// Shape (N, O, spatial...) of the result for an input (N, I, spatial...); (..., O) for (..., I) of a linear layer.
+    ///
+    /// # Errors
+    /// The input does not fit the weights or the window.
+    pub fn shape(&self, input: &[usize]) -> Result<Vec<usize>, OpError> {
+        if element_count(&self.weight.shape) != Some(self.weight.codes.len()) {
+            return Err(OpError::new(
+                format!("weights {:?} with {} codes", self.weight.shape, self.weight.codes.len()),
+                "as many codes as the shape holds",
+            ));
+        }
+        match self.kind {
+            LayerKind::Linear => {
+                let [outputs, inputs] = self.weight.shape[..] else {
+                    return Err(OpError::new(format!("weights {:?}", self.weight.shape), "axes (O, I)"));
+                };
+                match input.split_last() {
+                    Some((&last, rest)) if last == inputs && !rest.is_empty() => {
+                        Ok(rest.iter().copied().chain([outputs]).collect())
+                    }
+                    _ => Err(OpError::new(format!("an input {input:?}"), format!("(N, ..., {inputs})"))),
+                }
+            }
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => convolution::shape(self, input),
+        }
+    }
+
+    /// True if FBGEMM's depthwise kernel computes it, which adds products in pairs that saturate at 16 bits: with codes
+    /// above 127 its accumulators are not the sums.
+    ///
+    /// Source: FBGEMM `takeDepthWiseFastPath` for two spatial axes.
+    pub fn saturates_pairs(&self, contract: Contract) -> bool {
+        let Ok(geometry) = self.geometry() else { return false };
+        let channels = self.output_channels();
+        let all = |sizes: &[usize], wanted: &[usize]| sizes.iter().all(|s| wanted.contains(s));
+        let size = geometry.kernel.first().copied().unwrap_or(0);
+        self.kind == LayerKind::Conv(2)
+            && contract.of_layer(self) == Contract::Fbgemm
+            && self.weight.shape.get(1) == Some(&1)
+            && geometry.groups == channels
+            && channels % 8 == 0
+            && (size == 3 || size == 5)
+            && all(&geometry.kernel, &[size])
+            && all(&geometry.stride, &[1, 2])
+            && all(&geometry.dilation, &[1])
+            && all(&geometry.padding, &[size / 2])
+    }
+
+    /// The accumulators `sum((x - Z1) * (w - Z2))`, in the shape of the result.
+    ///
+    /// # Errors
+    /// The input does not fit, or a sum does not fit 32 bits.
+    pub fn accumulate(
+        &self,
+        contract: Contract,
+        input: &Codes,
+        activation: Activation,
+    ) -> Result<Tensor<i32>, OpError> {
+        let shape = self.shape(input.shape())?;
+        let sums = match self.kind {
+            LayerKind::Linear => self.dot_products(input, activation.zero_point),
+            LayerKind::Conv(_) => {
+                let pairs = self.saturates_pairs(contract);
+                convolution::direct(self, input, activation.zero_point, &shape, pairs)?
+            }
+            LayerKind::ConvTranspose(_) => {
+                convolution::transposed(self, input, activation.zero_point, &shape)?
+            }
+        };
+        let narrow = |sum: &i64| {
+            i32::try_from(*sum).map_err(|_| OpError::new(format!("the accumulator {sum}"), "one of 32 bits"))
+        };
+        let elements = sums.iter().map(narrow).collect::<Result<Vec<i32>, _>>()?;
+        // Every engine's convolution writes channels last, whatever it reads.
+        let layout = if self.kind == LayerKind::Linear { Layout::Contiguous } else { Layout::ChannelsLast };
+        let tensor =
+            Tensor::new(shape, elements).map_err(|e| OpError::new(e.to_string(), "a sound layer"))?;
+        Ok(tensor.with_layout(layout))
+    }
+
+    /// y[n, o] = sum over i of (x[n, i] - Z1) * (w[o, i] - Z2).
+    fn dot_products(&self, input: &Codes, zero_point: i32) -> Vec<i64> {
+        let inputs = self.weight.shape[1].max(1);
+        let mut sums = Vec::new();
+        for row in input.elements().chunks(inputs) {
+            for (channel, weights) in self.weight.codes.chunks(inputs).enumerate() {
+                let weight_zero_point = self.weight_zero_point(channel);
+                let products = row
+                    .iter()
+                    .zip(weights)
+                    .map(|(&x, &w)| i64::from(x - zero_point) * i64::from(i32::from(w) - weight_zero_point));
+                sums.push(products.sum());
+            }
+        }
+        sums
+    }
+
+    /// One requantizer per output channel.
+    ///
+    /// # Errors
+    /// What the network does not say.
+    pub fn requantizers(
+        &self,
+        contract: Contract,
+        input: Activation,
+        output: Activation,
+    ) -> Result<Vec<Requantizer>, Missing> {
+        (0..self.output_channels())
+            .map(|channel| Requantizer::new(contract, self, input, output, channel))
+            .collect()
+    }
+
+    /// Output codes of accumulators in the shape of the result.
+    pub(super) fn requantize(&self, accumulators: &Tensor<i32>, requantizers: &[Requantizer]) -> Codes {
+        let shape = accumulators.shape();
+        let area: usize = match self.kind {
+            LayerKind::Linear => 1,
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => shape.iter().skip(2).product(),
+        };
+        let channels = requantizers.len().max(1);
+        let elements = accumulators.elements();
+        Tensor::build(shape.to_vec(), accumulators.layout(), |i| {
+            requantizers[i / area.max(1) % channels].apply(elements[i])
+        })
+    }
+}
+
+/// A size from a file; 32 bits fit everywhere that this runs.
+fn widen(size: u32) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}

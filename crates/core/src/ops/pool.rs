@@ -1,0 +1,292 @@
+//! Pooling: the largest code or the mean of a window.
+
+use super::{Context, OpError, axis_of};
+use crate::contract::Contract;
+use crate::exact::Ratio;
+use crate::parameters::{Activation, CodeType};
+use crate::quantize::{dequantize, quantize};
+use crate::tensor::{Codes, Layout, Tensor, coordinates, strides};
+
+/// A pooling window, one entry per spatial axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Size.
+    pub kernel: Vec<i64>,
+    /// Step.
+    pub stride: Vec<i64>,
+    /// Padding on both sides.
+    pub padding: Vec<i64>,
+    /// Distance between taps.
+    pub dilation: Vec<i64>,
+    /// Round the output size up.
+    pub ceil_mode: bool,
+    /// Averages divide by the whole window, padding included.
+    pub count_include_pad: bool,
+    /// Averages divide by this instead.
+    pub divisor: Option<i64>,
+}
+
+impl Pool {
+    /// Shape (N, C, spatial...) of the result.
+    ///
+    /// # Errors
+    /// The input has other axes, or is smaller than the window.
+    pub fn shape(&self, input: &[usize]) -> Result<Vec<usize>, OpError> {
+        let axes = self.kernel.len();
+        let sound = [&self.stride, &self.padding, &self.dilation].iter().all(|v| v.len() == axes)
+            && self.kernel.iter().chain(&self.stride).chain(&self.dilation).all(|&v| v > 0)
+            && self.padding.iter().all(|&p| p >= 0);
+        if !sound {
+            return Err(OpError::new("a window that is no window", "positive sizes for every axis"));
+        }
+        if input.len() != axes + 2 {
+            return Err(OpError::new(format!("an input {input:?}"), format!("{} axes", axes + 2)));
+        }
+        let mut shape = input[..2].to_vec();
+        for (axis, &size) in input[2..].iter().enumerate() {
+            let refuse =
+                || OpError::new(format!("an input {input:?}"), format!("one that holds {:?}", self.kernel));
+            let size = i64::try_from(size).map_err(|_| refuse())?;
+            let (padding, stride) = (self.padding[axis], self.stride[axis]);
+            let room = size + 2 * padding - self.dilation[axis] * (self.kernel[axis] - 1) - 1;
+            if room < 0 {
+                return Err(refuse());
+            }
+            let mut windows = room / stride + 1;
+            if self.ceil_mode && room % stride > 0 {
+                // A window that would start in the far padding is left out.
+                windows += i64::from(windows * stride < size + padding);
+            }
+            shape.push(usize::try_from(windows).map_err(|_| refuse())?);
+        }
+        Ok(shape)
+    }
+
+    /// First and last-but-one position of a window along an axis, padding included.
+    fn span(&self, axis: usize, window: usize) -> (i64, i64) {
+        let start = i64::try_from(window).unwrap_or(i64::MAX) * self.stride[axis] - self.padding[axis];
+        (start, start + self.dilation[axis] * (self.kernel[axis] - 1) + 1)
+    }
+}
+
+/// The result of a pooling kernel: channels last for a channels-last input, and always where QNNPACK does it.
+fn layout(input: &Codes, qnnpack: bool) -> Layout {
+    if qnnpack && input.shape().len() <= 4 { Layout::ChannelsLast } else { input.layout() }
+}
+
+/// True where PyTorch calls QNNPACK's own kernel.
+fn by_qnnpack(context: &Context<'_>, activation: Activation) -> bool {
+    context.contract == Contract::Qnnpack && activation.code_type == CodeType::U8
+}
+
+/// Largest code of each window; padding never wins.
+pub(super) fn max(pool: &Pool, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
+    let shape = pool.shape(input.shape())?;
+    let qnnpack = by_qnnpack(context, context.input(0)?) && !pool.ceil_mode;
+    let strides = strides(input.shape());
+    Ok(Tensor::build(shape.clone(), layout(input, qnnpack), |index| {
+        let place = coordinates(index, &shape);
+        let mut base = vec![place[0] * strides[0] + place[1] * strides[1]];
+        for axis in 0..pool.kernel.len() {
+            let (start, _) = pool.span(axis, place[axis + 2]);
+            let taps = (0..pool.kernel[axis]).filter_map(|k| {
+                usize::try_from(start + k * pool.dilation[axis]).ok().filter(|&p| p < input.shape()[axis + 2])
+            });
+            let taps: Vec<usize> = taps.map(|p| p * strides[axis + 2]).collect();
+            base = base.iter().flat_map(|b| taps.iter().map(move |t| b + t)).collect();
+        }
+        base.iter().map(|&i| input.elements()[i]).max().unwrap_or(i32::MIN)
+    }))
+}
+
+/// How an engine rounds a mean of codes.
+#[derive(Clone, Copy)]
+enum Rounding {
+    /// rint(S * (1/n)) + Z, S = sum(x - Z).
+    ZeroPointAfter,
+    /// rint(S * (1/n) + Z).
+    ZeroPointBefore,
+    /// rint(sum(x) / n): the zero point takes part in the rounding.
+    Raw,
+    /// The exact quotient, ties to even.
+    Exact,
+}
+
+impl Rounding {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "the engines compute in float32; the cast saturates"
+    )]
+    fn mean(self, sum: i64, count: i64, divisor: i64, activation: Activation) -> i32 {
+        let zero_point = activation.zero_point;
+        let (min, max) = activation.code_type.range();
+        let rounded = match self {
+            Self::ZeroPointAfter => {
+                (sum as f32 * (1.0 / divisor as f32)).round_ties_even() as i64 + i64::from(zero_point)
+            }
+            Self::ZeroPointBefore => {
+                (sum as f32 * (1.0 / divisor as f32) + zero_point as f32).round_ties_even() as i64
+            }
+            Self::Raw => {
+                let raw = sum + i64::from(zero_point) * count;
+                (raw as f32 / divisor as f32).round_ties_even() as i64
+            }
+            Self::Exact => {
+                let mean =
+                    Ratio::from_i64(sum).over(&Ratio::from_i64(divisor)).and_then(|q| q.round_scaled(0));
+                mean.and_then(|m| i64::try_from(m).ok()).unwrap_or(0) + i64::from(zero_point)
+            }
+        };
+        i32::try_from(rounded.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
+    }
+}
+
+/// Sum of `code - Z` over the box of positions `spans` of the spatial axes, at batch and channel of `place`.
+fn box_sum(
+    input: &Codes,
+    strides: &[usize],
+    place: &[usize],
+    spans: &[(usize, usize)],
+    zero_point: i32,
+) -> i64 {
+    let mut offsets = vec![place[0] * strides[0] + place[1] * strides[1]];
+    for (axis, &(start, end)) in spans.iter().enumerate() {
+        offsets = offsets.iter().flat_map(|o| (start..end).map(move |p| o + p * strides[axis + 2])).collect();
+    }
+    offsets.iter().map(|&i| i64::from(input.elements()[i] - zero_point)).sum()
+}
+
+/// Mean of each window.
+pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
+    let shape = pool.shape(input.shape())?;
+    let activation = context.input(0)?;
+    let qnnpack = by_qnnpack(context, activation) && input.shape().len() <= 4;
+    let rounding = match context.contract {
+        Contract::Exact => Rounding::Exact,
+        _ if qnnpack || input.is_channels_last() => Rounding::ZeroPointAfter,
+        _ => Rounding::ZeroPointBefore,
+    };
+    let strides = strides(input.shape());
+    let whole: i64 = pool.kernel.iter().product();
+    let divisor = pool.divisor.filter(|&d| d != 0);
+    let sizes = input.shape();
+    Ok(Tensor::build(shape.clone(), layout(input, qnnpack), |index| {
+        let place = coordinates(index, &shape);
+        let mut spans = Vec::new();
+        let mut padded = 1;
+        for axis in 0..pool.kernel.len() {
+            let size = i64::try_from(sizes[axis + 2]).unwrap_or(i64::MAX);
+            let (start, end) = pool.span(axis, place[axis + 2]);
+            padded *= end.min(size + pool.padding[axis]) - start;
+            let inside = |p: i64| usize::try_from(p.clamp(0, size)).unwrap_or(0);
+            spans.push((inside(start), inside(end)));
+        }
+        let count: usize = spans.iter().map(|(start, end)| end - start).product();
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let sum = box_sum(input, &strides, &place, &spans, activation.zero_point);
+        let divisor = match divisor {
+            // QNNPACK's kernel knows neither `count_include_pad=False` nor a divisor.
+            _ if qnnpack => whole,
+            Some(divisor) => divisor,
+            None if pool.count_include_pad => padded,
+            None => count,
+        };
+        rounding.mean(sum, count, divisor, activation)
+    }))
+}
+
+/// Shape of an adaptive pooling: `None` keeps the input's size.
+pub(super) fn adaptive_shape(size: &[Option<i64>], input: &[usize]) -> Result<Vec<usize>, OpError> {
+    if input.len() != size.len() + 2 {
+        return Err(OpError::new(format!("an input {input:?}"), format!("{} axes", size.len() + 2)));
+    }
+    let mut shape = input[..2].to_vec();
+    for (&wanted, &given) in size.iter().zip(&input[2..]) {
+        match wanted.map_or(Some(given), |w| usize::try_from(w).ok()) {
+            Some(wanted) if wanted > 0 && given > 0 => shape.push(wanted),
+            _ => return Err(OpError::new(format!("{size:?} of an input {input:?}"), "positive sizes")),
+        }
+    }
+    Ok(shape)
+}
+
+/// Mean over as many windows as the output has positions: window i of o covers floor(i*n/o) .. ceil((i+1)*n/o).
+pub(super) fn adaptive(size: &[Option<i64>], input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
+    let shape = adaptive_shape(size, input.shape())?;
+    let activation = context.input(0)?;
+    let sizes = &input.shape()[2..];
+    let even = sizes.iter().zip(&shape[2..]).all(|(input, output)| input % output == 0);
+    let qnnpack = by_qnnpack(context, activation) && even && sizes.len() <= 2;
+    let rounding = match context.contract {
+        Contract::Exact => Rounding::Exact,
+        _ if qnnpack || input.is_channels_last() => Rounding::ZeroPointAfter,
+        _ => Rounding::Raw,
+    };
+    let strides = strides(input.shape());
+    Ok(Tensor::build(shape.clone(), layout(input, qnnpack), |index| {
+        let place = coordinates(index, &shape);
+        let spans: Vec<(usize, usize)> = (0..sizes.len())
+            .map(|axis| {
+                let (i, n, o) = (place[axis + 2], sizes[axis], shape[axis + 2]);
+                (i * n / o, ((i + 1) * n).div_ceil(o))
+            })
+            .collect();
+        let count: usize = spans.iter().map(|(start, end)| end - start).product();
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let sum = box_sum(input, &strides, &place, &spans, activation.zero_point);
+        rounding.mean(sum, count, count, activation)
+    }))
+}
+
+/// Shape of a mean over whole axes.
+pub(super) fn mean_shape(axes: &[i64], keep: bool, input: &[usize]) -> Result<Vec<usize>, OpError> {
+    let axes = axes.iter().map(|&a| axis_of(a, input.len())).collect::<Result<Vec<usize>, _>>()?;
+    Ok(input
+        .iter()
+        .enumerate()
+        .filter_map(|(axis, &size)| match (axes.contains(&axis), keep) {
+            (false, _) => Some(size),
+            (true, true) => Some(1),
+            (true, false) => None,
+        })
+        .collect())
+}
+
+/// Mean over whole axes.
+pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
+    let shape = mean_shape(axes, keep, input.shape())?;
+    let kept = mean_shape(axes, true, input.shape())?;
+    let activation = context.input(0)?;
+    let output = context.output()?;
+    let rank = input.shape().len();
+    let reduced = axes.iter().map(|&a| axis_of(a, rank)).collect::<Result<Vec<usize>, _>>()?;
+    let innermost = (rank - reduced.len()..rank).all(|axis| reduced.contains(&axis));
+    let count: usize = reduced.iter().map(|&a| input.shape()[a]).product();
+    if count == 0 {
+        return Err(OpError::new(format!("an input {:?}", input.shape()), "something to average"));
+    }
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let by_qnnpack = by_qnnpack(context, activation) && rank == 4 && innermost && reduced.len() == 2;
+    let rounding = match context.contract {
+        Contract::Exact => Some(Rounding::Exact),
+        _ if by_qnnpack => Some(Rounding::ZeroPointAfter),
+        _ if innermost && input.is_contiguous() => Some(Rounding::Raw),
+        _ => None,
+    };
+    let target = strides(&kept);
+    let mut sums = vec![0i64; kept.iter().product()];
+    let mut float_sums = vec![0f32; sums.len()];
+    for (index, &code) in input.elements().iter().enumerate() {
+        let place = coordinates(index, input.shape());
+        let slot: usize = (0..rank).filter(|a| !reduced.contains(a)).map(|a| place[a] * target[a]).sum();
+        sums[slot] += i64::from(code - activation.zero_point);
+        float_sums[slot] += dequantize(code, activation);
+    }
+    Ok(Tensor::build(shape, Layout::Contiguous, |i| match rounding {
+        Some(rounding) => rounding.mean(sums[i], count, count, activation),
+        // PyTorch averages floats here, in an order of its own: rarely, the last bit of the sum moves a code by one.
+        #[allow(clippy::cast_precision_loss, reason = "PyTorch divides in float32")]
+        None => quantize(float_sums[i] / count as f32, output),
+    }))
+}

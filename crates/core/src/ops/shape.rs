@@ -1,0 +1,419 @@
+//! Changes of shape and selections: codes pass through unchanged.
+
+use super::{Context, OpError, axis_of};
+use crate::network::EdgeId;
+use crate::tensor::{Codes, Layout, Tensor, coordinates, element_count, strides};
+
+/// Changes of shape and selections. An [`Extent`] is a size, possibly computed from the sizes of other edges.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shape {
+    /// Axes `start..=end` become one.
+    Flatten {
+        /// First axis.
+        start: i64,
+        /// Last axis.
+        end: i64,
+    },
+    /// New sizes for the same elements.
+    Reshape(
+        /// Sizes; -1 is inferred.
+        Vec<Extent>,
+    ),
+    /// Axes in another order.
+    Permute(
+        /// For each output axis, the input axis.
+        Vec<i64>,
+    ),
+    /// Two axes swapped.
+    Transpose(
+        /// One axis.
+        i64,
+        /// The other.
+        i64,
+    ),
+    /// An axis of size 1 removed, or all of them.
+    Squeeze(
+        /// The axis.
+        Option<i64>,
+    ),
+    /// An axis of size 1 inserted.
+    Unsqueeze(
+        /// Its place.
+        i64,
+    ),
+    /// `x[start:end:step]` along an axis.
+    Slice {
+        /// The axis.
+        axis: i64,
+        /// First index.
+        start: i64,
+        /// End index, exclusive.
+        end: i64,
+        /// Step.
+        step: i64,
+    },
+    /// Equal parts along an axis.
+    Chunk {
+        /// Number of parts.
+        parts: i64,
+        /// The axis.
+        axis: i64,
+    },
+    /// Nearest-neighbour upsampling.
+    Upsample {
+        /// Output sizes, where given.
+        size: Option<Vec<Extent>>,
+        /// Scale factors, where given.
+        factors: Option<Vec<f64>>,
+    },
+    /// Padding with the real value zero (the code Z), amounts from the last axis backwards.
+    Pad(
+        /// Amounts: before and after the last axis, before and after the one before it, and so on.
+        Vec<i64>,
+    ),
+    /// The channels of groups interleaved.
+    ChannelShuffle(
+        /// Groups.
+        i64,
+    ),
+}
+
+impl Shape {
+    /// The name in graph files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Flatten { .. } => "flatten",
+            Self::Reshape(_) => "reshape",
+            Self::Permute(_) => "permute",
+            Self::Transpose(..) => "transpose",
+            Self::Squeeze(_) => "squeeze",
+            Self::Unsqueeze(_) => "unsqueeze",
+            Self::Slice { .. } => "slice",
+            Self::Chunk { .. } => "chunk",
+            Self::Upsample { .. } => "upsample_nearest",
+            Self::Pad(_) => "pad",
+            Self::ChannelShuffle(_) => "channel_shuffle",
+        }
+    }
+}
+
+/// A size: a number, or computed from the sizes of edges when they are known.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Extent {
+    /// A number.
+    Fixed(i64),
+    /// The size of the edge at this index of the network along an axis.
+    Of(EdgeId, i64),
+    /// Product.
+    Times(Box<Extent>, Box<Extent>),
+    /// Sum.
+    Plus(Box<Extent>, Box<Extent>),
+    /// Difference.
+    Minus(Box<Extent>, Box<Extent>),
+    /// Quotient, rounded down.
+    Over(Box<Extent>, Box<Extent>),
+}
+
+/// The shapes of all edges that are known so far, by edge.
+pub type Shapes = [Option<Vec<usize>>];
+
+impl Extent {
+    /// Its value, once the shapes that it depends on are known.
+    ///
+    /// # Errors
+    /// A shape is not known, or the arithmetic leaves 64 bits.
+    pub fn value(&self, shapes: &Shapes) -> Result<i64, OpError> {
+        let overflow = || OpError::new("a size beyond 64 bits", "a size");
+        let of = |a: &Self, b: &Self| Ok::<_, OpError>((a.value(shapes)?, b.value(shapes)?));
+        match self {
+            Self::Fixed(size) => Ok(*size),
+            Self::Of(edge, axis) => {
+                let shape = shapes.get(edge.0).and_then(Option::as_ref);
+                let shape = shape
+                    .ok_or_else(|| OpError::new("a size of a tensor not yet computed", "one before it"))?;
+                i64::try_from(shape[axis_of(*axis, shape.len())?]).map_err(|_| overflow())
+            }
+            Self::Times(a, b) => of(a, b)?.0.checked_mul(b.value(shapes)?).ok_or_else(overflow),
+            Self::Plus(a, b) => of(a, b)?.0.checked_add(b.value(shapes)?).ok_or_else(overflow),
+            Self::Minus(a, b) => of(a, b)?.0.checked_sub(b.value(shapes)?).ok_or_else(overflow),
+            Self::Over(a, b) => of(a, b)?.0.checked_div_euclid(b.value(shapes)?).ok_or_else(overflow),
+        }
+    }
+}
+
+/// For each result, its shape and the input's element that each of its elements is; `None` is the zero point.
+struct Selection {
+    shape: Vec<usize>,
+    source: Box<dyn Fn(&[usize]) -> Option<usize>>,
+}
+
+impl Shape {
+    /// Shapes of the results.
+    ///
+    /// # Errors
+    /// The input does not allow it.
+    pub fn shapes(&self, input: &[usize], known: &Shapes) -> Result<Vec<Vec<usize>>, OpError> {
+        Ok(self.selections(input, known)?.into_iter().map(|s| s.shape).collect())
+    }
+
+    /// The results.
+    pub(super) fn apply(
+        &self,
+        input: &Codes,
+        known: &Shapes,
+        context: &Context<'_>,
+    ) -> Result<Vec<Codes>, OpError> {
+        let elements = input.elements();
+        // Padding is the only one that makes elements of its own.
+        let filling = context.inputs.first().copied().flatten().map_or(0, |a| a.zero_point);
+        let layout = self.layout(input);
+        let results = self.selections(input.shape(), known)?.into_iter().map(|selection| {
+            let shape = selection.shape.clone();
+            Tensor::build(selection.shape.clone(), layout, |index| {
+                match (selection.source)(&coordinates(index, &shape)) {
+                    Some(source) => elements[source],
+                    None => filling,
+                }
+            })
+        });
+        Ok(results.collect())
+    }
+
+    /// The engines keep channels last where axes stay what they are.
+    fn layout(&self, input: &Codes) -> Layout {
+        match self {
+            Self::Slice { .. }
+            | Self::Chunk { .. }
+            | Self::Upsample { .. }
+            | Self::Pad(_)
+            | Self::ChannelShuffle(_) => input.layout(),
+            Self::Flatten { .. }
+            | Self::Reshape(_)
+            | Self::Permute(_)
+            | Self::Transpose(..)
+            | Self::Squeeze(_)
+            | Self::Unsqueeze(_) => Layout::Contiguous,
+        }
+    }
+
+    fn selections(&self, input: &[usize], known: &Shapes) -> Result<Vec<Selection>, OpError> {
+        let rank = input.len();
+        let one = |selection| Ok(vec![selection]);
+        match self {
+            Self::Flatten { start, end } => {
+                let (start, end) = (axis_of(*start, rank)?, axis_of(*end, rank)?);
+                if start > end {
+                    return Err(OpError::new(format!("axes {start} to {end}"), "the first before the last"));
+                }
+                let mut shape = input[..start].to_vec();
+                shape.push(input[start..=end].iter().product());
+                shape.extend(&input[end + 1..]);
+                one(in_order(shape))
+            }
+            Self::Reshape(extents) => one(in_order(reshape(extents, input, known)?)),
+            Self::Permute(axes) => {
+                let axes = axes.iter().map(|&a| axis_of(a, rank)).collect::<Result<Vec<usize>, _>>()?;
+                if axes.len() != rank || (0..rank).any(|axis| !axes.contains(&axis)) {
+                    return Err(OpError::new(format!("axes {axes:?}"), format!("each of {rank} axes once")));
+                }
+                one(permuted(input, axes))
+            }
+            Self::Transpose(a, b) => {
+                let mut axes: Vec<usize> = (0..rank).collect();
+                axes.swap(axis_of(*a, rank)?, axis_of(*b, rank)?);
+                one(permuted(input, axes))
+            }
+            Self::Squeeze(axis) => {
+                let axis = axis.map(|a| axis_of(a, rank)).transpose()?;
+                let keeps = |i: usize, size: usize| size != 1 || axis.is_some_and(|a| a != i);
+                let kept = input.iter().enumerate().filter(|&(i, &size)| keeps(i, size));
+                one(in_order(kept.map(|(_, &size)| size).collect()))
+            }
+            Self::Unsqueeze(axis) => {
+                let mut shape = input.to_vec();
+                shape.insert(axis_of(*axis, rank + 1)?, 1);
+                one(in_order(shape))
+            }
+            Self::Slice { axis, start, end, step } => {
+                let axis = axis_of(*axis, rank)?;
+                let size = i64::try_from(input[axis]).unwrap_or(i64::MAX);
+                let inside = |i: i64| (if i < 0 { i.saturating_add(size) } else { i }).clamp(0, size);
+                let (start, end) = (inside(*start), inside(*end));
+                let step = usize::try_from(*step).ok().filter(|&s| s > 0);
+                let step =
+                    step.ok_or_else(|| OpError::new("a slice that does not advance", "a positive step"))?;
+                let count = usize::try_from((end - start).max(0)).unwrap_or(0).div_ceil(step);
+                one(part(input, axis, usize::try_from(start).unwrap_or(0), step, count))
+            }
+            Self::Chunk { parts, axis } => {
+                let axis = axis_of(*axis, rank)?;
+                let parts = usize::try_from(*parts).ok().filter(|&p| p > 0);
+                let parts =
+                    parts.ok_or_else(|| OpError::new("a number of parts that is not positive", "one"))?;
+                let size = input[axis].div_ceil(parts).max(1);
+                let chunks = (0..input[axis]).step_by(size);
+                Ok(chunks.map(|start| part(input, axis, start, 1, size.min(input[axis] - start))).collect())
+            }
+            Self::Upsample { size, factors } => {
+                one(upsample(size.as_deref(), factors.as_deref(), input, known)?)
+            }
+            Self::Pad(amounts) => one(pad(amounts, input)?),
+            Self::ChannelShuffle(groups) => {
+                let channels = input.get(1).copied().unwrap_or(0);
+                let groups = usize::try_from(*groups).ok().filter(|&g| g > 0 && channels % g == 0);
+                let groups = groups.ok_or_else(|| {
+                    OpError::new(format!("{channels} channels"), "a multiple of the groups")
+                })?;
+                let strides = strides(input);
+                one(Selection {
+                    shape: input.to_vec(),
+                    source: Box::new(move |place| {
+                        let mut place = place.to_vec();
+                        // (g, C/g) read as (C/g, g).
+                        place[1] = place[1] % groups * (channels / groups) + place[1] / groups;
+                        Some(dot(&place, &strides))
+                    }),
+                })
+            }
+        }
+    }
+}
+
+fn dot(place: &[usize], strides: &[usize]) -> usize {
+    place.iter().zip(strides).map(|(c, s)| c * s).sum()
+}
+
+/// The same elements in the same order.
+fn in_order(shape: Vec<usize>) -> Selection {
+    let strides = strides(&shape);
+    Selection { shape, source: Box::new(move |place| Some(dot(place, &strides))) }
+}
+
+fn permuted(input: &[usize], axes: Vec<usize>) -> Selection {
+    let shape = axes.iter().map(|&a| input[a]).collect();
+    let strides: Vec<usize> = {
+        let all = strides(input);
+        axes.iter().map(|&a| all[a]).collect()
+    };
+    Selection { shape, source: Box::new(move |place| Some(dot(place, &strides))) }
+}
+
+/// `count` positions along an axis, `step` apart.
+fn part(input: &[usize], axis: usize, start: usize, step: usize, count: usize) -> Selection {
+    let mut shape = input.to_vec();
+    shape[axis] = count;
+    let mut strides = strides(input);
+    let offset = start * strides[axis];
+    strides[axis] *= step;
+    Selection { shape, source: Box::new(move |place| Some(offset + dot(place, &strides))) }
+}
+
+fn reshape(extents: &[Extent], input: &[usize], known: &Shapes) -> Result<Vec<usize>, OpError> {
+    let sizes = extents.iter().map(|e| e.value(known)).collect::<Result<Vec<i64>, _>>()?;
+    let refuse = || OpError::new(format!("sizes {sizes:?}"), format!("sizes for the elements of {input:?}"));
+    let count = element_count(input).ok_or_else(refuse)?;
+    let fixed: Vec<usize> = sizes
+        .iter()
+        .filter(|&&s| s != -1)
+        .map(|&s| usize::try_from(s).map_err(|_| refuse()))
+        .collect::<Result<_, _>>()?;
+    let product = element_count(&fixed).ok_or_else(refuse)?;
+    let inferred = if product == 0 { 0 } else { count / product };
+    let shape: Vec<usize> = sizes.iter().map(|&s| usize::try_from(s).unwrap_or(inferred)).collect();
+    if sizes.iter().filter(|&&s| s == -1).count() > 1 || element_count(&shape) != Some(count) {
+        return Err(refuse());
+    }
+    Ok(shape)
+}
+
+/// Nearest neighbour: output position p reads floor(p * input/output), or floor(p / factor) where a factor is given, in
+/// float32 as PyTorch does.
+fn upsample(
+    size: Option<&[Extent]>,
+    factors: Option<&[f64]>,
+    input: &[usize],
+    known: &Shapes,
+) -> Result<Selection, OpError> {
+    let axes = input.len().saturating_sub(2);
+    let spread = |len: usize, axis: usize| if len == 1 { 0 } else { axis };
+    let refuse = || {
+        OpError::new(format!("an input {input:?} and another number of sizes"), "one size per spatial axis")
+    };
+    let mut shape = input[..input.len() - axes].to_vec();
+    let mut sources: Vec<Vec<usize>> = Vec::new();
+    for axis in 0..axes {
+        let given = input[axis + 2];
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "PyTorch scales positions in float32; the casts saturate"
+        )]
+        let (target, scale) = match (size, factors) {
+            (Some(sizes), _) => {
+                let target = sizes.get(spread(sizes.len(), axis)).ok_or_else(refuse)?.value(known)?;
+                let target = usize::try_from(target).ok().filter(|&t| t > 0).ok_or_else(refuse)?;
+                (target, given as f32 / target as f32)
+            }
+            (None, Some(factors)) => {
+                let factor = *factors.get(spread(factors.len(), axis)).ok_or_else(refuse)?;
+                ((given as f64 * factor).floor() as usize, (1.0 / factor) as f32)
+            }
+            (None, None) => return Err(refuse()),
+        };
+        shape.push(target);
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "PyTorch scales positions in float32; the casts saturate"
+        )]
+        let source = |p: usize| ((p as f32 * scale).floor() as usize).min(given.saturating_sub(1));
+        if element_count(&shape).is_none_or(|count| count > 1 << 32) {
+            return Err(OpError::new(format!("a result {shape:?}"), "at most 2^32 elements"));
+        }
+        sources.push((0..target).map(source).collect());
+    }
+    let strides = strides(input);
+    Ok(Selection {
+        shape,
+        source: Box::new(move |place| {
+            let spatial: usize =
+                sources.iter().enumerate().map(|(a, s)| s[place[a + 2]] * strides[a + 2]).sum();
+            Some(dot(&place[..2], &strides) + spatial)
+        }),
+    })
+}
+
+/// Amounts from the last axis backwards, before and after it; negative amounts cut.
+fn pad(amounts: &[i64], input: &[usize]) -> Result<Selection, OpError> {
+    let refuse = || {
+        OpError::new(format!("padding {amounts:?} of {input:?}"), "two amounts per axis that leave something")
+    };
+    if amounts.len() % 2 == 1 || amounts.len() > 2 * input.len() {
+        return Err(refuse());
+    }
+    let mut shape = input.to_vec();
+    let mut before = vec![0i64; input.len()];
+    for (pair, axis) in amounts.chunks(2).zip((0..input.len()).rev()) {
+        let size = i64::try_from(input[axis]).map_err(|_| refuse())?;
+        let padded = size.checked_add(pair[0]).and_then(|s| s.checked_add(pair[1])).ok_or_else(refuse)?;
+        shape[axis] = usize::try_from(padded).map_err(|_| refuse())?;
+        before[axis] = pair[0];
+    }
+    let strides = strides(input);
+    let input = input.to_vec();
+    Ok(Selection {
+        shape,
+        source: Box::new(move |place| {
+            let mut source = 0;
+            for (axis, &p) in place.iter().enumerate() {
+                let inside = usize::try_from(i64::try_from(p).ok()? - before[axis])
+                    .ok()
+                    .filter(|&i| i < input[axis])?;
+                source += inside * strides[axis];
+            }
+            Some(source)
+        }),
+    })
+}
