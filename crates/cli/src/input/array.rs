@@ -76,7 +76,7 @@ pub(super) fn read_one(path: &Path, member: Option<&str>) -> Result<Array> {
         return read_array(BufReader::new(file), length);
     }
     let mut archive = open_archive(path)?;
-    let names = member_names(&archive);
+    let names = member_names(&archive)?;
     let name = match (member, names.as_slice()) {
         (Some(name), _) if names.iter().any(|known| known == name) => name,
         (Some(name), _) => bail!("has no array {name}; it has {}", names.join(", ")),
@@ -99,7 +99,7 @@ pub(crate) fn read_arrays(path: &Path) -> Result<Vec<(String, Array)>> {
         return Ok(vec![(name, read_one(path, None)?)]);
     }
     let mut archive = open_archive(path)?;
-    member_names(&archive)
+    member_names(&archive)?
         .into_iter()
         .map(|name| {
             let array = read_member(&mut archive, &name).with_context(|| name.clone())?;
@@ -112,8 +112,12 @@ fn open_archive(path: &Path) -> Result<ZipArchive<BufReader<File>>> {
     ZipArchive::new(BufReader::new(File::open(path)?)).context("not a zip archive")
 }
 
-fn member_names<R: Read + Seek>(archive: &ZipArchive<R>) -> Vec<String> {
-    archive.file_names().map(|name| name.strip_suffix(".npy").unwrap_or(name).to_owned()).collect()
+fn member_names<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<Vec<String>> {
+    let names = archive.file_names().map(|name| {
+        let name = name?;
+        Ok(name.strip_suffix(".npy").unwrap_or(&name).to_owned())
+    });
+    names.collect()
 }
 
 fn read_member<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Array> {
