@@ -246,7 +246,9 @@ impl<'a> Planner<'a> {
             | Op::AveragePool(_)
             | Op::AdaptiveAveragePool { .. }
             | Op::Mean { .. }
-            | Op::BatchNorm(_) => return self.reference(node, oracle),
+            | Op::BatchNorm(_)
+            | Op::LayerNorm(_)
+            | Op::Softmax { .. } => return self.reference(node, oracle),
             Op::Quantize | Op::Dequantize => return Err(oracle.error("is computed elsewhere")),
         })
     }
