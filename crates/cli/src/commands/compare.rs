@@ -212,10 +212,8 @@ fn explain(
     if !of_layer.iter().any(|pair| pair.golden.stage == Stage::Input)
         && !input_is_compared(machine, pairs, node)
     {
-        explanation.notes.push(format!(
-            "{} has no file with this layer's input: the fault may lie before it",
-            differing.dumped.place
-        ));
+        let note = "there are no values of this layer's input to compare: the fault may lie before it";
+        explanation.notes.push(note.into());
     }
     // A layer takes codes of the model's type; the stage has them as the target does.
     let codes: Option<Vec<i32>> = input
