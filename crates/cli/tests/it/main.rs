@@ -1,4 +1,5 @@
 //! Whole commands: exit code, stdout and stderr.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod compare;
 mod run;

@@ -12,7 +12,7 @@ fn images() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut idx = vec![0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 28, 0, 0, 0, 28];
     for image in 0..3_usize {
-        for place in 0..28 * 28 {
+        for place in 0..28 * 28_usize {
             let (row, column) = (place / 28, place % 28);
             let value = match image {
                 0 => column * 9,
