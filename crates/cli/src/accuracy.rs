@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
-use crate::table::{ruled, thousands};
+use crate::outputs::ruled;
+use crate::table::thousands;
 
 /// More classes than this have no matrix on the terminal, only the most frequent confusions.
 const MATRIX_CLASSES: usize = 20;

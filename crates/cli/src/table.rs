@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use gen_params::formats::SourceModel;
 use gen_params::parameters::{LayerKind, LayerParameters, MultiplierForm, Parameters, Wiring};
@@ -155,17 +155,6 @@ fn short(x: f64) -> String {
     } else {
         format!("{x:.3e}")
     }
-}
-
-/// A table whose rows are one line each: ruled above, below and under the header, not between rows.
-pub(crate) fn ruled() -> Table {
-    const STYLE: TableStyle = TableStyle::new()
-        .top_border(LineStyle::none().fill('─').junction('─'))
-        .header_separator(LineStyle::none().fill('═').junction('═'))
-        .bottom_border(LineStyle::none().fill('─').junction('─'));
-    let mut table = Table::new();
-    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
-    table
 }
 
 /// A number with commas.

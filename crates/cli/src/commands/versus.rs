@@ -11,9 +11,9 @@ use gen_params::ops::{Op, Value};
 
 use crate::arguments::Run;
 use crate::input::Input;
-use crate::outputs::largest;
+use crate::outputs::{largest, ruled};
 use crate::simulation::{self, OverflowList, Prepared};
-use crate::table::{ruled, thousands};
+use crate::table::thousands;
 
 /// How two lists of codes differ.
 #[derive(Debug, Clone, Copy, Default)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{gen_params, root};
+use crate::command::{gen_params, root};
 
 const MODEL: &str = "tests/fixtures/layers/conv2d_fbgemm/script.pt";
 const PLANTED: &str = "tests/fixtures/target/planted";

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::gen_params;
+use crate::command::gen_params;
 
 const LENET: &str = "examples/fashion_mnist/lenet_script.pt";
 
