@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use anyhow::{Result, bail};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
+use crate::outputs::ruled;
 use crate::table::thousands;
 
 /// More classes than this have no matrix on the terminal, only the most frequent confusions.
@@ -63,8 +64,7 @@ impl Accuracy {
         if self.classes > MATRIX_CLASSES {
             return self.print_confusions(out);
         }
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        let mut table = ruled();
         let classes = (0..self.classes).map(|class| class.to_string());
         table.set_header(std::iter::once("label \\ class".to_owned()).chain(classes));
         for (label, row) in self.counts.chunks(self.classes).enumerate() {

@@ -100,8 +100,6 @@ pub(crate) struct Run {
     /// Run this arithmetic, too, and report where it differs, layer by layer
     #[arg(long, value_name = "NAME", conflicts_with_all = ["labels", "golden"])]
     pub(crate) versus: Option<String>,
-    #[command(flatten)]
-    pub(crate) target: TargetOptions,
     /// Images that are computed together
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch: u32,
@@ -117,6 +115,8 @@ pub(crate) struct Run {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
 }
 
 #[derive(Debug, Args)]
@@ -137,11 +137,11 @@ pub(crate) struct Compare {
     /// Whose arithmetic the golden values have: `target`, the integer-only one of the options below, or an engine's
     #[arg(short, long, value_name = "NAME", default_value = "target")]
     pub(crate) contract: String,
-    #[command(flatten)]
-    pub(crate) target: TargetOptions,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
 }
 
 /// How pixels become what the network takes.

@@ -1,6 +1,7 @@
 //! `--contract`: a name, and the options of `target`, to an arithmetic.
 
 use anyhow::{Result, anyhow};
+use serde_json::{Map, Value, json};
 
 use gen_params::contract::Contract;
 use gen_params::machine::Arithmetic;
@@ -67,18 +68,16 @@ pub(crate) fn target(options: &TargetOptions, derivation: &Derivation) -> Target
 }
 
 /// The choices of an arithmetic, for records: empty for engines.
-pub(crate) fn describe(arithmetic: Arithmetic) -> Vec<(&'static str, String)> {
-    let Arithmetic::Target(target) = arithmetic else { return Vec::new() };
-    vec![
-        ("rounding", target.rounding.name().into()),
-        ("accumulator_bits", target.accumulator_bits.to_string()),
-        ("product_bits", target.product_bits.to_string()),
-        ("overflow", target.on_overflow.name().into()),
-        (
-            "activation_range",
-            target.activation_range.map_or_else(|| "each type's".into(), |r| format!("{}..{}", r.min, r.max)),
-        ),
-        ("signed_activations", target.signed_activations.to_string()),
-        ("bias_fraction_bits", target.bias_fraction_bits.to_string()),
-    ]
+pub(crate) fn describe(arithmetic: Arithmetic) -> Map<String, Value> {
+    let Arithmetic::Target(target) = arithmetic else { return Map::new() };
+    let choices = [
+        ("rounding", json!(target.rounding.name())),
+        ("accumulator_bits", json!(target.accumulator_bits)),
+        ("product_bits", json!(target.product_bits)),
+        ("overflow", json!(target.on_overflow.name())),
+        ("activation_range", json!(target.activation_range.map(|range| [range.min, range.max]))),
+        ("signed_activations", json!(target.signed_activations)),
+        ("bias_fraction_bits", json!(target.bias_fraction_bits)),
+    ];
+    choices.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

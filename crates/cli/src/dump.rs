@@ -59,7 +59,10 @@ pub(crate) fn read_folder(folder: &Path) -> Result<BTreeMap<String, Dumped>> {
                     bail!("{} and {} both hold {name}, and differ", other.place, dumped.place);
                 }
             }
-            found.insert(name, dumped);
+            // Of two, the one that knows its shape.
+            if dumped.shape.is_some() || !found.contains_key(&name) {
+                found.insert(name, dumped);
+            }
         }
     }
     Ok(found)

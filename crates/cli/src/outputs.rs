@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Result, bail};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
 use serde_json::{Value as Json, json};
 
 use gen_params::parameters::Activation;
@@ -134,6 +134,17 @@ impl Output {
             "codes": self.codes.chunks(self.values_per_image).collect::<Vec<_>>(),
         })
     }
+}
+
+/// A table whose rows are one line each: ruled above, below and under the header, not between rows.
+pub(crate) fn ruled() -> Table {
+    const STYLE: TableStyle = TableStyle::new()
+        .top_border(LineStyle::none().fill('─').junction('─'))
+        .header_separator(LineStyle::none().fill('═').junction('═'))
+        .bottom_border(LineStyle::none().fill('─').junction('─'));
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
+    table
 }
 
 /// The index of the largest code, the first of several.

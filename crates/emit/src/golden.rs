@@ -26,8 +26,8 @@ pub const INPUT: &str = "input";
 pub struct Golden {
     /// Name of the arithmetic.
     pub contract: String,
-    /// The target's arithmetic, one word per choice; empty for engines.
-    pub options: Vec<(&'static str, String)>,
+    /// The choices of the target's arithmetic, by name; empty for engines.
+    pub options: serde_json::Map<String, serde_json::Value>,
     /// Values, in the order in which they are computed.
     pub tensors: Vec<GoldenTensor>,
 }
@@ -104,7 +104,7 @@ pub fn stem(node: Option<&str>, stage: Stage) -> String {
 struct Index<'a> {
     schema: u32,
     contract: &'a str,
-    options: serde_json::Map<String, serde_json::Value>,
+    options: &'a serde_json::Map<String, serde_json::Value>,
     /// Nodes in execution order.
     nodes: Vec<&'a str>,
     tensors: Vec<IndexEntry<'a>>,
@@ -154,11 +154,7 @@ fn index(network: &IntNetwork, golden: &Golden) -> Result<Vec<u8>, Error> {
     let index = Index {
         schema: 1,
         contract: &golden.contract,
-        options: golden
-            .options
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone().into()))
-            .collect(),
+        options: &golden.options,
         nodes: network.nodes.iter().map(|node| node.name.as_str()).collect(),
         tensors: golden
             .tensors

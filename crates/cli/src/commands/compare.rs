@@ -199,6 +199,14 @@ fn explain(
     if interleaved(differing) {
         explanation.causes.push("the values are right, in NHWC order and not in NCHW order".into());
     }
+    if let Some(signed_codes) = other_signedness(differing) {
+        let words =
+            if signed_codes { ["signed", "without", "add"] } else { ["unsigned", "with", "leave out"] };
+        explanation.causes.push(format!(
+            "the values are right, as {} codes: the golden ones are {} --signed-activations; {} it",
+            words[0], words[1], words[2]
+        ));
+    }
     let Some((node, layer)) = differing.node.and_then(|node| Some((node, machine.layer(node)?))) else {
         return explanation;
     };
@@ -212,10 +220,8 @@ fn explain(
     if !of_layer.iter().any(|pair| pair.golden.stage == Stage::Input)
         && !input_is_compared(machine, pairs, node)
     {
-        explanation.notes.push(format!(
-            "{} has no file with this layer's input: the fault may lie before it",
-            differing.dumped.place
-        ));
+        let note = "there are no values of this layer's input to compare: the fault may lie before it";
+        explanation.notes.push(note.into());
     }
     // A layer takes codes of the model's type; the stage has them as the target does.
     let codes: Option<Vec<i32>> = input
@@ -233,6 +239,20 @@ fn explain(
         }
     }
     explanation
+}
+
+/// Whether the codes are right but for the shift of 128 of signed activations: `Some(true)` if the hardware's have it and
+/// the golden ones do not, `Some(false)` for the opposite.
+fn other_signedness(pair: &Pair<'_>) -> Option<bool> {
+    let (shift, signed_codes) = match pair.golden.width {
+        Width::Uint8 => (-128, true),
+        Width::Int8 => (128, false),
+        Width::Int32 | Width::Int64 => return None,
+    };
+    // A word of 8 bits is the same for -128 and 128.
+    let same = |expected: i64, found: i64| (expected + shift - found) & 0xff == 0;
+    let all = pair.golden.values.iter().zip(&pair.found).all(|(&expected, &found)| same(expected, found));
+    (all && pair.dumped.bits == 8).then_some(signed_codes)
 }
 
 /// Whether the values are those of (N, C, spatial...) written as (N, spatial..., C).

@@ -135,12 +135,10 @@ fn report(
             })
         })
         .collect();
-    let options: serde_json::Map<String, Json> =
-        arithmetic::describe(chosen).into_iter().map(|(name, value)| (name.into(), value.into())).collect();
     json!({
         "schema": 1,
         "contract": chosen.name(),
-        "options": options,
+        "options": arithmetic::describe(chosen),
         "images": input.images(),
         "names": input.names,
         "outputs": results.outputs.iter().map(outputs::Output::to_json).collect::<Vec<_>>(),

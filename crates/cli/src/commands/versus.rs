@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::CellAlignment;
 use serde_json::json;
 
 use gen_params::machine::Arithmetic;
@@ -11,7 +11,7 @@ use gen_params::ops::{Op, Value};
 
 use crate::arguments::Run;
 use crate::input::Input;
-use crate::outputs::largest;
+use crate::outputs::{largest, ruled};
 use crate::simulation::{self, OverflowList, Prepared};
 use crate::table::thousands;
 
@@ -154,8 +154,7 @@ pub(super) fn run(
         });
         writeln!(stdout, "{report:#}")?;
     } else {
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        let mut table = ruled();
         table.set_header(["layer", "op", "codes", "isolated", "", "largest", "accumulated", "", "largest"]);
         for (node, difference) in shown {
             let mut row = vec![node.name.clone(), node.op.name().into(), thousands(difference[0].values)];

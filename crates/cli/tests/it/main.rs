@@ -5,7 +5,10 @@
     reason = "a test that cannot go on fails, and says what it skips"
 )]
 
+mod command;
+mod compare;
 mod folders;
 mod refusals;
+mod run;
 mod screens;
 mod support;
