@@ -8,6 +8,7 @@ use gen_params::machine::{Arithmetic, Machine, Values as Edges};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::ops::{Op, Value};
 use gen_params::parameters::{Activation, Parameters};
+use gen_params::runtime::Engine;
 use gen_params::target::{Overflow, Stage};
 use gen_params::tensor::Tensor;
 use gen_params::{derive, lower};
@@ -85,6 +86,21 @@ pub(crate) fn batches(machine: &Machine<'_>, input: &Input, batch: usize) -> Res
             Ok((first, value))
         })
         .collect()
+}
+
+/// The fast runtime, where it gives what the machine gives: for an engine's arithmetic, and inputs as the network takes
+/// them. `None` leaves the run to the machine, which also says what is wrong.
+pub(crate) fn fast(machine: &Machine<'_>, input: &Input) -> Option<Engine> {
+    let (Arithmetic::Contract(contract), &[id]) = (machine.arithmetic(), machine.network().inputs.as_slice())
+    else {
+        return None;
+    };
+    let as_taken = match input.values {
+        Values::Reals(_) => machine.network().edge(id).activation.is_none(),
+        Values::Codes(..) => machine.network().edge(id).activation.is_some(),
+    };
+    let image = input.shape.get(1..)?.to_vec();
+    if as_taken { Engine::new(machine.network(), contract, &[image]).ok() } else { None }
 }
 
 /// Computes `each` for every batch, on all processors, and gives the results in order. `each` gets the number of the

@@ -8,4 +8,5 @@ pub use gen_params_core::{
 };
 pub use gen_params_emit as emit;
 pub use gen_params_formats::{self as formats, read};
+pub use gen_params_runtime as runtime;
 pub use map::map_file;
