@@ -11,4 +11,5 @@ mod folders;
 mod refusals;
 mod run;
 mod screens;
+mod seed;
 mod support;
