@@ -50,6 +50,9 @@ pub(crate) struct Generate {
     /// Folder to write; replaced only if it is one of ours
     #[arg(short, long, value_name = "DIR", default_value = "weight")]
     pub(crate) output: PathBuf,
+    /// The engine whose tables are written for sigmoid, tanh, hardswish, ... [default: exact, the real function]
+    #[arg(long, value_name = "CONTRACT")]
+    pub(crate) tables: Option<String>,
     /// What to write, separated by commas: hex, svh, h, npz, list (manifest.json is always written)
     #[arg(long, value_name = "LIST")]
     pub(crate) format: Option<String>,

@@ -57,5 +57,10 @@ pub(crate) fn derive_options(derivation: &Derivation) -> derive::Options {
         (None, Some(bits)) => MultiplierForm::Bits(bits),
         (None, None) => derive::Options::default().form,
     };
-    derive::Options { form, accumulator_bits: derivation.accumulator_bits, bias_bits: derivation.bias_bits }
+    derive::Options {
+        form,
+        accumulator_bits: derivation.accumulator_bits,
+        bias_bits: derivation.bias_bits,
+        ..derive::Options::default()
+    }
 }

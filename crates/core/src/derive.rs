@@ -11,12 +11,13 @@
 //! Expanding `(x - Z1)*(w - Z2)` gives **minus** Z1*weight_sum; a well-known write-up of this derivation prints a plus.
 //! All roundings are of exact rational values, ties to even.
 
+use crate::contract::Contract;
 use crate::error::{LowerError, Reason, Result};
 use crate::exact::Ratio;
 use crate::network::{EdgeId, IntNetwork, Node};
-use crate::ops::{Layer, Op, PaddingMode, Shape};
+use crate::ops::{Function, Layer, Op, PaddingMode, Shape};
 use crate::parameters::{
-    Activation, LayerKind, LayerParameters, MultiplierForm, Parameters, Range, Reach, Window,
+    Activation, LayerKind, LayerParameters, MultiplierForm, Parameters, Range, Reach, TableParameters, Window,
 };
 
 /// What the user can choose.
@@ -28,12 +29,14 @@ pub struct Options {
     pub accumulator_bits: u32,
     /// Width of the folded bias, for warnings.
     pub bias_bits: u32,
+    /// The arithmetic that fills tables of element-wise functions.
+    pub tables: Contract,
 }
 
 impl Default for Options {
-    /// M0 of 31 bits normalised per channel; 32-bit accumulator and bias.
+    /// M0 of 31 bits normalised per channel; 32-bit accumulator and bias; tables of the real functions.
     fn default() -> Self {
-        Self { form: MultiplierForm::Bits(31), accumulator_bits: 32, bias_bits: 32 }
+        Self { form: MultiplierForm::Bits(31), accumulator_bits: 32, bias_bits: 32, tables: Contract::Exact }
     }
 }
 
@@ -55,7 +58,14 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
     let mut reasons = Vec::new();
     let mut warnings = network.warnings.clone();
     let mut layers = Vec::new();
+    let mut tables = Vec::new();
     for node in &network.nodes {
+        if let Op::Function(function) = &node.op {
+            match table(network, node, *function, options.tables) {
+                Ok(table) => tables.extend(table),
+                Err(text) => warnings.push(format!("{}: no table: {text}", node.name)),
+            }
+        }
         if let Op::Layer(layer) = &node.op {
             match derive_layer(network, node, layer, options, &mut warnings) {
                 Ok(parameters) => layers.push(parameters),
@@ -80,8 +90,32 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
             .map(|&id| (network.edge(id).name.clone(), quantized_input(network, id)))
             .collect(),
         layers,
+        tables,
         warnings,
     })
+}
+
+/// The table of an element-wise function; `None` where its scales are not known.
+fn table(
+    network: &IntNetwork,
+    node: &Node,
+    function: Function,
+    contract: Contract,
+) -> Result<Option<TableParameters>, String> {
+    let activation = |id: Option<&EdgeId>| id.and_then(|&id| network.edge(id).activation);
+    let (Some(input), Some(output)) = (activation(node.inputs.first()), activation(node.outputs.first()))
+    else {
+        return Ok(None);
+    };
+    let table = function.table(contract, input, output).map_err(|error| error.to_string())?;
+    Ok(Some(TableParameters {
+        name: node.name.clone(),
+        function: function.name(),
+        contract: contract.name(),
+        input,
+        output,
+        codes: table.codes.to_vec(),
+    }))
 }
 
 /// S and Z of an input of the network: its own, or those of the `quantize` that takes it.

@@ -206,6 +206,23 @@ impl LayerParameters {
     }
 }
 
+/// An element-wise function (sigmoid, hardswish, ...) as a table of 256 codes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableParameters {
+    /// Name in the model, with dots.
+    pub name: String,
+    /// The function: `sigmoid`, `tanh`, `hardswish`, ...
+    pub function: &'static str,
+    /// The arithmetic that filled the table: a contract's name.
+    pub contract: &'static str,
+    /// S and Z of the codes that go in.
+    pub input: Activation,
+    /// S and Z of the codes that come out.
+    pub output: Activation,
+    /// Output codes of the input codes in ascending order: 0, 1, ... for `uint8`, -128, -127, ... for `int8`.
+    pub codes: Vec<i32>,
+}
+
 /// How M was turned into integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MultiplierForm {
@@ -230,6 +247,8 @@ pub struct Parameters {
     pub inputs: Vec<(String, Option<Activation>)>,
     /// Layers with weights, in execution order.
     pub layers: Vec<LayerParameters>,
+    /// Element-wise functions, in execution order.
+    pub tables: Vec<TableParameters>,
     /// What the user must know: one sentence each, with the layer's name.
     pub warnings: Vec<String>,
 }

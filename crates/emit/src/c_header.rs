@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use gen_params_core::parameters::{LayerParameters, Parameters};
+use gen_params_core::parameters::{CodeType, LayerParameters, Parameters};
 
 use crate::constants::{Constant, TERMS, Value, constants, description};
 use crate::names::identifier_prefix;
@@ -39,6 +39,18 @@ pub(crate) fn write(out: &mut (impl Write + ?Sized), parameters: &Parameters) ->
     write!(out, "{TITLE}{TERMS}{HEAD}")?;
     for layer in &parameters.layers {
         write_layer(out, layer, multiplier_type)?;
+    }
+    for table in &parameters.tables {
+        let element = if table.output.code_type == CodeType::I8 { "int8_t" } else { "uint8_t" };
+        writeln!(
+            out,
+            "\n// {:?}: {} by the arithmetic `{}`, one entry per input code from {} on.",
+            table.name,
+            table.function,
+            table.contract,
+            table.input.code_type.range().0
+        )?;
+        write_table(out, element, &format!("{}_TABLE", identifier_prefix(&table.name)), &table.codes)?;
     }
     out.write_all(TAIL.as_bytes())
 }

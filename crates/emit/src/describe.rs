@@ -1,11 +1,11 @@
 //! From parameters to their manifest.
 
-use gen_params_core::parameters::{self as core, Activation, LayerParameters, Parameters};
+use gen_params_core::parameters::{self as core, Activation, LayerParameters, Parameters, TableParameters};
 
-use crate::files::{Kind, layer_file};
+use crate::files::{Kind, layer_file, table_file};
 use crate::manifest::{
     Clamp, FilesOfKinds, GENERATOR, Input, Layer, LayerFiles, Manifest, MultiplierForm, NetworkInput,
-    Quantization, Reach, SCHEMA, Source, SourceFile, Weight,
+    Quantization, Reach, SCHEMA, Source, SourceFile, Table, Weight,
 };
 use crate::{Format, Formats};
 
@@ -33,9 +33,22 @@ impl Manifest {
                 })
                 .collect(),
             layers: parameters.layers.iter().map(|layer| describe_layer(layer, formats)).collect(),
+            tables: parameters.tables.iter().map(|table| describe_table(table, formats)).collect(),
             warnings: parameters.warnings.clone(),
             files: Vec::new(),
         }
+    }
+}
+
+fn describe_table(table: &TableParameters, formats: &Formats) -> Table {
+    Table {
+        name: table.name.clone(),
+        op: table.function.to_owned(),
+        contract: table.contract.to_owned(),
+        input: quantization(&table.input),
+        output: quantization(&table.output),
+        codes: table.codes.clone(),
+        file: formats.contains(Format::Hex).then(|| table_file(&table.name, "hex")),
     }
 }
 

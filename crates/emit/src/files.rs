@@ -64,6 +64,11 @@ pub(crate) fn layer_file(layer: &str, kind: Kind, extension: &str) -> String {
     format!("{}_{}.{extension}", file_stem(layer), kind.name())
 }
 
+/// The name of the file with a function's table.
+pub(crate) fn table_file(node: &str, extension: &str) -> String {
+    format!("{}_table.{extension}", file_stem(node))
+}
+
 /// The files that `formats` selects. Nothing is rendered yet.
 ///
 /// Kinds of numbers that are unknown have no file.
@@ -101,7 +106,22 @@ pub fn files<'a>(parameters: &'a Parameters, formats: &Formats) -> Result<Vec<Fi
             }
         }
     }
+    for table in &parameters.tables {
+        if formats.contains(Format::Hex) {
+            let name = table_file(&table.name, "hex");
+            files.push(FileToWrite::new(name, move |out| hex::write_i8(out, &low_bytes(&table.codes))));
+        }
+        if formats.contains(Format::List) {
+            let name = table_file(&table.name, "txt");
+            files.push(FileToWrite::new(name, move |out| decimal_list::write_integers(out, &table.codes)));
+        }
+    }
     Ok(files)
+}
+
+/// Codes of 8 bits, signed or not, as the bytes that memory holds.
+fn low_bytes(codes: &[i32]) -> Vec<i8> {
+    codes.iter().map(|code| code.to_le_bytes()[0].cast_signed()).collect()
 }
 
 fn write_hex(out: &mut dyn Output, numbers: Numbers<'_>) -> io::Result<()> {
@@ -147,6 +167,10 @@ fn check_names(parameters: &Parameters, formats: &Formats) -> Result<(), Error> 
                 identifiers.claim(&format!("{prefix}_{suffix}"), name)?;
             }
         }
+    }
+    for table in &parameters.tables {
+        files.claim(&table_file(&table.name, "hex"), &table.name)?;
+        identifiers.claim(&format!("{}_TABLE", identifier_prefix(&table.name)), &table.name)?;
     }
     Ok(())
 }

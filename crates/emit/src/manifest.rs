@@ -34,10 +34,32 @@ pub struct Manifest {
     pub inputs: Vec<NetworkInput>,
     /// Layers with weights, in execution order.
     pub layers: Vec<Layer>,
+    /// Element-wise functions as tables of 256 codes, in execution order.
+    #[serde(default)]
+    pub tables: Vec<Table>,
     /// What the user must know: one sentence each.
     pub warnings: Vec<String>,
     /// Every other file of the folder, sorted by name.
     pub files: Vec<FileRecord>,
+}
+
+/// An element-wise function: output codes of the input codes in ascending order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// Name in the model.
+    pub name: String,
+    /// The function, e.g. `sigmoid`.
+    pub op: String,
+    /// The arithmetic that filled the table: a contract's name.
+    pub contract: String,
+    /// S and Z of the codes that go in.
+    pub input: Quantization,
+    /// S and Z of the codes that come out.
+    pub output: Quantization,
+    /// 256 output codes.
+    pub codes: Vec<i32>,
+    /// The file with the codes in hex, where it is written.
+    pub file: Option<String>,
 }
 
 /// The model file.

@@ -124,5 +124,8 @@ pub(crate) fn write<W: Write + Seek>(out: W, parameters: &Parameters) -> io::Res
             }
         }
     }
+    for table in &parameters.tables {
+        archive.array(&format!("{}/table", table.name), &[table.codes.len()], &table.codes)?;
+    }
     archive.finish()
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 
+use gen_params::contract::Contract;
 use gen_params::emit::{Existing, Formats, SourceFile, write_parameters};
 use gen_params::error::LowerError;
 use gen_params::{derive, lower};
@@ -17,8 +18,15 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     };
     let model = Model::open(&arguments.source)?;
     let name = || model.name();
+    let mut options = derive_options(&arguments.derivation);
+    if let Some(name) = &arguments.tables {
+        options.tables = Contract::from_name(name).with_context(|| {
+            let known = Contract::ALL.map(Contract::name).join(", ");
+            format!("--tables: found {name:?}, expected one of: {known}")
+        })?;
+    }
     let network = lower::lower(&model.source, &model.options).with_context(name)?;
-    let parameters = derive::derive(&network, &derive_options(&arguments.derivation)).with_context(name)?;
+    let parameters = derive::derive(&network, &options).with_context(name)?;
     let missing = derive::incomplete(&parameters);
     if !missing.is_empty() {
         let error = LowerError { reasons: missing, hint: None }.hint(

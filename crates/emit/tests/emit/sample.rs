@@ -132,6 +132,7 @@ pub(crate) fn network(layers: Vec<LayerParameters>) -> Parameters {
             ("second".to_owned(), None),
         ],
         layers,
+        tables: Vec::new(),
         warnings: vec!["layer \"1\": who feeds it is not known".to_owned()],
     }
 }

@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use gen_params::contract::Contract;
 use gen_params::derive::Options;
 use gen_params::lower::Engine;
 use gen_params::parameters::{LayerParameters, MultiplierForm, Wiring};
+use npyz::npz::NpzArchive;
 use serde_json::Value;
 
 use crate::support::{assert_no_failures, fixtures, parameters};
@@ -160,4 +162,25 @@ fn a_constant_gives_the_multipliers_of_the_formula() {
         }
     }
     assert_no_failures(&failures, checked);
+}
+
+#[test]
+fn tables_of_functions_hold_the_codes_that_pytorch_gave() {
+    let folder = fixtures().join("layers/activations_fbgemm");
+    let facts: Value = serde_json::from_str(&fs::read_to_string(folder.join("facts.json")).unwrap()).unwrap();
+    let options = Options { tables: Contract::Fbgemm, ..Options::default() };
+    let derived = parameters(&folder.join("script.pt"), None, &options).unwrap();
+    let mut golden = NpzArchive::open(folder.join("golden.npz")).unwrap();
+    let mut codes = |name: &str| -> Vec<u8> {
+        golden.by_name(&format!("{name}/int")).unwrap().unwrap().into_vec().unwrap()
+    };
+    assert!(!derived.tables.is_empty());
+    for table in &derived.tables {
+        let producer = facts["steps"][&table.name]["inputs"][0].as_str().unwrap();
+        let (inputs, outputs) = (codes(producer), codes(&table.name));
+        assert_eq!(inputs.len(), outputs.len());
+        for (input, output) in inputs.iter().zip(&outputs) {
+            assert_eq!(table.codes[usize::from(*input)], i32::from(*output), "{} of {input}", table.name);
+        }
+    }
 }
