@@ -248,6 +248,7 @@ impl<'a> Planner<'a> {
             | Op::Mean { .. }
             | Op::BatchNorm(_)
             | Op::LayerNorm(_)
+            | Op::MatMul
             | Op::Softmax { .. } => return self.reference(node, oracle),
             Op::Quantize | Op::Dequantize => return Err(oracle.error("is computed elsewhere")),
         })

@@ -145,9 +145,10 @@ impl Builder {
             Op::Layer(layer) => (own, own.and_then(|a| layer_clamp(layer, a))),
             Op::Add { relu } | Op::Mul { relu } => (own, with_relu(*relu)),
             Op::BatchNorm(norm) => (own, with_relu(norm.relu)),
-            Op::Concatenate { requantizes: true, .. } | Op::LayerNorm(_) | Op::Softmax { .. } => {
-                (own, with_relu(false))
-            }
+            Op::MatMul
+            | Op::Concatenate { requantizes: true, .. }
+            | Op::LayerNorm(_)
+            | Op::Softmax { .. } => (own, with_relu(false)),
             Op::Concatenate { requantizes: false, .. } => {
                 // torch.cat keeps the first input's S and Z and requantizes the others to them.
                 let same = inputs.iter().all(|&id| self.network.edge(id).activation == input);

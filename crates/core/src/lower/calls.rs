@@ -277,6 +277,11 @@ impl Lowering<'_> {
                 let op = if operator.contains("add") { Op::Add { relu } } else { Op::Mul { relu } };
                 self.single(&name, op, &inputs, Some(activation))
             }
+            "quantized.matmul" => {
+                let inputs = [self.tensor(a, 0, "qa")?, self.tensor(a, 1, "qb")?];
+                let activation = self.activation(a, 2, "scale", 3, "zero_point")?;
+                self.single(&name, Op::MatMul, &inputs, Some(activation))
+            }
             "quantized.cat" => {
                 let inputs = self.tensors(a, 0, "qx")?;
                 let axis = a.int(1, "dim", None)?;

@@ -272,6 +272,7 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         | Op::Mul { .. }
         | Op::BatchNorm(_)
         | Op::LayerNorm(_)
+        | Op::MatMul
         | Op::Softmax { .. }
         | Op::Function(_) => true,
         Op::Concatenate { requantizes, .. } => *requantizes,
@@ -294,7 +295,7 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         entry.dtype = Some(activation.code_type.name().into());
     }
     match &node.op {
-        Op::Quantize | Op::Dequantize | Op::Relu | Op::BatchNorm(_) | Op::LayerNorm(_) => {}
+        Op::Quantize | Op::Dequantize | Op::Relu | Op::MatMul | Op::BatchNorm(_) | Op::LayerNorm(_) => {}
         Op::Softmax { axis } => entry.axis = Some(*axis),
         Op::Layer(layer) => {
             entry.relu = layer.relu;
@@ -428,7 +429,7 @@ pub(super) fn lower(form: Form, parts: &Parts, file: &GraphFile, options: &Optio
                     *extent = Extent::Of(input, axis);
                 }
             }
-            let needed = if matches!(op, Op::Add { .. } | Op::Mul { .. }) { 2 } else { 1 };
+            let needed = if matches!(op, Op::Add { .. } | Op::Mul { .. } | Op::MatMul) { 2 } else { 1 };
             if entry.inputs.len() < needed {
                 return Err(LowerError::at(
                     &entry.name,
@@ -506,6 +507,7 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         | "linear" => Op::Layer(layer(entry, parts)?),
         "add" => Op::Add { relu },
         "mul" => Op::Mul { relu },
+        "matmul" => Op::MatMul,
         "cat" => Op::Concatenate { axis: int(entry.axis, "axis")?, requantizes: activation.is_some() },
         "max_pool" | "avg_pool" => {
             let kernel = ints(&entry.kernel, "kernel")?;

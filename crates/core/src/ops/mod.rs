@@ -12,6 +12,7 @@ mod convolution;
 mod function;
 mod layer;
 mod layer_norm;
+mod matmul;
 mod pool;
 mod shape;
 mod softmax;
@@ -52,6 +53,8 @@ pub enum Op {
         /// With ReLU.
         relu: bool,
     },
+    /// Matrix product of two tensors, (.., M, K) and (.., K, P).
+    MatMul,
     /// Concatenation along an axis. Without S and Z of its own it keeps the first input's.
     Concatenate {
         /// The axis.
@@ -108,6 +111,7 @@ impl Op {
             Self::Layer(layer) => layer.kind.name(),
             Self::Add { .. } => "add",
             Self::Mul { .. } => "mul",
+            Self::MatMul => "matmul",
             Self::Concatenate { .. } => "cat",
             Self::MaxPool(_) => "max_pool",
             Self::AveragePool(_) => "avg_pool",
@@ -255,6 +259,10 @@ impl Op {
                 let second = rest.first().ok_or_else(|| OpError::new("one input", "two"))?;
                 one(broadcast_shape(first, second)?)
             }
+            Self::MatMul => {
+                let second = rest.first().ok_or_else(|| OpError::new("one input", "two"))?;
+                one(matmul::shape(first, second)?)
+            }
             Self::Concatenate { axis, .. } => one(concatenate::shape(*axis, inputs)?),
             Self::MaxPool(pool) | Self::AveragePool(pool) => one(pool.shape(first)?),
             Self::AdaptiveAveragePool { size } => one(pool::adaptive_shape(size, first)?),
@@ -305,6 +313,7 @@ impl Op {
             }
             Self::Add { relu } => add::add(codes(0)?, codes(1)?, *relu, context)?,
             Self::Mul { relu } => add::multiply(codes(0)?, codes(1)?, *relu, context)?,
+            Self::MatMul => matmul::matmul(codes(0)?, codes(1)?, context)?,
             Self::Concatenate { axis, .. } => {
                 let all = (0..inputs.len()).map(codes).collect::<Result<Vec<_>, _>>()?;
                 concatenate::concatenate(*axis, &all, context)?

@@ -387,3 +387,18 @@ fn softmax_adds_up_to_one() {
         assert_eq!(own_kernel, contract == Contract::Qnnpack);
     }
 }
+
+#[test]
+fn matrix_products() {
+    // [[1, 2], [3, 4]] * [[5, 6], [7, 8]] = [[19, 22], [43, 50]], and the same about a zero point of 1.
+    let (a, b) = (codes(&[1, 2, 2], &[1, 2, 3, 4]), codes(&[1, 2, 2], &[5, 6, 7, 8]));
+    let offset = Activation { zero_point: 1, ..UNIT };
+    let (c, d) = (codes(&[1, 2, 2], &[2, 3, 4, 5]), codes(&[1, 2, 2], &[6, 7, 8, 9]));
+    for contract in Contract::ALL {
+        let product = apply(&Op::MatMul, contract, &[a.clone(), b.clone()], UNIT);
+        assert_eq!(product.elements(), [19, 22, 43, 50], "{contract:?}");
+        let product = apply(&Op::MatMul, contract, &[c.clone(), d.clone()], offset);
+        assert_eq!(product.elements(), [20, 23, 44, 51], "{contract:?}");
+    }
+    assert!(Op::MatMul.shapes(&[&[2, 3], &[2, 3]], &[]).is_err());
+}
