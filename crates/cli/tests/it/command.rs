@@ -1,12 +1,10 @@
 //! Runs the command as a user does.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-/// The root of the repository, in which the commands run.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use crate::support::run;
+
+pub(crate) use crate::support::root;
 
 /// What a command did.
 pub(crate) struct Outcome {
@@ -26,15 +24,8 @@ impl Outcome {
 /// Runs the command with words separated by spaces; FOLDER is replaced by `folder`.
 pub(crate) fn gen_params(folder: &Path, words: &str) -> Outcome {
     let folder = folder.display().to_string();
-    let output = Command::new(env!("CARGO_BIN_EXE_gen_params"))
-        .args(words.split_whitespace().map(|word| word.replace("FOLDER", &folder)))
-        .current_dir(root())
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    Outcome {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    let words: Vec<String> = words.split_whitespace().map(|word| word.replace("FOLDER", &folder)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = run(&words);
+    Outcome { code: done.code.unwrap_or(-1), stdout: done.stdout, stderr: done.stderr }
 }

@@ -21,7 +21,7 @@ screen!(graph_draft, "graph", "tests/fixtures/containers/quant_last.pt");
 screen!(no_arguments,);
 screen!(no_such_file, "no_such_model.pth");
 screen!(a_folder, "examples");
-screen!(not_a_checkpoint, "README.md");
+screen!(not_a_checkpoint, "LICENSE-MIT");
 screen!(a_float_checkpoint, "tests/fixtures/containers/float.pt");
 screen!(dynamic_quantization, "tests/fixtures/containers/dynamic.pt");
 screen!(never_calibrated, "tests/fixtures/containers/uncalibrated_converted.pt");
