@@ -194,22 +194,17 @@ fn step(
         .map(|id| trace.edges[id.0].as_ref())
         .collect::<Option<Vec<&Value>>>()
         .ok_or_else(|| OpError::new("an input that is computed later", "nodes in execution order"))?;
-    if let (Op::Layer(layer), Some(&Value::Codes(codes)), Some(activation)) =
-        (&node.op, inputs.first(), activations.first().copied().flatten())
-    {
-        let saturates = layer.saturates_pairs(contract) && codes.elements().iter().any(|&c| c > 127);
-        if keep == Keep::Accumulators {
-            trace.accumulators[index] = Some(layer.accumulate(contract, codes, activation)?);
+    let peculiarity = node.op.peculiarity(&inputs, &context);
+    let results = match (&node.op, inputs.first()) {
+        (Op::Layer(layer), Some(Value::Codes(codes))) => {
+            let (accumulators, result) = layer.apply(codes, &context)?;
+            trace.accumulators[index] = (keep == Keep::Accumulators).then_some(accumulators);
+            vec![Value::Codes(result)]
         }
-        if saturates {
-            trace.warnings.push(format!(
-                "{}: FBGEMM's depthwise kernel adds products in pairs that saturate at 16 bits, and codes above 127 \
-                 reach it: its accumulators, reproduced here, are not the sums",
-                node.name
-            ));
-        }
-    }
-    node.op.apply(&inputs, &trace.shapes, &context)
+        _ => node.op.apply(&inputs, &trace.shapes, &context)?,
+    };
+    trace.warnings.extend(peculiarity.map(|text| format!("{}: {text}", node.name)));
+    Ok(results)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{OpError, convolution};
+use super::{Context, OpError, convolution};
 use crate::contract::{Contract, Missing, Requantizer};
 use crate::parameters::{Activation, LayerKind, Weight, Window};
 use crate::tensor::{Codes, Layout, Tensor, element_count};
@@ -272,10 +272,24 @@ impl Layer {
             .collect()
     }
 
+    /// Accumulators and output codes, both in the shape of the result.
+    ///
+    /// # Errors
+    /// The input does not fit, a sum does not fit 32 bits, or the network does not say what the codes depend on.
+    pub fn apply(&self, input: &Codes, context: &Context<'_>) -> Result<(Tensor<i32>, Codes), OpError> {
+        let (source, output) = (context.input(0)?, context.output()?);
+        let requantizers = self
+            .requantizers(context.contract, source, output)
+            .map_err(|missing| OpError::new(missing.to_string(), "all of it"))?;
+        let accumulators = self.accumulate(context.contract, input, source)?;
+        let codes = Self::requantize(self.kind, &accumulators, &requantizers);
+        Ok((accumulators, codes))
+    }
+
     /// Output codes of accumulators in the shape of the result.
-    pub(super) fn requantize(&self, accumulators: &Tensor<i32>, requantizers: &[Requantizer]) -> Codes {
+    fn requantize(kind: LayerKind, accumulators: &Tensor<i32>, requantizers: &[Requantizer]) -> Codes {
         let shape = accumulators.shape();
-        let area: usize = match self.kind {
+        let area: usize = match kind {
             LayerKind::Linear => 1,
             LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => shape.iter().skip(2).product(),
         };

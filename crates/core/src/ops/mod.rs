@@ -13,6 +13,7 @@ mod function;
 mod layer;
 mod layer_norm;
 mod matmul;
+mod peculiarity;
 mod pool;
 mod shape;
 mod softmax;
@@ -271,7 +272,7 @@ impl Op {
         }
     }
 
-    /// Computes the node's results. Layers are better computed by [`Layer::accumulate`] where accumulators are wanted.
+    /// Computes the node's results; [`Layer::apply`] gives a layer's accumulators too.
     ///
     /// # Errors
     /// The inputs do not fit, something is not known, or the engine cannot do it.
@@ -303,14 +304,7 @@ impl Op {
                 let input = context.input(0)?;
                 return Ok(vec![Value::Floats(codes(0)?.map(|&code| dequantize(code, input)))]);
             }
-            Self::Layer(layer) => {
-                let (input, output) = (context.input(0)?, context.output()?);
-                let requantizers = layer
-                    .requantizers(context.contract, input, output)
-                    .map_err(|missing| OpError::new(missing.to_string(), "all of it"))?;
-                let accumulators = layer.accumulate(context.contract, codes(0)?, input)?;
-                layer.requantize(&accumulators, &requantizers)
-            }
+            Self::Layer(layer) => layer.apply(codes(0)?, context)?.1,
             Self::Add { relu } => add::add(codes(0)?, codes(1)?, *relu, context)?,
             Self::Mul { relu } => add::multiply(codes(0)?, codes(1)?, *relu, context)?,
             Self::MatMul => matmul::matmul(codes(0)?, codes(1)?, context)?,

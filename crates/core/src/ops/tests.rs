@@ -242,6 +242,28 @@ fn qnnpack_relabels_channels_last_bytes_when_it_clamps() {
 }
 
 #[test]
+fn peculiarities_are_said_where_they_happen() {
+    let last = Value::Codes(codes(&[1, 2, 1, 2], &[1, 2, 3, 9]).with_layout(Layout::ChannelsLast));
+    let contiguous = Value::Codes(codes(&[1, 2, 1, 2], &[1, 2, 3, 9]));
+    let clamp = Op::Clamp { min: 0.0, max: 6.0 };
+    let excluding = Op::AveragePool(Pool { count_include_pad: false, ..pool(2, 2, 1) });
+    let mean = Op::Mean { axes: vec![1], keep: false };
+    for (op, contract, input, expected) in [
+        (&clamp, Contract::Qnnpack, &last, true),
+        (&clamp, Contract::Qnnpack, &contiguous, false),
+        (&clamp, Contract::Fbgemm, &last, false),
+        (&excluding, Contract::Qnnpack, &contiguous, true),
+        (&excluding, Contract::X86, &contiguous, false),
+        (&mean, Contract::X86, &last, true),
+        (&mean, Contract::Exact, &last, false),
+    ] {
+        let context = Context { contract, inputs: &[Some(UNIT)], output: Some(UNIT) };
+        let said = op.peculiarity(&[input], &context).is_some();
+        assert_eq!(said, expected, "{} {}", op.name(), contract.name());
+    }
+}
+
+#[test]
 fn sums_and_products() {
     // Exactly representable everywhere: (3 - 1)*0.5 + (6 - 1)*0.5 = 3.5 -> 7 + 1; (2*0.5)*(5*0.5) = 2.5 -> 5 + 1.
     // Codes 0 are -0.5: their sum is -1 -> -2 + 1, cut at 0; their product 0.25 -> rint(0.5) + 1.

@@ -1,0 +1,65 @@
+//! What an engine does that nobody would expect, said in words: it is reproduced, and the user must know.
+
+use super::{Context, Op, Value, axis_of};
+use crate::contract::Contract;
+use crate::parameters::CodeType;
+
+impl Op {
+    /// Why this engine's results for these inputs are not those of the operation's equation; `None` where they are.
+    pub fn peculiarity(&self, inputs: &[&Value], context: &Context<'_>) -> Option<String> {
+        let codes = inputs.first()?.codes()?;
+        let qnnpack = context.contract == Contract::Qnnpack
+            && context.inputs.first().copied().flatten().is_some_and(|a| a.code_type == CodeType::U8);
+        match self {
+            Self::Layer(layer)
+                if layer.saturates_pairs(context.contract) && codes.elements().iter().any(|&c| c > 127) =>
+            {
+                Some(
+                    "FBGEMM's depthwise kernel adds products in pairs that saturate at 16 bits, and codes above 127 \
+                     reach it: its accumulators are not the sums"
+                        .into(),
+                )
+            }
+            Self::Clamp { .. } if qnnpack && codes.shape().len() >= 4 && !codes.is_contiguous() => Some(
+                "QNNPACK's clamp hands bytes in channels-last order back as if they were contiguous: every code moves"
+                    .into(),
+            ),
+            Self::AveragePool(pool)
+                if qnnpack
+                    && (pool.divisor.is_some()
+                        || (!pool.count_include_pad && pool.padding.iter().any(|&p| p > 0))) =>
+            {
+                Some("QNNPACK's average pooling divides by the whole window whatever the model asks for".into())
+            }
+            Self::Mean { axes, .. } if context.contract != Contract::Exact && !codes.is_contiguous() => {
+                let rank = codes.shape().len();
+                let whole = rank == 4
+                    && axes.len() == 2
+                    && axes.iter().all(|&axis| axis_of(axis, rank).is_ok_and(|axis| axis >= 2));
+                (!(qnnpack && whole)).then(|| {
+                    "PyTorch averages channels-last codes as floats in an order that is not reproduced: about one \
+                     code in 1,500 differs by one"
+                        .into()
+                })
+            }
+            Self::Quantize
+            | Self::Dequantize
+            | Self::Layer(_)
+            | Self::Add { .. }
+            | Self::Mul { .. }
+            | Self::MatMul
+            | Self::Concatenate { .. }
+            | Self::MaxPool(_)
+            | Self::AveragePool(_)
+            | Self::AdaptiveAveragePool { .. }
+            | Self::Mean { .. }
+            | Self::Relu
+            | Self::Clamp { .. }
+            | Self::Function(_)
+            | Self::Shape(_)
+            | Self::BatchNorm(_)
+            | Self::LayerNorm(_)
+            | Self::Softmax { .. } => None,
+        }
+    }
+}
