@@ -103,6 +103,19 @@ pub(crate) fn fast(machine: &Machine<'_>, input: &Input) -> Option<Engine> {
     if as_taken { Engine::new(machine.network(), contract, &[image]).ok() } else { None }
 }
 
+/// Warns of what the engine does on these inputs that nobody would expect.
+pub(crate) fn warn_of_peculiarities(machine: &Machine<'_>, value: &Value) -> Result<()> {
+    let mut edges = machine.begin(vec![value.clone()])?;
+    for (index, node) in machine.network().nodes.iter().enumerate() {
+        if let Some(text) = machine.peculiarity(index, &edges) {
+            terminal::warning(&text);
+        }
+        let step = machine.step(index, &edges)?;
+        edges.set(&node.outputs, step.results);
+    }
+    Ok(())
+}
+
 /// Computes `each` for every batch, on all processors, and gives the results in order. `each` gets the number of the
 /// batch's first image and its input.
 pub(crate) fn for_each_batch<T: Send>(

@@ -170,6 +170,17 @@ impl<'a> Machine<'a> {
         })
     }
 
+    /// What the engine does at a node, on these values, that nobody would expect; it is reproduced.
+    pub fn peculiarity(&self, node: usize, values: &Values) -> Option<String> {
+        let Arithmetic::Contract(contract) = self.arithmetic else { return None };
+        let node = self.network.nodes.get(node)?;
+        let inputs = node.inputs.iter().map(|&id| values.get(id)).collect::<Option<Vec<&Value>>>()?;
+        let activations: Vec<_> = node.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
+        let output = node.outputs.first().and_then(|&id| self.network.edge(id).activation);
+        let text = node.op.peculiarity(&inputs, &Context { contract, inputs: &activations, output })?;
+        Some(format!("{}: {text}", node.name))
+    }
+
     /// Computes a node from the values on its inputs.
     ///
     /// # Errors

@@ -97,6 +97,9 @@ fn compute(prepared: &Prepared, input: &Input, chosen: Arithmetic, batch: usize)
     let machine = prepared.machine(chosen)?;
     let edges_out = prepared.code_outputs()?;
     let batches = simulation::batches(&machine, input, batch)?;
+    if let (Arithmetic::Contract(_), Some((_, first))) = (chosen, batches.first()) {
+        simulation::warn_of_peculiarities(&machine, first)?;
+    }
     let engine = simulation::fast(&machine, input);
     let wanted: Vec<EdgeId> = edges_out.iter().map(|&(edge, _)| edge).collect();
     let parts = simulation::for_each_batch(batches, input.images(), |first, value| {
