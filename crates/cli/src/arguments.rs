@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use gen_params::lower::Engine;
+use gen_params::parameters::Range;
 
 /// Writes the integers that hardware needs from a trained, quantized neural network: weights, biases, zero points, clamps, and
 /// the factor M = S1*S2/S3 of each layer as an integer M0 and a shift n, M ~ M0 * 2^-n.
@@ -33,6 +34,10 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Prints the topology as TOML, to read or to edit and pass back with --graph
     Graph(Graph),
+    /// Runs the network in integers: outputs, accuracy, golden values, the difference between two arithmetics
+    Run(Run),
+    /// Finds the first layer, stage, channel and position where a hardware's values leave the golden ones
+    Compare(Compare),
 }
 
 /// The main command: writes the folder of parameters.
@@ -68,6 +73,168 @@ pub(crate) struct Inspect {
 pub(crate) struct Graph {
     #[command(flatten)]
     pub(crate) source: Source,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) derivation: Derivation,
+    /// What to run it on: .npy or .npz (uint8 or int8 codes, or reals), png or jpeg, a folder of them, or idx (MNIST).
+    /// An array of an archive is named after a colon: golden.npz:input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+    /// The class of each image: .npy, .npz, idx1, or .txt with one integer a line. Prints accuracy and confusion matrix
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Exit with 1 if fewer percent than this are right
+    #[arg(long, value_name = "PERCENT", requires = "labels")]
+    pub(crate) min_accuracy: Option<f64>,
+    /// Whose arithmetic: an engine's, or `target`, the integer-only one that the options below describe [the file's
+    /// engine, where it names one; `target` with --stages]
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) contract: Option<String>,
+    /// Run this arithmetic, too, and report where it differs, layer by layer
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["labels", "golden"])]
+    pub(crate) versus: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
+    /// Images that are computed together
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch: u32,
+    /// Write the codes and accumulators of every layer into this folder, as hex and npz
+    #[arg(long, value_name = "DIR")]
+    pub(crate) golden: Option<PathBuf>,
+    /// All seven stages in --golden: input, accumulator, biased, product, shifted, offset, output
+    #[arg(long, requires = "golden")]
+    pub(crate) stages: bool,
+    /// Replace the --golden folder even if it is not one of ours
+    #[arg(long, requires = "golden")]
+    pub(crate) force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) derivation: Derivation,
+    /// Folder with the hardware's values, in files named as --golden of `run` names them: LAYER_STAGE.hex or .npy, or
+    /// any .npz with arrays LAYER/STAGE; any subset
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) dump: PathBuf,
+    /// What the hardware was given; without it, the input in DIR (input.npy, or golden.npz as `run` writes it)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+    /// Whose arithmetic the golden values have: `target`, the integer-only one of the options below, or an engine's
+    #[arg(short, long, value_name = "NAME", default_value = "target")]
+    pub(crate) contract: String,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How pixels become what the network takes.
+#[derive(Debug, Args)]
+pub(crate) struct InputOptions {
+    /// Subtracted from pixel/255: one number, or one per channel separated by commas
+    #[arg(long, value_name = "M", value_delimiter = ',', allow_negative_numbers = true)]
+    pub(crate) mean: Option<Vec<f32>>,
+    /// What the difference is divided by: one number, or one per channel
+    #[arg(long, value_name = "S", value_delimiter = ',')]
+    pub(crate) std: Option<Vec<f32>>,
+    /// Resize images, bilinear and anti-aliased; sizes differ by a code or two between programs that do this
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
+    pub(crate) resize: Option<[u32; 2]>,
+    /// Use the first N images only
+    #[arg(long, value_name = "N", value_parser = parse_limit)]
+    pub(crate) limit: Option<usize>,
+}
+
+/// The arithmetic `target`.
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "Arithmetic of --contract target (with CONSTANT, --multiplier-bits, --accumulator-bits)"
+)]
+pub(crate) struct TargetOptions {
+    /// How the product is divided by 2^n
+    #[arg(long, value_enum, default_value_t = RoundingName::HalfUp)]
+    pub(crate) rounding: RoundingName,
+    /// Width of the product
+    #[arg(long, value_name = "B", default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=64))]
+    pub(crate) product_bits: u32,
+    /// What accumulator and product do beyond their width
+    #[arg(long, value_enum, default_value_t = OverflowName::Wrap)]
+    pub(crate) overflow: OverflowName,
+    /// Fractional bits of the bias; the accumulator is shifted left by as many, the product right
+    #[arg(long, value_name = "F", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=24))]
+    pub(crate) bias_fraction_bits: u32,
+    /// Codes that activations are clamped to, beside their own clamp: 0..127
+    #[arg(long, value_name = "MIN..MAX", value_parser = parse_range, allow_hyphen_values = true)]
+    pub(crate) activation_range: Option<Range<i32>>,
+    /// Unsigned activations travel as signed ones: codes and zero points are 128 less
+    #[arg(long)]
+    pub(crate) signed_activations: bool,
+}
+
+/// Roundings.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum RoundingName {
+    /// To the nearest, ties up: add half, shift
+    HalfUp,
+    /// To the nearest, ties to even
+    HalfEven,
+    /// To the nearest, ties away from zero
+    HalfAway,
+    /// Down: shift
+    Floor,
+    /// Towards zero
+    TowardZero,
+    /// gemmlowp's: SRDHM, then a rounding shift (ties away from zero)
+    Double,
+}
+
+/// What a register does beyond its width.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OverflowName {
+    /// Keeps the low bits
+    Wrap,
+    /// Takes the nearest value that it can hold; an accumulator after every addition, in the order of the weights
+    Saturate,
+}
+
+fn parse_size(text: &str) -> Result<[u32; 2], String> {
+    let sizes =
+        text.split_once('x').and_then(|(height, width)| Some([height.parse().ok()?, width.parse().ok()?]));
+    let limits = 1..=1 << 14;
+    sizes
+        .filter(|sizes: &[u32; 2]| sizes.iter().all(|size| limits.contains(size)))
+        .ok_or_else(|| "expected HEIGHTxWIDTH, such as 28x28".into())
+}
+
+fn parse_limit(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|&limit| limit > 0)
+        .ok_or_else(|| "expected a number of images, 1 or more".into())
+}
+
+fn parse_range(text: &str) -> Result<Range<i32>, String> {
+    let ends = text.split_once("..").and_then(|(min, max)| {
+        Some(Range { min: min.parse().ok()?, max: max.trim_start_matches('=').parse().ok()? })
+    });
+    ends.filter(|range| range.min < range.max && range.min >= -128 && range.max <= 255)
+        .ok_or_else(|| "expected MIN..MAX within -128..255, such as 0..127".into())
 }
 
 /// The model and what the user says beside it.

@@ -1,9 +1,15 @@
 //! The command `gen_params`: arguments, terminal, exit codes.
 #![forbid(unsafe_code)]
 
+mod accuracy;
 mod arguments;
+mod arithmetic;
 mod commands;
+mod dump;
+mod input;
 mod model;
+mod outputs;
+mod simulation;
 mod table;
 mod terminal;
 
@@ -12,19 +18,26 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, Command};
+use commands::Finding;
 
-/// Exit codes: 0 done, 2 could not do it (1 is for commands that run and find a difference).
+/// Exit code of a command that ran and found a difference; 0 is done.
+const DIFFERENT: u8 = 1;
+
+/// Exit code of a command that could not do it.
 const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
-        None => commands::generate::run(&arguments.generate),
-        Some(Command::Inspect(inspect)) => commands::inspect::run(&inspect),
-        Some(Command::Graph(graph)) => commands::graph::run(&graph),
+        None => commands::generate::run(&arguments.generate).map(|()| Finding::None),
+        Some(Command::Inspect(inspect)) => commands::inspect::run(&inspect).map(|()| Finding::None),
+        Some(Command::Graph(graph)) => commands::graph::run(&graph).map(|()| Finding::None),
+        Some(Command::Run(run)) => commands::run::run(&run),
+        Some(Command::Compare(compare)) => commands::compare::run(&compare),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Finding::None) => ExitCode::SUCCESS,
+        Ok(Finding::Different) => ExitCode::from(DIFFERENT),
         // The reader of our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

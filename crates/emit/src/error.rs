@@ -52,6 +52,12 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Golden values contradict themselves.
+    #[error("golden values: {found}")]
+    Golden {
+        /// What is wrong.
+        found: String,
+    },
     /// A manifest cannot be read back.
     #[error("not a manifest of this tool: {found}")]
     Manifest {

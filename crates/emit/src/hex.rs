@@ -25,6 +25,12 @@ pub fn write_i8(out: &mut (impl Write + ?Sized), values: &[i8]) -> io::Result<()
     })
 }
 
+/// Writes unsigned 8-bit values with two digits each.
+pub fn write_u8(out: &mut (impl Write + ?Sized), values: &[u8]) -> io::Result<()> {
+    let values: Vec<i8> = values.iter().map(|value| value.cast_signed()).collect();
+    write_i8(out, &values)
+}
+
 /// Writes 32-bit values with eight digits each.
 pub fn write_u32(out: &mut (impl Write + ?Sized), values: &[u32]) -> io::Result<()> {
     write_lines(out, values, |line: &mut [u8; 9], value| {
@@ -39,6 +45,16 @@ pub fn write_u32(out: &mut (impl Write + ?Sized), values: &[u32]) -> io::Result<
 pub fn write_i32(out: &mut (impl Write + ?Sized), values: &[i32]) -> io::Result<()> {
     let values: Vec<u32> = values.iter().map(|value| value.cast_unsigned()).collect();
     write_u32(out, &values)
+}
+
+/// Writes signed 64-bit values with sixteen digits each.
+pub fn write_i64(out: &mut (impl Write + ?Sized), values: &[i64]) -> io::Result<()> {
+    write_lines(out, values, |line: &mut [u8; 17], value| {
+        for (digits, byte) in line.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+            digits.copy_from_slice(&DIGITS[usize::from(byte)]);
+        }
+        line[16] = b'\n';
+    })
 }
 
 /// Writes `values`, each in the `N` bytes that `format` fills, newline included.
@@ -74,6 +90,11 @@ mod tests {
         text.clear();
         write_u32(&mut text, &[u32::MAX, 0x0123_4567]).unwrap();
         assert_eq!(text, b"ffffffff\n01234567\n");
+
+        text.clear();
+        write_u8(&mut text, &[0, 255, 128]).unwrap();
+        write_i64(&mut text, &[-2, i64::MAX]).unwrap();
+        assert_eq!(text, b"00\nff\n80\nfffffffffffffffe\n7fffffffffffffff\n");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod error;
 mod files;
 pub mod folder;
 pub mod formats;
+pub mod golden;
 pub mod hex;
 mod json;
 pub mod manifest;
@@ -36,6 +37,7 @@ pub use error::Error;
 pub use files::files;
 pub use folder::{Existing, FileToWrite, Output, write_folder};
 pub use formats::{Format, Formats, UnknownFormat};
+pub use golden::{Golden, GoldenTensor, Width, write_golden};
 pub use manifest::{Manifest, SourceFile};
 
 /// Writes everything that `formats` selects, and the manifest, into `directory`.

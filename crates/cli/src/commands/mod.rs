@@ -1,5 +1,18 @@
 //! One module per command.
 
+pub(crate) mod compare;
 pub(crate) mod generate;
+mod golden;
 pub(crate) mod graph;
 pub(crate) mod inspect;
+pub(crate) mod run;
+mod versus;
+
+/// What a command that compares has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// No difference, or none was looked for.
+    None,
+    /// A difference, or an accuracy below the bar.
+    Different,
+}

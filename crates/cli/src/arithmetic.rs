@@ -1,0 +1,84 @@
+//! `--contract`: a name, and the options of `target`, to an arithmetic.
+
+use anyhow::{Result, anyhow};
+
+use gen_params::contract::Contract;
+use gen_params::machine::Arithmetic;
+use gen_params::network::IntNetwork;
+use gen_params::target::{OnOverflow, Rounding, Target};
+
+use crate::arguments::{Derivation, OverflowName, RoundingName, TargetOptions};
+
+/// The name of the integer-only arithmetic.
+pub(crate) const TARGET: &str = "target";
+
+/// The arithmetic of this name.
+pub(crate) fn named(name: &str, options: &TargetOptions, derivation: &Derivation) -> Result<Arithmetic> {
+    if name == TARGET {
+        return Ok(Arithmetic::Target(target(options, derivation)));
+    }
+    let contract = Contract::from_name(name);
+    contract.map(Arithmetic::Contract).ok_or_else(|| anyhow!("found {name:?}, expected one of:{}", list()))
+}
+
+/// The arithmetic of the engine that the file names.
+pub(crate) fn of_file(network: &IntNetwork) -> Result<Arithmetic> {
+    let engine = network.engine.as_deref().and_then(Contract::from_name);
+    engine.map(Arithmetic::Contract).ok_or_else(|| {
+        anyhow!(
+            "the file does not say which engine it was made for, and engines differ in their roundings\n  hint: give \
+             --contract NAME, one of:{}",
+            list()
+        )
+    })
+}
+
+/// All names, one a line.
+fn list() -> String {
+    let contracts = Contract::ALL.into_iter().map(|contract| (contract.name(), contract.description()));
+    let target = (
+        TARGET,
+        "The integer-only arithmetic of hardware, as --rounding, CONSTANT and the like describe it.",
+    );
+    contracts.chain([target]).map(|(name, text)| format!("\n  {name:<11} {text}")).collect()
+}
+
+/// The target that was described.
+pub(crate) fn target(options: &TargetOptions, derivation: &Derivation) -> Target {
+    Target {
+        rounding: match options.rounding {
+            RoundingName::HalfUp => Rounding::HalfUp,
+            RoundingName::HalfEven => Rounding::HalfEven,
+            RoundingName::HalfAway => Rounding::HalfAway,
+            RoundingName::Floor => Rounding::Floor,
+            RoundingName::TowardZero => Rounding::TowardZero,
+            RoundingName::Double => Rounding::Double,
+        },
+        accumulator_bits: derivation.accumulator_bits,
+        product_bits: options.product_bits,
+        on_overflow: match options.overflow {
+            OverflowName::Wrap => OnOverflow::Wrap,
+            OverflowName::Saturate => OnOverflow::Saturate,
+        },
+        activation_range: options.activation_range,
+        signed_activations: options.signed_activations,
+        bias_fraction_bits: options.bias_fraction_bits,
+    }
+}
+
+/// The choices of an arithmetic, for records: empty for engines.
+pub(crate) fn describe(arithmetic: Arithmetic) -> Vec<(&'static str, String)> {
+    let Arithmetic::Target(target) = arithmetic else { return Vec::new() };
+    vec![
+        ("rounding", target.rounding.name().into()),
+        ("accumulator_bits", target.accumulator_bits.to_string()),
+        ("product_bits", target.product_bits.to_string()),
+        ("overflow", target.on_overflow.name().into()),
+        (
+            "activation_range",
+            target.activation_range.map_or_else(|| "each type's".into(), |r| format!("{}..{}", r.min, r.max)),
+        ),
+        ("signed_activations", target.signed_activations.to_string()),
+        ("bias_fraction_bits", target.bias_fraction_bits.to_string()),
+    ]
+}

@@ -1,0 +1,329 @@
+//! `gen_params compare`: the first layer, stage, channel and position where a hardware's values leave the golden ones.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use gen_params::emit::golden::{INPUT, stem};
+use gen_params::emit::{GoldenTensor, Width};
+use gen_params::machine::{Arithmetic, Machine};
+use gen_params::target::{Fault, Stage, unravel};
+
+use super::{Finding, golden};
+use crate::arguments::Compare;
+use crate::dump::{self, Dumped};
+use crate::input::{Input, Values};
+use crate::simulation::{Prepared, position};
+use crate::table::thousands;
+use crate::{arithmetic, terminal};
+
+pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
+    let prepared = Prepared::open(&arguments.source, &arguments.derivation)?;
+    let chosen = arithmetic::named(&arguments.contract, &arguments.target, &arguments.derivation)
+        .context("--contract")?;
+    let machine = prepared.machine(chosen)?;
+    let dumps = dump::read_folder(&arguments.dump)?;
+    let input = match &arguments.input {
+        Some(path) => Input::read(path, &arguments.input_options)?,
+        None => dumped_input(&dumps, &arguments.dump, &machine)?,
+    };
+    let wanted: &[Stage] = match chosen {
+        Arithmetic::Target(_) => &Stage::ALL,
+        Arithmetic::Contract(_) => &[Stage::Input, Stage::Accumulator, Stage::Output],
+    };
+    let points = golden::compute(&machine, &input, 1, wanted)?;
+    let pairs = pair(&points, &dumps, &arguments.dump)?;
+
+    let mut compared = 0;
+    for pair in &pairs {
+        let Some(difference) = Difference::find(pair) else {
+            compared += pair.found.len();
+            continue;
+        };
+        let explanation = explain(&machine, &points, &pairs, pair);
+        return print(arguments, pair, &difference, &explanation).map(|()| Finding::Different);
+    }
+    let mut stdout = anstream::stdout();
+    if arguments.json {
+        writeln!(
+            stdout,
+            "{:#}",
+            json!({"schema": 1, "equal": true, "files": pairs.len(), "values": compared})
+        )?;
+    } else {
+        writeln!(stdout, "equal: {} values in {} files", thousands(compared), pairs.len())?;
+    }
+    Ok(Finding::None)
+}
+
+/// The network's input in the folder.
+fn dumped_input(dumps: &BTreeMap<String, Dumped>, folder: &Path, machine: &Machine<'_>) -> Result<Input> {
+    let Some((dumped, shape)) = dumps.get(INPUT).and_then(|dumped| Some((dumped, dumped.shape.clone()?)))
+    else {
+        bail!(
+            "{}: holds no {INPUT}.npy, and no {INPUT} in an .npz\n  hint: give --input, what the hardware was given",
+            folder.display()
+        );
+    };
+    let activation = machine.network().inputs.first().and_then(|&id| machine.input_activation(id));
+    let code_type =
+        activation.context("the scale and zero point of the network's input are not known")?.code_type;
+    let codes =
+        dumped.values(code_type.range().0 < 0).into_iter().map(i32::try_from).collect::<Result<_, _>>();
+    let codes = codes.with_context(|| dumped.place.clone())?;
+    Ok(Input { shape, values: Values::Codes(codes, code_type.name()), names: None })
+}
+
+/// Golden values beside those of the hardware.
+struct Pair<'a> {
+    node: Option<usize>,
+    golden: &'a GoldenTensor,
+    dumped: &'a Dumped,
+    /// The hardware's values; fewer images than the golden ones, perhaps.
+    found: Vec<i64>,
+}
+
+/// What is in the folder, in execution order.
+fn pair<'a>(
+    points: &'a [golden::Point],
+    dumps: &'a BTreeMap<String, Dumped>,
+    folder: &Path,
+) -> Result<Vec<Pair<'a>>> {
+    let mut pairs = Vec::new();
+    let mut unknown = dumps.clone();
+    for point in points {
+        let golden = &point.tensor;
+        let name = stem(golden.node.as_deref(), golden.stage);
+        let Some(dumped) = dumps.get(&name) else { continue };
+        unknown.remove(&name);
+        let found = dumped.values(golden.width != Width::Uint8);
+        let images = golden.shape.first().copied().unwrap_or(1).max(1);
+        let per_image = golden.values.len() / images;
+        if found.len() > golden.values.len()
+            || per_image == 0
+            || found.len() % per_image != 0
+            || found.is_empty()
+        {
+            bail!(
+                "{}: found {} values, expected {}: {images} images of shape {:?}",
+                dumped.place,
+                thousands(found.len()),
+                thousands(golden.values.len()),
+                golden.shape.get(1..).unwrap_or_default()
+            );
+        }
+        if found.len() < golden.values.len() {
+            terminal::warning(&format!(
+                "{}: holds {} of {images} images; the others were not compared",
+                dumped.place,
+                found.len() / per_image
+            ));
+        }
+        pairs.push(Pair { node: point.node, golden, dumped, found });
+    }
+    if !unknown.is_empty() {
+        let places: Vec<&str> = unknown.values().map(|dumped| dumped.place.as_str()).collect();
+        let all: Vec<String> = points.iter().map(|point| point.tensor.file_stem()).collect();
+        bail!(
+            "{}: nothing in the network is named {}\n  hint: the names are {}",
+            folder.display(),
+            places.join(", "),
+            all.join(", ")
+        );
+    }
+    if pairs.is_empty() {
+        bail!(
+            "{}: holds no values\n  hint: gen_params run --golden DIR --stages shows the files' names",
+            folder.display()
+        );
+    }
+    Ok(pairs)
+}
+
+/// How one file leaves its golden values.
+struct Difference {
+    /// Row-major index of the first value that differs.
+    first: usize,
+    expected: i64,
+    found: i64,
+    count: usize,
+    largest: u64,
+    /// Output channels with a difference.
+    channels: usize,
+}
+
+impl Difference {
+    fn find(pair: &Pair<'_>) -> Option<Self> {
+        let values = || pair.golden.values.iter().zip(&pair.found).enumerate().filter(|(_, (a, b))| a != b);
+        let (first, (&expected, &found)) = values().next()?;
+        let channels: std::collections::BTreeSet<usize> =
+            values().filter_map(|(index, _)| unravel(index, &pair.golden.shape).get(1).copied()).collect();
+        Some(Self {
+            first,
+            expected,
+            found,
+            count: values().count(),
+            largest: values().map(|(_, (a, b))| a.abs_diff(*b)).max().unwrap_or(0),
+            channels: channels.len(),
+        })
+    }
+}
+
+/// What is known of the reason.
+#[derive(Default)]
+struct Explanation {
+    /// Each of these explains every value of the layer that is in the folder.
+    causes: Vec<String>,
+    /// What could not be looked at, and why.
+    notes: Vec<String>,
+}
+
+/// Recomputes the layer with every known fault, and keeps those that give what the hardware gave.
+fn explain(
+    machine: &Machine<'_>,
+    points: &[golden::Point],
+    pairs: &[Pair<'_>],
+    differing: &Pair<'_>,
+) -> Explanation {
+    let mut explanation = Explanation::default();
+    let signed = differing.golden.width != Width::Uint8;
+    let reversed = differing.dumped.bytes_reversed().map(|dumped| dumped.values(signed));
+    if reversed.is_some_and(|values| differing.golden.values.starts_with(&values)) {
+        explanation
+            .causes
+            .push(format!("the bytes of each word in {} are in reverse order", differing.dumped.place));
+    }
+    if interleaved(differing) {
+        explanation.causes.push("the values are right, in NHWC order and not in NCHW order".into());
+    }
+    let Some((node, layer)) = differing.node.and_then(|node| Some((node, machine.layer(node)?))) else {
+        return explanation;
+    };
+    if !matches!(machine.arithmetic(), Arithmetic::Target(_)) {
+        explanation.notes.push("known faults are looked for with --contract target only".into());
+        return explanation;
+    }
+    let of_layer: Vec<&Pair<'_>> = pairs.iter().filter(|pair| pair.node == Some(node)).collect();
+    let input = points.iter().find(|p| p.node == Some(node) && p.tensor.stage == Stage::Input);
+    let Some(input) = input.filter(|_| differing.golden.stage != Stage::Input) else { return explanation };
+    if !of_layer.iter().any(|pair| pair.golden.stage == Stage::Input)
+        && !input_is_compared(machine, pairs, node)
+    {
+        explanation.notes.push(format!(
+            "{} has no file with this layer's input: the fault may lie before it",
+            differing.dumped.place
+        ));
+    }
+    // A layer takes codes of the model's type; the stage has them as the target does.
+    let codes: Option<Vec<i32>> = input
+        .tensor
+        .values
+        .iter()
+        .map(|&code| i32::try_from(code).ok().map(|code| code + layer.input_shift))
+        .collect();
+    let Some(codes) = codes else { return explanation };
+    for fault in Fault::ALL {
+        let Some(faulty) = fault.planted(layer) else { continue };
+        let Ok(stages) = faulty.stages(&codes, &input.tensor.shape) else { continue };
+        if of_layer.iter().all(|pair| stages.of(pair.golden.stage).starts_with(&pair.found)) {
+            explanation.causes.push(fault.to_string());
+        }
+    }
+    explanation
+}
+
+/// Whether the values are those of (N, C, spatial...) written as (N, spatial..., C).
+fn interleaved(pair: &Pair<'_>) -> bool {
+    let [images, channels, spatial @ ..] = pair.golden.shape.as_slice() else { return false };
+    let positions: usize = spatial.iter().product();
+    if pair.found.len() != pair.golden.values.len() || positions <= 1 || *channels <= 1 {
+        return false;
+    }
+    (0..images * channels * positions).all(|index| {
+        let (image, rest) = (index / (channels * positions), index % (channels * positions));
+        let (position, channel) = (rest / channels, rest % channels);
+        pair.found[index] == pair.golden.values[(image * channels + channel) * positions + position]
+    })
+}
+
+/// Whether the codes that a node takes are among those that were compared.
+fn input_is_compared(machine: &Machine<'_>, pairs: &[Pair<'_>], node: usize) -> bool {
+    let nodes = &machine.network().nodes;
+    let Some(taken) = nodes.get(node).and_then(|node| node.inputs.first()) else { return false };
+    let maker = nodes.iter().position(|maker| maker.outputs.contains(taken));
+    match maker {
+        Some(maker) if nodes[maker].op != gen_params::ops::Op::Quantize => {
+            pairs.iter().any(|pair| pair.node == Some(maker) && pair.golden.stage == Stage::Output)
+        }
+        // The network's own input was given.
+        _ => true,
+    }
+}
+
+fn print(
+    arguments: &Compare,
+    pair: &Pair<'_>,
+    difference: &Difference,
+    explanation: &Explanation,
+) -> Result<()> {
+    let mut stdout = anstream::stdout();
+    let index = unravel(difference.first, &pair.golden.shape);
+    let layer = pair.golden.node.as_deref();
+    if arguments.json {
+        let report = json!({
+            "schema": 1,
+            "equal": false,
+            "layer": layer,
+            "stage": pair.golden.stage.name(),
+            "file": pair.dumped.place,
+            "first": index,
+            "expected": difference.expected,
+            "found": difference.found,
+            "mismatches": difference.count,
+            "values": pair.found.len(),
+            "largest": difference.largest,
+            "causes": explanation.causes,
+            "notes": explanation.notes,
+        });
+        writeln!(stdout, "{report:#}")?;
+        return Ok(());
+    }
+    match layer {
+        Some(layer) => writeln!(stdout, "first difference: layer {layer}, stage {}", pair.golden.stage)?,
+        None => writeln!(stdout, "first difference: the network's input")?,
+    }
+    writeln!(stdout, "  at        {}", position(&index))?;
+    writeln!(stdout, "  expected  {}", difference.expected)?;
+    writeln!(
+        stdout,
+        "  found     {}  ({}, value {})",
+        difference.found,
+        pair.dumped.place,
+        difference.first + 1
+    )?;
+    let channels = pair.golden.shape.get(1).copied().unwrap_or(1);
+    writeln!(
+        stdout,
+        "  in all    {} of {} values differ, in {} of {channels} channels, by up to {}",
+        thousands(difference.count),
+        thousands(pair.found.len()),
+        difference.channels,
+        difference.largest
+    )?;
+    match explanation.causes.as_slice() {
+        [] => writeln!(stdout, "  cause     none of the known faults explains these values")?,
+        [one] => writeln!(stdout, "  cause     {one}")?,
+        several => {
+            for (index, cause) in several.iter().enumerate() {
+                writeln!(stdout, "  {}    {cause}", if index == 0 { "cause " } else { "or    " })?;
+            }
+        }
+    }
+    for note in &explanation.notes {
+        writeln!(stdout, "  note      {note}")?;
+    }
+    Ok(())
+}

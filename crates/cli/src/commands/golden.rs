@@ -1,0 +1,179 @@
+//! `run --golden`: every layer's codes and accumulators, or all stages, into a folder.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use gen_params::emit::{Existing, Golden, GoldenTensor, SourceFile, Width, write_golden};
+use gen_params::machine::{Arithmetic, Machine, Values};
+use gen_params::network::EdgeId;
+use gen_params::ops::{Op, Value};
+use gen_params::target::Stage;
+use gen_params::tensor::Tensor;
+
+use crate::arguments::Run;
+use crate::arithmetic;
+use crate::input::Input;
+use crate::simulation::{self, Prepared};
+use crate::table::thousands;
+use crate::terminal;
+
+/// Writes golden values into `directory`.
+pub(super) fn write(
+    arguments: &Run,
+    prepared: &Prepared,
+    input: &Input,
+    chosen: Arithmetic,
+    directory: &Path,
+) -> Result<()> {
+    let wanted: &[Stage] = if arguments.stages { &Stage::ALL } else { &[Stage::Accumulator, Stage::Output] };
+    let machine = prepared.machine(chosen)?;
+    let tensors = compute(&machine, input, arguments.batch as usize, wanted)?;
+    let golden = Golden {
+        contract: chosen.name().to_owned(),
+        options: arithmetic::describe(chosen),
+        tensors: tensors.into_iter().map(|point| point.tensor).collect(),
+    };
+    let model = &prepared.model;
+    let file_name = model.path.file_name().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
+    let source = SourceFile::new(file_name, &model.bytes);
+    let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
+    let (network, parameters) = (&prepared.network, &prepared.parameters);
+    let manifest = write_golden(directory, network, parameters, Some(source), &golden, existing)?;
+    terminal::say(format!(
+        "{}: golden values of {} images, {} files",
+        directory.display(),
+        thousands(input.images()),
+        manifest.files.len() + 1
+    ));
+    Ok(())
+}
+
+/// The values at one point of a network.
+pub(super) struct Point {
+    /// Index of the node; `None` for the network's input.
+    pub(super) node: Option<usize>,
+    pub(super) tensor: GoldenTensor,
+}
+
+/// Values that are held in memory at once, at most.
+const LARGEST: usize = 1 << 28;
+
+/// The values at all points of `wanted` stages, in execution order. Nodes without weights have codes alone.
+pub(super) fn compute(
+    machine: &Machine<'_>,
+    input: &Input,
+    batch: usize,
+    wanted: &[Stage],
+) -> Result<Vec<Point>> {
+    let batches = simulation::batches(machine, input, batch)?;
+    let parts = simulation::for_each_batch(batches, input.images(), |_, value| {
+        let points = batch_points(machine, value, wanted)?;
+        let values: usize = points.iter().map(|point| point.tensor.values.len()).sum();
+        if values.saturating_mul(input.images().div_ceil(batch)) > LARGEST {
+            bail!("golden values of {} images are too many\n  hint: --limit N", input.images());
+        }
+        Ok(points)
+    })?;
+    let mut parts = parts.into_iter();
+    let mut all = parts.next().context("no image")?;
+    for part in parts {
+        for (whole, more) in all.iter_mut().zip(part) {
+            if let (Some(images), Some(new)) = (whole.tensor.shape.first_mut(), more.tensor.shape.first()) {
+                *images += new;
+            }
+            whole.tensor.values.extend(more.tensor.values);
+        }
+    }
+    Ok(all)
+}
+
+fn batch_points(machine: &Machine<'_>, value: Value, wanted: &[Stage]) -> Result<Vec<Point>> {
+    let network = machine.network();
+    let mut edges = machine.begin(vec![value])?;
+    let mut points = Vec::new();
+    for (index, node) in network.nodes.iter().enumerate() {
+        let step = machine.step(index, &edges)?;
+        if points.is_empty() {
+            // The network's input is what its quantization gives, or the codes that it was given.
+            let first =
+                if node.op == Op::Quantize { step.results.first() } else { input_of(&edges, &node.inputs) };
+            if let (Some(Value::Codes(codes)), Some(&id)) = (first, network.inputs.first())
+                && let Some(activation) = machine.input_activation(id)
+            {
+                let width = Width::of_codes(activation.code_type);
+                points.push(Point { node: None, tensor: point(None, Stage::Output, width, codes) });
+            }
+        }
+        if let (Some(layer), Some(Value::Codes(codes))) =
+            (machine.layer(index), input_of(&edges, &node.inputs))
+        {
+            let stages = layer.stages(codes.elements(), codes.shape())?;
+            for &stage in wanted.iter().filter(|stage| **stage != Stage::Output || is_target(machine)) {
+                points.push(Point {
+                    node: Some(index),
+                    tensor: GoldenTensor {
+                        node: Some(node.name.clone()),
+                        stage,
+                        shape: stages.shape_of(stage).to_vec(),
+                        width: width(machine, index, stage),
+                        values: stages.of(stage).to_vec(),
+                    },
+                });
+            }
+        }
+        let has_own_output = machine.layer(index).is_some() && is_target(machine);
+        if let (false, [Value::Codes(codes)]) = (has_own_output, step.results.as_slice())
+            && node.op != Op::Quantize
+            && let Some(activation) = node.outputs.first().and_then(|&id| network.edge(id).activation)
+        {
+            let width = Width::of_codes(activation.code_type);
+            let tensor = point(Some(node.name.clone()), Stage::Output, width, codes);
+            points.push(Point { node: Some(index), tensor });
+        }
+        edges.set(&node.outputs, step.results);
+    }
+    Ok(points)
+}
+
+fn is_target(machine: &Machine<'_>) -> bool {
+    matches!(machine.arithmetic(), Arithmetic::Target(_))
+}
+
+fn input_of<'a>(edges: &'a Values, inputs: &[EdgeId]) -> Option<&'a Value> {
+    edges.get(*inputs.first()?)
+}
+
+fn point(node: Option<String>, stage: Stage, width: Width, codes: &Tensor<i32>) -> GoldenTensor {
+    let values = codes.elements().iter().map(|&code| i64::from(code)).collect();
+    GoldenTensor { node, stage, shape: codes.shape().to_vec(), width, values }
+}
+
+/// The type of a layer's values in files.
+fn width(machine: &Machine<'_>, node: usize, stage: Stage) -> Width {
+    let network = machine.network();
+    let Some(this) = network.nodes.get(node) else { return Width::Int64 };
+    let codes = |edges: &[EdgeId], shift: i32| {
+        let activation = edges.first().and_then(|&id| network.edge(id).activation);
+        match (activation, shift) {
+            (Some(activation), 0) => Width::of_codes(activation.code_type),
+            _ => Width::Int8,
+        }
+    };
+    let (input_shift, output_shift) =
+        machine.layer(node).map_or((0, 0), |layer| (layer.input_shift, layer.output_shift));
+    let target = match machine.arithmetic() {
+        Arithmetic::Target(target) => target,
+        // Engines count in 32 bits.
+        Arithmetic::Contract(_) => {
+            return if stage == Stage::Output { codes(&this.outputs, 0) } else { Width::Int32 };
+        }
+    };
+    match stage {
+        Stage::Input => codes(&this.inputs, input_shift),
+        Stage::Accumulator => Width::of_register(target.accumulator().bits),
+        Stage::Biased => Width::of_register(target.biased().bits),
+        Stage::Product | Stage::Shifted | Stage::Offset => Width::of_register(target.product().bits),
+        Stage::Output => codes(&this.outputs, output_shift),
+    }
+}

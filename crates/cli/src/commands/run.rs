@@ -1,0 +1,150 @@
+//! `gen_params run`: integer inference, its accuracy, its golden values.
+
+use std::io::Write;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value as Json, json};
+
+use gen_params::machine::Arithmetic;
+use gen_params::parameters::Activation;
+
+use super::{Finding, golden, versus};
+use crate::accuracy::Accuracy;
+use crate::arguments::Run;
+use crate::input::{Input, read_labels};
+use crate::simulation::{self, OverflowList, Prepared};
+use crate::{arithmetic, outputs, terminal};
+
+pub(crate) fn run(arguments: &Run) -> Result<Finding> {
+    let prepared = Prepared::open(&arguments.source, &arguments.derivation)?;
+    let named = |flag: &str, name: &str| {
+        arithmetic::named(name, &arguments.target, &arguments.derivation).with_context(|| flag.to_owned())
+    };
+    let chosen = match &arguments.contract {
+        Some(name) => named("--contract", name)?,
+        None if arguments.stages => named("--contract", arithmetic::TARGET)?,
+        None => arithmetic::of_file(&prepared.network).with_context(|| prepared.model.name())?,
+    };
+    if arguments.stages && !matches!(chosen, Arithmetic::Target(_)) {
+        bail!("--stages: the arithmetic of {chosen} has no integer stages\n  hint: --contract target");
+    }
+    let input = Input::read(&arguments.input, &arguments.input_options)?;
+    if let Some(other) = &arguments.versus {
+        versus::run(arguments, &prepared, &input, [chosen, named("--versus", other)?])?;
+        return Ok(Finding::None);
+    }
+    let labels = match &arguments.labels {
+        Some(path) => Some(matching_labels(read_labels(path)?, input.images(), arguments)?),
+        None => None,
+    };
+    if let Some(percent) = arguments.min_accuracy.filter(|p| !(0.0..=100.0).contains(p)) {
+        bail!("--min-accuracy: found {percent}, expected 0 to 100");
+    }
+    if let Some(directory) = &arguments.golden {
+        golden::write(arguments, &prepared, &input, chosen, directory)?;
+    }
+    let results = compute(&prepared, &input, chosen, arguments.batch as usize)?;
+    let accuracy = match (&labels, results.outputs.first()) {
+        (Some(labels), Some(output)) => {
+            Some(Accuracy::new(&output.classes()?, labels, output.values_per_image)?)
+        }
+        _ => None,
+    };
+
+    let mut stdout = anstream::stdout();
+    if arguments.json {
+        let report = report(&prepared, chosen, &input, &results, accuracy.as_ref());
+        writeln!(stdout, "{report:#}")?;
+    } else {
+        if labels.is_none() || input.images() <= outputs::FEW_IMAGES {
+            for output in &results.outputs {
+                output.print(&mut stdout, &input, labels.as_deref(), results.outputs.len() > 1)?;
+            }
+        }
+        if let Some(accuracy) = &accuracy {
+            accuracy.print(&mut stdout)?;
+        }
+    }
+    Ok(match (arguments.min_accuracy, &accuracy) {
+        (Some(least), Some(accuracy)) if accuracy.percent() < least => {
+            terminal::say(format!("accuracy {:.2} % is below {least} %", accuracy.percent()));
+            Finding::Different
+        }
+        _ => Finding::None,
+    })
+}
+
+/// The labels of the images that are run.
+fn matching_labels(mut labels: Vec<usize>, images: usize, arguments: &Run) -> Result<Vec<usize>> {
+    if arguments.input_options.limit.is_some() && labels.len() > images {
+        labels.truncate(images);
+    }
+    if labels.len() != images {
+        bail!("--labels: found {} labels for {images} images", labels.len());
+    }
+    Ok(labels)
+}
+
+/// What a run gives.
+struct Results {
+    outputs: Vec<outputs::Output>,
+    overflows: Vec<(usize, gen_params::target::Overflow)>,
+}
+
+fn compute(prepared: &Prepared, input: &Input, chosen: Arithmetic, batch: usize) -> Result<Results> {
+    let machine = prepared.machine(chosen)?;
+    let edges_out = prepared.code_outputs()?;
+    let batches = simulation::batches(&machine, input, batch)?;
+    let parts = simulation::for_each_batch(batches, input.images(), |first, value| {
+        let mut edges = machine.begin(vec![value])?;
+        let overflows = simulation::run_nodes(&machine, &mut edges, first)?;
+        let codes = edges_out.iter().map(|&(edge, _)| Ok(simulation::codes_of(&edges, edge)?.clone()));
+        Ok((codes.collect::<Result<Vec<_>>>()?, overflows))
+    })?;
+    let name =
+        |(edge, activation): &(_, Activation)| (prepared.network.edge(*edge).name.clone(), *activation);
+    let mut outputs: Vec<_> = edges_out.iter().map(name).map(|(n, a)| outputs::Output::new(n, a)).collect();
+    let mut overflows = OverflowList::default();
+    for (codes, new) in parts {
+        outputs.iter_mut().zip(codes).for_each(|(output, codes)| output.append(&codes));
+        overflows.merge(new);
+    }
+    let overflows = overflows.sorted();
+    simulation::warn_of_overflows(&machine, &overflows);
+    Ok(Results { outputs, overflows })
+}
+
+/// The report for machines.
+fn report(
+    prepared: &Prepared,
+    chosen: Arithmetic,
+    input: &Input,
+    results: &Results,
+    accuracy: Option<&Accuracy>,
+) -> Json {
+    let overflows: Vec<Json> = results
+        .overflows
+        .iter()
+        .map(|(node, overflow)| {
+            json!({
+                "layer": prepared.network.nodes.get(*node).map(|node| &node.name),
+                "stage": overflow.stage.name(),
+                "count": overflow.count,
+                "first": overflow.first,
+                "value": overflow.value.to_string(),
+            })
+        })
+        .collect();
+    let options: serde_json::Map<String, Json> =
+        arithmetic::describe(chosen).into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    json!({
+        "schema": 1,
+        "contract": chosen.name(),
+        "options": options,
+        "images": input.images(),
+        "names": input.names,
+        "outputs": results.outputs.iter().map(outputs::Output::to_json).collect::<Vec<_>>(),
+        "accuracy": accuracy.map(Accuracy::to_json),
+        "overflows": overflows,
+    })
+}

@@ -1,0 +1,186 @@
+//! `run --versus`: where two arithmetics differ, layer by layer.
+
+use std::io::Write;
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::json;
+
+use gen_params::machine::Arithmetic;
+use gen_params::ops::{Op, Value};
+
+use crate::arguments::Run;
+use crate::input::Input;
+use crate::outputs::largest;
+use crate::simulation::{self, OverflowList, Prepared};
+use crate::table::thousands;
+
+/// How two lists of codes differ.
+#[derive(Debug, Clone, Copy, Default)]
+struct Difference {
+    values: usize,
+    mismatches: usize,
+    largest: u32,
+}
+
+impl Difference {
+    fn add(&mut self, a: &Value, b: &Value) {
+        if let (Value::Codes(a), Value::Codes(b)) = (a, b) {
+            self.values += a.elements().len();
+            for distance in a.elements().iter().zip(b.elements()).map(|(a, b)| a.abs_diff(*b)) {
+                self.mismatches += usize::from(distance > 0);
+                self.largest = self.largest.max(distance);
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.values += other.values;
+        self.mismatches += other.mismatches;
+        self.largest = self.largest.max(other.largest);
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "numbers of values")]
+    fn percent(self) -> f64 {
+        100.0 * self.mismatches as f64 / self.values.max(1) as f64
+    }
+
+    fn cells(self) -> [String; 3] {
+        if self.mismatches == 0 {
+            return ["0".into(), String::new(), String::new()];
+        }
+        [thousands(self.mismatches), percent(self.percent()), self.largest.to_string()]
+    }
+}
+
+/// Percent with three significant digits, however few.
+fn percent(value: f64) -> String {
+    if value >= 1.0 {
+        return format!("{value:.2} %");
+    }
+    let digits = (2.0 - value.max(1e-9).log10().floor()).clamp(0.0, 9.0);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=9")]
+    let digits = digits as usize;
+    format!("{value:.digits$} %")
+}
+
+/// Differences of one batch.
+struct Part {
+    /// By node: with the first arithmetic's inputs for both, and each with its own.
+    nodes: Vec<[Difference; 2]>,
+    same_class: usize,
+    overflows: [OverflowList; 2],
+}
+
+/// Runs both arithmetics and reports where they differ.
+pub(super) fn run(
+    arguments: &Run,
+    prepared: &Prepared,
+    input: &Input,
+    arithmetics: [Arithmetic; 2],
+) -> Result<()> {
+    let [first, second] = arithmetics;
+    let (a, b) = (prepared.machine(first)?, prepared.machine(second)?);
+    let outputs = prepared.code_outputs()?;
+    let nodes = &prepared.network.nodes;
+    let batches = simulation::batches(&a, input, arguments.batch as usize)?;
+    let parts = simulation::for_each_batch(batches, input.images(), |image, value| {
+        let (mut a_edges, mut b_edges) = (a.begin(vec![value.clone()])?, b.begin(vec![value])?);
+        let mut differences = vec![[Difference::default(); 2]; nodes.len()];
+        let mut overflows = [OverflowList::default(), OverflowList::default()];
+        for (index, node) in nodes.iter().enumerate() {
+            let (ours, isolated, theirs) =
+                (a.step(index, &a_edges)?, b.step(index, &a_edges)?, b.step(index, &b_edges)?);
+            for ((own, alone), accumulated) in ours.results.iter().zip(&isolated.results).zip(&theirs.results)
+            {
+                differences[index][0].add(own, alone);
+                differences[index][1].add(own, accumulated);
+            }
+            overflows[0].add(index, image, ours.overflows);
+            overflows[1].add(index, image, theirs.overflows);
+            a_edges.set(&node.outputs, ours.results);
+            b_edges.set(&node.outputs, theirs.results);
+        }
+        let mut same_class = 0;
+        if let Some(&(edge, _)) = outputs.first() {
+            let (ours, theirs) =
+                (simulation::codes_of(&a_edges, edge)?, simulation::codes_of(&b_edges, edge)?);
+            let size = ours.shape().iter().skip(1).product::<usize>().max(1);
+            let pairs = ours.elements().chunks(size).zip(theirs.elements().chunks(size));
+            same_class = pairs.filter(|(ours, theirs)| largest(ours) == largest(theirs)).count();
+        }
+        Ok(Part { nodes: differences, same_class, overflows })
+    })?;
+
+    let mut total = vec![[Difference::default(); 2]; nodes.len()];
+    let mut overflows = [OverflowList::default(), OverflowList::default()];
+    let mut same_class = 0;
+    for part in parts {
+        for (sum, new) in total.iter_mut().zip(part.nodes) {
+            sum[0].merge(new[0]);
+            sum[1].merge(new[1]);
+        }
+        let [ours, theirs] = part.overflows;
+        overflows[0].merge(ours);
+        overflows[1].merge(theirs);
+        same_class += part.same_class;
+    }
+    let [ours, theirs] = overflows;
+    simulation::warn_of_overflows(&a, &ours.sorted());
+    simulation::warn_of_overflows(&b, &theirs.sorted());
+
+    let shown = nodes
+        .iter()
+        .zip(&total)
+        .filter(|(node, difference)| difference[0].values > 0 && !matches!(node.op, Op::Shape(_)));
+    let mut stdout = anstream::stdout();
+    if arguments.json {
+        let describe =
+            |d: Difference| json!({"values": d.values, "mismatches": d.mismatches, "largest": d.largest});
+        let layers = shown.map(|(node, difference)| {
+            json!({
+                "name": node.name,
+                "op": node.op.name(),
+                "isolated": describe(difference[0]),
+                "accumulated": describe(difference[1]),
+            })
+        });
+        let report = json!({
+            "schema": 1,
+            "contracts": [first.name(), second.name()],
+            "images": input.images(),
+            "layers": layers.collect::<Vec<_>>(),
+            "same_class": same_class,
+        });
+        writeln!(stdout, "{report:#}")?;
+    } else {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(["layer", "op", "codes", "isolated", "", "largest", "accumulated", "", "largest"]);
+        for (node, difference) in shown {
+            let mut row = vec![node.name.clone(), node.op.name().into(), thousands(difference[0].values)];
+            row.extend(difference[0].cells());
+            row.extend(difference[1].cells());
+            table.add_row(row);
+        }
+        for column in table.column_iter_mut().skip(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        writeln!(
+            stdout,
+            "Codes of {second} that differ from those of {first}, {} images: isolated, both given {first}'s inputs; \
+             accumulated, each its own from the network's input on.",
+            thousands(input.images())
+        )?;
+        writeln!(stdout, "{table}")?;
+        #[allow(clippy::cast_precision_loss, reason = "numbers of images")]
+        let agreement = 100.0 * same_class as f64 / input.images().max(1) as f64;
+        writeln!(
+            stdout,
+            "same largest output: {} of {} images ({agreement:.2} %)",
+            thousands(same_class),
+            thousands(input.images())
+        )?;
+    }
+    Ok(())
+}

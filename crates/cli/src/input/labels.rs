@@ -1,0 +1,40 @@
+//! `--labels`: one class number per image.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::{array, idx};
+
+/// Reads labels from `.npy` or `.npz` integers, an idx1 file, or a text with one integer a line.
+pub(crate) fn read_labels(path: &Path) -> Result<Vec<usize>> {
+    read(path).with_context(|| path.display().to_string())
+}
+
+fn read(path: &Path) -> Result<Vec<usize>> {
+    let (file, member) = array::split_member(path);
+    let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    if name.ends_with(".npy") || name.ends_with(".npz") {
+        let array = array::read_one(&file, member.as_deref())?;
+        let Some(values) = array.elements.integers().filter(|_| array.shape.len() == 1) else {
+            bail!(
+                "found {} of shape {:?}, expected integers of shape (N,)",
+                array.elements.type_name(),
+                array.shape
+            );
+        };
+        let class = |label| usize::try_from(label).map_err(|_| anyhow!("label {label} is no class number"));
+        return values.into_iter().map(class).collect();
+    }
+    if name.ends_with(".txt") || name.ends_with(".csv") {
+        let text = std::fs::read_to_string(&file)?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        return lines
+            .map(|(number, line)| {
+                let label = line.trim().parse();
+                label.map_err(|_| anyhow!("line {}: found {line:?}, expected one integer", number + 1))
+            })
+            .collect();
+    }
+    Ok(idx::read_labels(&file)?.into_iter().map(usize::from).collect())
+}

@@ -1,0 +1,294 @@
+//! `--input` and `--labels`: what the user gives a network to compute, read without a guess.
+//!
+//! An input is codes or reals of shape (N, C, H, W), or of whatever shape an array file has. Pixels of images and idx
+//! files become reals as `(x/255 - mean) / std`, in binary32 and in this order, which is what torchvision does.
+
+mod array;
+mod idx;
+mod labels;
+mod picture;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use array::{Array, Elements, read_arrays};
+pub(crate) use labels::read_labels;
+
+use crate::arguments::InputOptions;
+
+/// What a network is run on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Input {
+    /// Sizes, outermost first; the first is the number of images.
+    pub(crate) shape: Vec<usize>,
+    /// Row-major values.
+    pub(crate) values: Values,
+    /// One name per image, where each comes from its own file.
+    pub(crate) names: Option<Vec<String>>,
+}
+
+/// The values of an input.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Values {
+    /// Real numbers, to be quantized.
+    Reals(Vec<f32>),
+    /// Codes, with the name of their element type in the file: `uint8` or `int8`.
+    Codes(Vec<i32>, &'static str),
+}
+
+impl Input {
+    /// Reads what `path` names, at most `options.limit` images of it.
+    pub(crate) fn read(path: &Path, options: &InputOptions) -> Result<Self> {
+        let mut input = Self::read_all(path, options).with_context(|| path.display().to_string())?;
+        if input.shape.first().is_none_or(|&images| images == 0) {
+            bail!("{}: holds no image", path.display());
+        }
+        if let Some(limit) = options.limit {
+            input.truncate(limit);
+        }
+        Ok(input)
+    }
+
+    fn read_all(path: &Path, options: &InputOptions) -> Result<Self> {
+        if path.is_dir() {
+            return picture::read_folder(path, options);
+        }
+        let (file, member) = array::split_member(path);
+        match Kind::of(&file)? {
+            Kind::Array => {
+                options.refuse_normalization("an array holds the network's input itself")?;
+                let array = array::read_one(&file, member.as_deref())?;
+                let values = match array.elements {
+                    Elements::U8(codes) => Values::Codes(codes.into_iter().map(i32::from).collect(), "uint8"),
+                    Elements::I8(codes) => Values::Codes(codes.into_iter().map(i32::from).collect(), "int8"),
+                    Elements::F32(reals) => Values::Reals(reals),
+                    #[allow(clippy::cast_possible_truncation, reason = "networks take binary32")]
+                    Elements::F64(reals) => Values::Reals(reals.into_iter().map(|x| x as f32).collect()),
+                    Elements::I16(_) | Elements::I32(_) | Elements::I64(_) => bail!(
+                        "found an array of {}, expected codes (uint8, int8) or reals (float32, float64)",
+                        array.elements.type_name()
+                    ),
+                };
+                Ok(Self { shape: array.shape, values, names: None })
+            }
+            Kind::Idx => {
+                let images = idx::read_images(&file)?;
+                if options.resize.is_some() {
+                    bail!("--resize is for png and jpeg files, not for idx");
+                }
+                let normalization = Normalization::new(options, 1)?;
+                let reals = images.pixels.iter().map(|&pixel| normalization.apply(pixel, 0)).collect();
+                let shape = vec![images.count, 1, images.rows, images.columns];
+                Ok(Self { shape, values: Values::Reals(reals), names: None })
+            }
+            Kind::Picture => picture::read_files(&[file], options),
+        }
+    }
+
+    fn truncate(&mut self, limit: usize) {
+        let Some(images) = self.shape.first_mut().filter(|images| **images > limit) else { return };
+        *images = limit;
+        let elements = self.shape.iter().product();
+        match &mut self.values {
+            Values::Reals(values) => values.truncate(elements),
+            Values::Codes(values, _) => values.truncate(elements),
+        }
+        if let Some(names) = &mut self.names {
+            names.truncate(limit);
+        }
+    }
+
+    /// Number of images.
+    pub(crate) fn images(&self) -> usize {
+        self.shape.first().copied().unwrap_or(0)
+    }
+}
+
+/// What a file is, by its name.
+enum Kind {
+    Array,
+    Idx,
+    Picture,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Result<Self> {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let ends = |extensions: &[&str]| extensions.iter().any(|extension| name.ends_with(extension));
+        if ends(&[".npy", ".npz"]) {
+            Ok(Self::Array)
+        } else if ends(picture::EXTENSIONS) {
+            Ok(Self::Picture)
+        } else if ends(&["-ubyte", "-ubyte.gz", ".idx", ".idx.gz", ".idx3", ".idx3.gz"]) {
+            Ok(Self::Idx)
+        } else {
+            bail!(
+                "not an input by its name: expected .npy, .npz, .png, .jpg, .jpeg, an idx file (*-ubyte, *-ubyte.gz, \
+                 .idx) or a folder of images"
+            )
+        }
+    }
+}
+
+/// How pixels become reals: one mean and one standard deviation per channel.
+#[derive(Debug)]
+struct Normalization {
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl Normalization {
+    fn new(options: &InputOptions, channels: usize) -> Result<Self> {
+        let (Some(mean), Some(std)) = (&options.mean, &options.std) else {
+            bail!(
+                "pixels are 0..255, and what the network was trained on is not in any file\n  hint: give --mean and \
+                 --std, as in the training's Normalize(mean, std) after pixels were divided by 255: --mean 0 --std 1 if \
+                 there was none, --mean 0.5 --std 0.5 for [-1, 1]; one number, or one per channel separated by commas"
+            );
+        };
+        let spread = |flag: &str, values: &[f32]| match values {
+            [one] => Ok(vec![*one; channels]),
+            each if each.len() == channels => Ok(each.to_vec()),
+            each => bail!("{flag}: found {} numbers for images of {channels} channels", each.len()),
+        };
+        if let Some(bad) = std.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
+            bail!("--std: found {bad}, expected a positive number");
+        }
+        Ok(Self { mean: spread("--mean", mean)?, std: spread("--std", std)? })
+    }
+
+    fn apply(&self, pixel: u8, channel: usize) -> f32 {
+        (f32::from(pixel) / 255.0 - self.mean[channel]) / self.std[channel]
+    }
+}
+
+impl InputOptions {
+    /// An error if pixels were to be normalized where there are none.
+    fn refuse_normalization(&self, why: &str) -> Result<()> {
+        for (flag, given) in [
+            ("--mean", self.mean.is_some()),
+            ("--std", self.std.is_some()),
+            ("--resize", self.resize.is_some()),
+        ] {
+            if given {
+                bail!("{flag} is for images and idx files: {why}");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// 2 images of 2x3 pixels, and their two labels, as the idx format's description has it.
+    const IMAGES: &[u8] =
+        &[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6];
+    const LABELS: &[u8] = &[0, 0, 8, 1, 0, 0, 0, 2, 7, 3];
+
+    fn options(mean: &[f32], std: &[f32]) -> InputOptions {
+        InputOptions { mean: Some(mean.to_vec()), std: Some(std.to_vec()), resize: None, limit: None }
+    }
+
+    const NONE: InputOptions = InputOptions { mean: None, std: None, resize: None, limit: None };
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        use std::io::Write;
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        out.write_all(bytes).unwrap();
+        out.finish().unwrap()
+    }
+
+    #[test]
+    fn idx_files_are_normalized_and_limited() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = folder.path().join("t10k-images-idx3-ubyte");
+        let packed = folder.path().join("t10k-images-idx3-ubyte.gz");
+        fs::write(&plain, IMAGES).unwrap();
+        fs::write(&packed, gzip(IMAGES)).unwrap();
+        let input = Input::read(&plain, &options(&[0.5], &[0.5])).unwrap();
+        assert_eq!(input, Input::read(&packed, &options(&[0.5], &[0.5])).unwrap());
+        assert_eq!(input.shape, [2, 1, 2, 3]);
+        let Values::Reals(reals) = input.values else { panic!() };
+        assert_eq!((reals[0], reals[5]), (-1.0, 1.0));
+        let limited =
+            Input::read(&plain, &InputOptions { limit: Some(1), ..options(&[0.5], &[0.5]) }).unwrap();
+        assert_eq!(limited.shape, [1, 1, 2, 3]);
+        let error = format!("{:#}", Input::read(&plain, &NONE).unwrap_err());
+        assert!(error.contains("--mean 0 --std 1"), "{error}");
+
+        for (name, bytes) in [("labels-idx1-ubyte", LABELS.to_vec()), ("labels-idx1-ubyte.gz", gzip(LABELS))]
+        {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(read_labels(&path).unwrap(), [7, 3], "{name}");
+        }
+        let text = folder.path().join("labels.txt");
+        fs::write(&text, "7\n 3 \n\n").unwrap();
+        assert_eq!(read_labels(&text).unwrap(), [7, 3]);
+        fs::write(&text, "7\nthree\n").unwrap();
+        let error = format!("{:#}", read_labels(&text).unwrap_err());
+        assert!(error.contains("line 2") && error.contains("three"), "{error}");
+    }
+
+    #[test]
+    fn broken_idx_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x-ubyte");
+        let mut long = IMAGES.to_vec();
+        long.push(0);
+        let mut huge = IMAGES.to_vec();
+        huge[4..16].fill(0xff);
+        let mut floats = IMAGES.to_vec();
+        floats[2] = 0x0d;
+        for bytes in [&IMAGES[..27], &IMAGES[..7], &long, &huge, &floats, b"", LABELS] {
+            fs::write(&path, bytes).unwrap();
+            assert!(Input::read(&path, &options(&[0.0], &[1.0])).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn folders_of_pictures_are_read_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let save = |name: &str, size: u32, pixel: [u8; 3]| {
+            image::RgbImage::from_pixel(size, 2, image::Rgb(pixel)).save(folder.path().join(name)).unwrap();
+        };
+        save("b.png", 3, [255, 0, 51]);
+        save("a.png", 3, [0, 255, 102]);
+        fs::write(folder.path().join(".hidden"), "").unwrap();
+        let input = Input::read(folder.path(), &options(&[0.0, 0.0, 0.2], &[1.0])).unwrap();
+        assert_eq!(input.shape, [2, 3, 2, 3]);
+        assert_eq!(input.names.as_deref(), Some(["a.png".to_owned(), "b.png".to_owned()].as_slice()));
+        let Values::Reals(reals) = &input.values else { panic!() };
+        assert_eq!((reals[0], reals[6], reals[18]), (0.0, 1.0, 1.0));
+        assert_eq!(reals[35], 51.0 / 255.0 - 0.2);
+
+        save("c.png", 4, [0, 0, 0]);
+        let error = format!("{:#}", Input::read(folder.path(), &options(&[0.0], &[1.0])).unwrap_err());
+        assert!(error.contains("c.png") && error.contains("--resize"), "{error}");
+        let resized = InputOptions { resize: Some([2, 5]), ..options(&[0.0], &[1.0]) };
+        assert_eq!(Input::read(folder.path(), &resized).unwrap().shape, [3, 3, 2, 5]);
+        fs::write(folder.path().join("notes.txt"), "").unwrap();
+        assert!(Input::read(folder.path(), &resized).is_err());
+    }
+
+    #[test]
+    fn arrays_of_numpy_are_codes_or_reals() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/layers/conv2d_fbgemm");
+        let read = |name: &str| Input::read(&Path::new(folder).join(name), &NONE);
+        let codes = read("golden.npz:input_q").unwrap();
+        let reals = read("golden.npz:input_f32").unwrap();
+        assert!(matches!(codes.values, Values::Codes(_, "uint8")));
+        assert!(matches!(reals.values, Values::Reals(_)));
+        assert_eq!((codes.images(), &codes.shape), (4, &reals.shape));
+        let error = format!("{:#}", read("golden.npz").unwrap_err());
+        assert!(error.contains("golden.npz:NAME") && error.contains("input_f32"), "{error}");
+        let error =
+            format!("{:#}", read("golden.npz:input_q").and_then(|_| read("golden.npz:x")).unwrap_err());
+        assert!(error.contains("has no array x"), "{error}");
+    }
+}

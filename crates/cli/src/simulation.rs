@@ -1,0 +1,218 @@
+//! A network on an input, batch by batch, on all processors.
+
+use anyhow::{Context, Result, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+
+use gen_params::machine::{Arithmetic, Machine, Values as Edges};
+use gen_params::network::{EdgeId, IntNetwork};
+use gen_params::ops::{Op, Value};
+use gen_params::parameters::{Activation, Parameters};
+use gen_params::target::{Overflow, Stage};
+use gen_params::tensor::Tensor;
+use gen_params::{derive, lower};
+
+use crate::arguments::{Derivation, Source};
+use crate::input::{Input, Values};
+use crate::model::{Model, derive_options};
+use crate::{table, terminal};
+
+/// A model, lowered and derived.
+pub(crate) struct Prepared {
+    pub(crate) model: Model,
+    pub(crate) network: IntNetwork,
+    pub(crate) parameters: Parameters,
+}
+
+impl Prepared {
+    /// Reads a model and derives its integers.
+    pub(crate) fn open(source: &Source, derivation: &Derivation) -> Result<Self> {
+        let model = Model::open(source)?;
+        let name = || model.name();
+        let network = lower::lower(&model.source, &model.options).with_context(name)?;
+        let parameters = derive::derive(&network, &derive_options(derivation)).with_context(name)?;
+        for warning in &parameters.warnings {
+            terminal::warning(warning);
+        }
+        Ok(Self { model, network, parameters })
+    }
+
+    /// The network in one arithmetic.
+    pub(crate) fn machine(&self, arithmetic: Arithmetic) -> Result<Machine<'_>> {
+        Machine::new(&self.network, &self.parameters, arithmetic).with_context(|| self.model.name())
+    }
+
+    /// The edges with the codes of the network's outputs: where reals leave, the codes before them.
+    pub(crate) fn code_outputs(&self) -> Result<Vec<(EdgeId, Activation)>> {
+        let network = &self.network;
+        let code_edge = |id: EdgeId| {
+            let dequantize = network.nodes.iter().find(|n| n.op == Op::Dequantize && n.outputs.contains(&id));
+            let edge = dequantize.and_then(|node| node.inputs.first().copied()).unwrap_or(id);
+            let activation = network.edge(edge).activation;
+            activation.map(|activation| (edge, activation)).ok_or_else(|| {
+                anyhow!("{}: the output {} has no known scale", self.model.name(), network.edge(id).name)
+            })
+        };
+        network.outputs.iter().map(|&id| code_edge(id)).collect()
+    }
+}
+
+/// The input as values of at most `batch` images each, with the number of the first image of each.
+pub(crate) fn batches(machine: &Machine<'_>, input: &Input, batch: usize) -> Result<Vec<(usize, Value)>> {
+    let network = machine.network();
+    let &[id] = network.inputs.as_slice() else {
+        bail!("the network has {} inputs; networks with one can be run", network.inputs.len());
+    };
+    let takes = machine.input_activation(id);
+    if let (Values::Codes(_, found), Some(takes)) = (&input.values, takes)
+        && *found != takes.code_type.name()
+    {
+        bail!("the input has codes of type {found}, and the network takes {}", takes.code_type.name());
+    }
+    let elements = input.shape.iter().skip(1).product::<usize>();
+    let batch = batch.max(1);
+    (0..input.images())
+        .step_by(batch)
+        .map(|first| {
+            let count = batch.min(input.images() - first);
+            let mut shape = input.shape.clone();
+            shape[0] = count;
+            let range = first * elements..(first + count) * elements;
+            let value = match &input.values {
+                Values::Reals(reals) => Value::Floats(Tensor::new(shape, reals[range].to_vec())?),
+                Values::Codes(codes, _) => Value::Codes(Tensor::new(shape, codes[range].to_vec())?),
+            };
+            Ok((first, value))
+        })
+        .collect()
+}
+
+/// Computes `each` for every batch, on all processors, and gives the results in order. `each` gets the number of the
+/// batch's first image and its input.
+pub(crate) fn for_each_batch<T: Send>(
+    batches: Vec<(usize, Value)>,
+    images: usize,
+    each: impl Fn(usize, Value) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    // Draws nothing unless stderr is a terminal.
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} images, {per_sec}, {eta} left");
+    let progress =
+        ProgressBar::new(images as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let results = batches
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|(first, value)| {
+            let count = value.shape().first().copied().unwrap_or(0);
+            let result = each(first, value);
+            progress.inc(count as u64);
+            result
+        })
+        .collect::<Result<Vec<T>>>();
+    progress.finish_and_clear();
+    results
+}
+
+/// Runs all nodes on the edges of [`Machine::begin`].
+pub(crate) fn run_nodes(
+    machine: &Machine<'_>,
+    edges: &mut Edges,
+    first_image: usize,
+) -> Result<OverflowList> {
+    let mut overflows = OverflowList::default();
+    for (index, node) in machine.network().nodes.iter().enumerate() {
+        let step = machine.step(index, edges)?;
+        overflows.add(index, first_image, step.overflows);
+        edges.set(&node.outputs, step.results);
+    }
+    Ok(overflows)
+}
+
+/// The codes on an edge.
+pub(crate) fn codes_of(edges: &Edges, edge: EdgeId) -> Result<&Tensor<i32>> {
+    match edges.get(edge) {
+        Some(Value::Codes(codes)) => Ok(codes),
+        Some(Value::Floats(_)) => Err(anyhow!("an edge holds reals and no codes")),
+        None => Err(anyhow!("an edge is never computed")),
+    }
+}
+
+/// Overflows by node and stage, over all batches.
+#[derive(Debug, Default)]
+pub(crate) struct OverflowList(Vec<(usize, Overflow)>);
+
+impl OverflowList {
+    /// Adds those of one node, for images from `first_image` on.
+    pub(crate) fn add(&mut self, node: usize, first_image: usize, overflows: Vec<Overflow>) {
+        for mut overflow in overflows {
+            if let Some(image) = overflow.first.first_mut() {
+                *image += first_image;
+            }
+            match self.0.iter_mut().find(|(at, known)| *at == node && known.stage == overflow.stage) {
+                Some((_, known)) => {
+                    known.count += overflow.count;
+                    if overflow.first < known.first {
+                        (known.first, known.value) = (overflow.first, overflow.value);
+                    }
+                }
+                None => self.0.push((node, overflow)),
+            }
+        }
+    }
+
+    /// Adds another list.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (node, overflow) in other.0 {
+            self.add(node, 0, vec![overflow]);
+        }
+    }
+
+    /// In execution order.
+    pub(crate) fn sorted(mut self) -> Vec<(usize, Overflow)> {
+        self.0.sort_by_key(|(node, overflow)| (*node, overflow.stage));
+        self.0
+    }
+}
+
+/// One warning per layer and register.
+pub(crate) fn warn_of_overflows(machine: &Machine<'_>, overflows: &[(usize, Overflow)]) {
+    let Arithmetic::Target(target) = machine.arithmetic() else { return };
+    for (node, overflow) in overflows {
+        let bits = match overflow.stage {
+            Stage::Accumulator => target.accumulator().bits,
+            Stage::Biased => target.biased().bits,
+            Stage::Input | Stage::Product | Stage::Shifted | Stage::Offset | Stage::Output => {
+                target.product().bits
+            }
+        };
+        let what = match overflow.stage {
+            Stage::Input => "input codes are outside the activation range and were clamped".to_owned(),
+            stage => format!(
+                "{stage} values do not fit in {bits} bits and {}",
+                match target.on_overflow {
+                    gen_params::target::OnOverflow::Wrap => "wrapped",
+                    gen_params::target::OnOverflow::Saturate => "saturated",
+                }
+            ),
+        };
+        terminal::warning(&format!(
+            "{}: {} {what}; the first, {}, at {}",
+            machine.network().nodes.get(*node).map_or("", |node| node.name.as_str()),
+            table::thousands(usize::try_from(overflow.count).unwrap_or(usize::MAX)),
+            overflow.value,
+            position(&overflow.first),
+        ));
+    }
+}
+
+/// An index of (N, C, spatial...) in words.
+pub(crate) fn position(index: &[usize]) -> String {
+    match index {
+        [image] => format!("image {image}"),
+        [image, channel] => format!("image {image}, channel {channel}"),
+        [image, channel, place @ ..] => {
+            let place = place.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("image {image}, channel {channel}, position ({place})")
+        }
+        [] => "its only value".into(),
+    }
+}

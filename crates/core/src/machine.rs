@@ -1,0 +1,242 @@
+//! Runs a network node by node in a chosen arithmetic: that of an engine, or that of the user's hardware.
+
+use std::fmt;
+
+use crate::contract::Contract;
+use crate::error::Reason;
+use crate::network::{EdgeId, IntNetwork};
+use crate::ops::{Context, Op, OpError, Value};
+use crate::parameters::{Activation, Parameters};
+use crate::reference::{RunError, missing};
+use crate::target::{Overflow, Target, TargetLayer};
+use crate::tensor::Tensor;
+
+/// Whose integers are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// A reference engine's.
+    Contract(Contract),
+    /// The hardware's: layers with weights as [`TargetLayer`] says, everything else as [`Contract::Exact`].
+    Target(Target),
+}
+
+impl Arithmetic {
+    /// The name in commands and manifests: a contract's, or `target`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Contract(contract) => contract.name(),
+            Self::Target(_) => "target",
+        }
+    }
+}
+
+impl fmt::Display for Arithmetic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A network, ready to be run in one arithmetic.
+#[derive(Debug, Clone)]
+pub struct Machine<'a> {
+    network: &'a IntNetwork,
+    arithmetic: Arithmetic,
+    /// By node; `None` for nodes without weights. The layers of the target, or those that count the accumulators that
+    /// all arithmetics share.
+    layers: Vec<Option<TargetLayer>>,
+}
+
+/// The values on a network's edges while it runs.
+#[derive(Debug, Clone)]
+pub struct Values {
+    edges: Vec<Option<Value>>,
+    shapes: Vec<Option<Vec<usize>>>,
+}
+
+impl Values {
+    /// The value of an edge, where it was computed.
+    pub fn get(&self, edge: EdgeId) -> Option<&Value> {
+        self.edges.get(edge.0)?.as_ref()
+    }
+
+    /// Writes the results of a node.
+    pub fn set(&mut self, edges: &[EdgeId], results: Vec<Value>) {
+        for (&edge, value) in edges.iter().zip(results) {
+            self.shapes[edge.0] = Some(value.shape().to_vec());
+            self.edges[edge.0] = Some(value);
+        }
+    }
+}
+
+/// What a node gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// One value per output of the node.
+    pub results: Vec<Value>,
+    /// What did not fit into the target's registers.
+    pub overflows: Vec<Overflow>,
+}
+
+impl<'a> Machine<'a> {
+    /// Prepares a network. `parameters` are those derived from it.
+    ///
+    /// # Errors
+    /// Everything that the file does not say of the nodes, all at once.
+    pub fn new(
+        network: &'a IntNetwork,
+        parameters: &Parameters,
+        arithmetic: Arithmetic,
+    ) -> Result<Self, RunError> {
+        let mut reasons = missing(network);
+        let target = match arithmetic {
+            Arithmetic::Target(target) => target,
+            Arithmetic::Contract(_) => Target { accumulator_bits: 64, ..Target::default() },
+        };
+        let mut layers = Vec::with_capacity(network.nodes.len());
+        for node in &network.nodes {
+            let Op::Layer(layer) = &node.op else {
+                layers.push(None);
+                continue;
+            };
+            let prepared = match parameters.layers.iter().find(|p| p.name == node.name) {
+                Some(parameters) => TargetLayer::new(parameters, layer, target).map_err(|e| e.to_string()),
+                None => Err("its parameters were not derived".into()),
+            };
+            // What is missing for a target only does not keep an engine from running.
+            match (prepared, arithmetic) {
+                (Ok(layer), _) => layers.push(Some(layer)),
+                (Err(_), Arithmetic::Contract(_)) => layers.push(None),
+                (Err(text), Arithmetic::Target(_)) => {
+                    if !reasons.iter().any(|reason| reason.place == node.name) {
+                        reasons.push(Reason { place: node.name.clone(), text });
+                    }
+                }
+            }
+        }
+        if reasons.is_empty() { Ok(Self { network, arithmetic, layers }) } else { Err(RunError { reasons }) }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &'a IntNetwork {
+        self.network
+    }
+
+    /// Whose integers it computes.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
+    }
+
+    /// The layer with weights at a node, with all its stages. In an engine's arithmetic only its accumulators mean
+    /// something, and only where they are not known to saturate.
+    pub fn layer(&self, node: usize) -> Option<&TargetLayer> {
+        self.layers.get(node)?.as_ref()
+    }
+
+    /// The edges before the first node runs: one value per input of the network, (N, C, spatial...). Codes are taken as
+    /// they are, also where the network would quantize reals itself.
+    ///
+    /// # Errors
+    /// Another number of inputs than the network has, or a code beyond its element type.
+    pub fn begin(&self, inputs: Vec<Value>) -> Result<Values, RunError> {
+        let count = self.network.edges.len();
+        let mut values = Values { edges: vec![None; count], shapes: vec![None; count] };
+        if inputs.len() != self.network.inputs.len() {
+            let expected = format!("{}", self.network.inputs.len());
+            return Err(at("inputs", &OpError::new(format!("{} inputs", inputs.len()), expected)));
+        }
+        for (&id, value) in self.network.inputs.iter().zip(inputs) {
+            let name = &self.network.edge(id).name;
+            let value = match (value, self.network.edge(id).activation) {
+                (Value::Floats(floats), Some(_)) => self
+                    .apply(&Op::Quantize, &[&Value::Floats(floats)], &values, &[None], Some(id))
+                    .map_err(|error| at(name, &error))?,
+                (value, _) => vec![value],
+            };
+            if let (Some(Value::Codes(codes)), Some(activation)) = (value.first(), self.input_activation(id))
+            {
+                check_codes(codes.elements(), activation).map_err(|error| at(name, &error))?;
+            }
+            values.set(&[id], value);
+        }
+        Ok(values)
+    }
+
+    /// S, Z and type of an input of the network: its own, or those of the `quantize` that takes it.
+    pub fn input_activation(&self, id: EdgeId) -> Option<Activation> {
+        self.network.edge(id).activation.or_else(|| {
+            let quantize =
+                self.network.nodes.iter().find(|n| n.op == Op::Quantize && n.inputs.contains(&id))?;
+            self.network.edge(*quantize.outputs.first()?).activation
+        })
+    }
+
+    /// Computes a node from the values on its inputs.
+    ///
+    /// # Errors
+    /// The inputs do not fit the node.
+    pub fn step(&self, node: usize, values: &Values) -> Result<Step, RunError> {
+        let Some(this) = self.network.nodes.get(node) else {
+            return Err(at("", &OpError::new(format!("node {node}"), "a node of the network")));
+        };
+        let inputs = this.inputs.iter().map(|&id| values.get(id)).collect::<Option<Vec<&Value>>>();
+        let inputs = inputs.ok_or_else(|| {
+            at(&this.name, &OpError::new("an input that is computed later", "nodes in execution order"))
+        })?;
+        let done = |results| Ok(Step { results, overflows: Vec::new() });
+        match (&this.op, inputs.as_slice(), self.arithmetic, self.layer(node)) {
+            (Op::Quantize, [Value::Codes(codes)], _, _) => done(vec![Value::Codes(codes.clone())]),
+            (Op::Layer(_), [Value::Codes(codes)], Arithmetic::Target(_), Some(layer)) => {
+                let computed = layer.codes(codes.elements(), codes.shape()).map_err(|error| RunError {
+                    reasons: vec![Reason { place: String::new(), text: error.to_string() }],
+                })?;
+                let tensor = Tensor::new(computed.shape, computed.codes);
+                let tensor = tensor.map_err(|error| {
+                    at(&this.name, &OpError::new(error.to_string(), "as many elements as the shape holds"))
+                })?;
+                Ok(Step { results: vec![Value::Codes(tensor)], overflows: computed.overflows })
+            }
+            (op, _, _, _) => {
+                let activations: Vec<_> =
+                    this.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
+                let results = self.apply(op, &inputs, values, &activations, this.outputs.first().copied());
+                let results = results.map_err(|error| at(&this.name, &error))?;
+                if results.len() != this.outputs.len() {
+                    let found = format!("{} results", results.len());
+                    return Err(at(&this.name, &OpError::new(found, this.outputs.len().to_string())));
+                }
+                done(results)
+            }
+        }
+    }
+
+    fn apply(
+        &self,
+        op: &Op,
+        inputs: &[&Value],
+        values: &Values,
+        activations: &[Option<Activation>],
+        output: Option<EdgeId>,
+    ) -> Result<Vec<Value>, OpError> {
+        let contract = match self.arithmetic {
+            Arithmetic::Contract(contract) => contract,
+            Arithmetic::Target(_) => Contract::Exact,
+        };
+        let output = output.and_then(|id| self.network.edge(id).activation);
+        op.apply(inputs, &values.shapes, &Context { contract, inputs: activations, output })
+    }
+}
+
+fn at(place: &str, error: &OpError) -> RunError {
+    RunError { reasons: vec![Reason { place: place.into(), text: error.to_string() }] }
+}
+
+fn check_codes(codes: &[i32], activation: Activation) -> Result<(), OpError> {
+    let (min, max) = activation.code_type.range();
+    match codes.iter().position(|code| !(min..=max).contains(code)) {
+        Some(index) => Err(OpError::new(
+            format!("code {} at element {index} of its input", codes[index]),
+            format!("{}, {min}..={max}", activation.code_type.name()),
+        )),
+        None => Ok(()),
+    }
+}
