@@ -3,7 +3,7 @@
 mod map;
 
 pub use gen_params_core::{
-    contract, derive, error, exact, lower, machine, network, ops, parameters, quantize, reference, target,
+    certify, contract, derive, error, exact, lower, machine, network, ops, parameters, quantize, reference, target,
     tensor,
 };
 pub use gen_params_emit as emit;
