@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::derive::layer_clamp;
 use crate::exact::Ratio;
 use crate::ops::Layer;
@@ -106,7 +108,8 @@ impl std::error::Error for Missing {}
 /// One output channel's way from the accumulator `sum((x - Z1) * (w - Z2))` to the output code: plain data, cheap to
 /// apply, and a step function that never falls as long as the scaled accumulator fits 32 bits (beyond, FBGEMM and QNNPACK
 /// jump to the smallest code).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Requantizer {
     arithmetic: Arithmetic,
     zero_point: i32,
@@ -114,7 +117,8 @@ pub struct Requantizer {
 }
 
 /// The float32 constants of one channel, or what replaces them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Arithmetic {
     /// rint((f32(acc) + addend) * multiplier), zero point after rounding.
     FbgemmPerChannel {
@@ -228,6 +232,46 @@ impl Requantizer {
     /// Z3.
     pub fn zero_point(&self) -> i32 {
         self.zero_point
+    }
+
+    /// Whether it is known to be a step function that never falls over `range`, whatever its numbers are: constants are
+    /// finite, multipliers not negative, and no value leaves 32 bits, where engines jump to the smallest code. Rounding
+    /// keeps the order of what it rounds, so the values at both ends bound all others.
+    pub fn never_falls(&self, range: Range<i32>) -> bool {
+        let sound = |x: &f32| x.is_finite() && *x >= 0.0;
+        let within = |value: &dyn Fn(i32) -> f32| {
+            [range.min, range.max].into_iter().all(|end| value(end).round_ties_even().abs() < 2_147_483_648.0)
+        };
+        let arithmetic = match &self.arithmetic {
+            Arithmetic::FbgemmPerChannel { addend, multiplier } => {
+                addend.is_finite()
+                    && sound(multiplier)
+                    && within(&|accumulator| (float(accumulator) + addend) * multiplier)
+            }
+            Arithmetic::FbgemmPerTensor { bias, reciprocal, multiplier } => {
+                bias.is_finite()
+                    && sound(reciprocal)
+                    && sound(multiplier)
+                    && within(&|accumulator| bias.mul_add(*reciprocal, float(accumulator)) * multiplier)
+            }
+            Arithmetic::Qnnpack { bias, multiplier } => {
+                let fits = |end: i32| end.checked_add(*bias).is_some();
+                sound(multiplier)
+                    && fits(range.min)
+                    && fits(range.max)
+                    && within(&|accumulator| float(accumulator.wrapping_add(*bias)) * multiplier)
+            }
+            Arithmetic::Onednn { scale, bias, multiplier } => {
+                bias.is_finite() && sound(scale) && sound(multiplier)
+            }
+            Arithmetic::Exact { thresholds } => {
+                thresholds.is_sorted()
+                    && i32::try_from(thresholds.len()) == Ok(self.clamp.max - self.clamp.min)
+            }
+        };
+        let codes = i32::from(i16::MIN)..=i32::from(i16::MAX);
+        let known = [self.zero_point, self.clamp.min, self.clamp.max].iter().all(|code| codes.contains(code));
+        known && self.clamp.min <= self.clamp.max && arithmetic
     }
 
     /// The codes it can give.

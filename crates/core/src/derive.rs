@@ -575,6 +575,19 @@ fn accumulator_range(
     Some(extremes.collect())
 }
 
+/// Exact extremes of `sum((x - Z1) * (w - Z2))` per output channel, for input codes in `range` and padding at Z1; `None`
+/// where they depend on a stride or dilation that the file does not say.
+pub fn centred_accumulators(layer: &Layer, input: Activation, range: Range<i32>) -> Option<Vec<Range<i64>>> {
+    let channels = output_channels(layer)?;
+    let extremes = accumulator_range(layer, channels, range, input.zero_point)?;
+    let sums = tap_sums(layer, channels, &layer.weight.zero_point);
+    let centred = extremes.iter().zip(&sums).map(|(&(min, max), sums)| {
+        let origin = i64::from(input.zero_point) * sums.total();
+        Range { min: min - origin, max: max - origin }
+    });
+    Some(centred.collect())
+}
+
 /// The clamp of a layer's own output codes; `None` where it depends on whether a ReLU is fused and nobody says.
 pub(crate) fn layer_clamp(layer: &Layer, output: Activation) -> Option<Range<i32>> {
     let (min, max) = output.code_type.range();

@@ -3,6 +3,7 @@
 //! Pure: no files, no threads, no clock.
 #![forbid(unsafe_code)]
 
+pub mod certify;
 pub mod contract;
 pub mod derive;
 pub mod error;

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// How the wiring (who feeds whom) is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wiring {
@@ -69,7 +71,8 @@ pub struct Activation {
 }
 
 /// A closed range of integers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Range<T> {
     /// Smallest.
     pub min: T,

@@ -17,10 +17,13 @@ use std::fmt;
 pub use fault::Fault;
 pub use layer::{LayerCodes, Overflow, Stages, TargetError, TargetLayer, unravel};
 
+use serde::{Deserialize, Serialize};
+
 use crate::parameters::Range;
 
 /// How the product is divided by 2^n.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Rounding {
     /// To the nearest, ties towards +infinity: add 2^(n-1), shift right arithmetically.
     #[default]

@@ -1,0 +1,212 @@
+//! One output channel under both arithmetics, over the accumulators that it can reach.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::difference::{Difference, disagreements};
+use super::integer::IntegerRequantizer;
+use super::real::Real;
+use super::steps::Steps;
+use crate::contract::{Contract, Missing, Requantizer};
+use crate::derive::centred_accumulators;
+use crate::ops::Layer;
+use crate::parameters::{LayerParameters, Range};
+use crate::target::{Target, TargetError, TargetLayer};
+
+/// Why nothing can be proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The model file does not say something that the codes depend on.
+    Unknown(String),
+    /// An accumulator that the layer can reach does not fit in the register of the reference, of 32 bits, or of the
+    /// hardware.
+    Accumulator {
+        /// Bits that it needs.
+        needed: u32,
+        /// Bits that there are.
+        available: u32,
+    },
+    /// A product that the channel can reach does not fit in the hardware's register.
+    Product {
+        /// Bits that it needs.
+        needed: u32,
+        /// Bits that there are.
+        available: u32,
+    },
+    /// The reference's scaled accumulator leaves 32 bits, where it jumps to the smallest code, or its numbers are none.
+    ReferenceFalls,
+    /// Numbers that cannot be those of a channel of both arithmetics.
+    Unsound(&'static str),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(what) => f.write_str(what),
+            Self::Accumulator { needed, available } => {
+                write!(f, "the accumulator can need {needed} bits, and there are {available}")
+            }
+            Self::Product { needed, available } => {
+                write!(f, "the product can need {needed} bits, and there are {available}")
+            }
+            Self::ReferenceFalls => f.write_str(
+                "the reference's scaled accumulator can leave 32 bits, where it jumps to the smallest code; it is no step \
+                 function that never falls",
+            ),
+            Self::Unsound(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<Missing> for Refusal {
+    fn from(missing: Missing) -> Self {
+        Self::Unknown(missing.to_string())
+    }
+}
+
+impl From<TargetError> for Refusal {
+    fn from(error: TargetError) -> Self {
+        Self::Unknown(error.to_string())
+    }
+}
+
+/// One output channel: everything that its certificate is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// The reachable `sum((x - Z1) * (w - Z2))`: exact extremes, over all inputs in their range, padding included.
+    pub accumulator: Range<i32>,
+    /// The exact output.
+    pub real: Real,
+    /// The reference's arithmetic; its own clamp may be wider than the hardware's.
+    pub reference: Requantizer,
+    /// The hardware's. Its clamp holds for both: it includes that of a ReLU or clamp that follows.
+    pub hardware: IntegerRequantizer,
+}
+
+/// The channels of a layer under a contract and on a target.
+///
+/// # Errors
+/// What is not known, or a range that does not fit in the registers.
+pub fn layer_channels(
+    contract: Contract,
+    layer: &Layer,
+    parameters: &LayerParameters,
+    target: Target,
+) -> Result<Vec<Channel>, Refusal> {
+    let unknown = |what: &str| Refusal::Unknown(format!("{what} is not known"));
+    if target.activation_range.is_some() {
+        return Err(Refusal::Unsound("the target clamps codes that the reference does not"));
+    }
+    // Changes no accumulator and no code: the folded bias and Z3 move with the codes.
+    let target = Target { signed_activations: false, ..target };
+    let hardware = TargetLayer::new(parameters, layer, target)?;
+    let input = parameters.input.ok_or_else(|| unknown("the scale and zero point of its input"))?;
+    let output = parameters.output.ok_or_else(|| unknown("the scale and zero point of its output"))?;
+    let range = parameters.input_range.ok_or_else(|| unknown("the range of its input codes"))?;
+    if let Some(reach) =
+        [parameters.accumulator, parameters.biased].into_iter().flatten().max_by_key(|reach| reach.bits)
+        && reach.bits > target.accumulator_bits
+    {
+        return Err(Refusal::Accumulator { needed: reach.bits, available: target.accumulator_bits });
+    }
+    let accumulators = centred_accumulators(layer, input, range)
+        .ok_or_else(|| unknown("which accumulators it can reach, for want of its stride or dilation,"))?;
+    let references = layer.requantizers(contract, input, output)?;
+    let mut channels = Vec::with_capacity(references.len());
+    for (index, (reference, accumulator)) in references.into_iter().zip(accumulators).enumerate() {
+        let narrow = |end: i64| {
+            let needed = i64::BITS + 1 - if end < 0 { end.leading_ones() } else { end.leading_zeros() };
+            i32::try_from(end).map_err(|_| Refusal::Accumulator { needed, available: i32::BITS })
+        };
+        let scales = &layer.weight.scale;
+        let of_channel = |values: &[i64]| values.get(index).copied();
+        let numbers = of_channel(&hardware.bias)
+            .zip(hardware.multiplier.get(index))
+            .zip(hardware.shift.get(index))
+            .zip(scales.get(if scales.len() > 1 { index } else { 0 }));
+        let Some((((bias, &multiplier), &shift), &weight_scale)) = numbers else {
+            return Err(Refusal::Unsound("not every list has one entry for each channel"));
+        };
+        let float_bias = layer.bias.as_ref().and_then(|bias| bias.get(index)).copied().unwrap_or(0.0);
+        channels.push(Channel {
+            accumulator: Range { min: narrow(accumulator.min)?, max: narrow(accumulator.max)? },
+            real: Real {
+                input_scale: input.scale,
+                weight_scale,
+                output_scale: output.scale,
+                bias: float_bias,
+            },
+            reference,
+            hardware: IntegerRequantizer {
+                bias,
+                bias_fraction_bits: target.bias_fraction_bits,
+                multiplier,
+                shift,
+                rounding: target.rounding,
+                constant: None,
+                zero_point: hardware.output_zero_point,
+                clamp: hardware.clamp,
+            },
+        });
+    }
+    Ok(channels)
+}
+
+impl Channel {
+    /// The reference's steps.
+    ///
+    /// # Errors
+    /// It is not known to be a step function that never falls.
+    pub fn reference_steps(&self) -> Result<Steps, Refusal> {
+        let clamp = self.hardware.clamp;
+        let codes = i32::from(i8::MIN)..=i32::from(u8::MAX);
+        if clamp.min > clamp.max || !codes.contains(&clamp.min) || !codes.contains(&clamp.max) {
+            return Err(Refusal::Unsound("a clamp that is no range of 8-bit codes"));
+        }
+        if self.accumulator.min > self.accumulator.max {
+            return Err(Refusal::Unsound("a range of accumulators whose ends are swapped"));
+        }
+        if !self.reference.never_falls(self.accumulator) {
+            return Err(Refusal::ReferenceFalls);
+        }
+        Ok(Steps::of(self.accumulator, clamp, |accumulator| {
+            // Within `self.accumulator`, which is a range of 32 bits.
+            let accumulator = i32::try_from(accumulator).unwrap_or(self.accumulator.max);
+            self.reference.apply(accumulator).clamp(clamp.min, clamp.max)
+        }))
+    }
+
+    /// The hardware's steps, with a product register of `product_bits`.
+    ///
+    /// # Errors
+    /// A product that does not fit.
+    pub fn hardware_steps(&self, product_bits: u32) -> Result<Steps, Refusal> {
+        let needed = self.hardware.product_bits(self.accumulator);
+        if needed > product_bits {
+            return Err(Refusal::Product { needed, available: product_bits });
+        }
+        let code = |accumulator| self.hardware.apply(accumulator);
+        Ok(Steps::of(self.accumulator, self.hardware.clamp, code))
+    }
+
+    /// Where both differ.
+    ///
+    /// # Errors
+    /// Nothing can be proven, and why.
+    pub fn difference(&self, product_bits: u32) -> Result<Difference, Refusal> {
+        let (reference, hardware) = (self.reference_steps()?, self.hardware_steps(product_bits)?);
+        Difference::between(&reference, &hardware).ok_or(Refusal::Unsound("two clamps"))
+    }
+
+    /// Whether every difference of two step functions of this channel is at an accumulator whose exact output lies
+    /// halfway between two codes. True if there is none.
+    pub fn only_ties(&self, reference: &Steps, hardware: &Steps) -> bool {
+        disagreements(reference, hardware).all(|(code, low, high)| {
+            high - low == 1 && self.real.tie(code - self.hardware.zero_point) == Some(low)
+        })
+    }
+}

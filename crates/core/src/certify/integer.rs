@@ -1,0 +1,70 @@
+//! The hardware's requantization of one output channel, in integers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::parameters::Range;
+use crate::target::Rounding;
+
+/// `clamp(round(((accumulator << F) + bias) * M0 * 2^-shift) + Z3)`, or with a constant C in place of the rounding
+/// `clamp(((((accumulator << F) + bias) * M0 + C) >> shift) + Z3)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntegerRequantizer {
+    /// `round(b / (S1*S2) * 2^F)`.
+    pub bias: i64,
+    /// F, 0..=24.
+    pub bias_fraction_bits: u32,
+    /// M0.
+    pub multiplier: u32,
+    /// n + F, 127 at most. Negative shifts are to the left.
+    pub shift: i32,
+    /// Of the division by 2^shift.
+    pub rounding: Rounding,
+    /// C: what is added before the shift, in place of the rounding.
+    pub constant: Option<i64>,
+    /// Z3.
+    pub zero_point: i32,
+    /// Of the output codes.
+    pub clamp: Range<i32>,
+}
+
+impl IntegerRequantizer {
+    /// The output code of an accumulator within [`Self::product_bits`] of 64 bits.
+    pub fn apply(&self, accumulator: i64) -> i32 {
+        let product = self.product(accumulator);
+        let shifted = match self.constant {
+            Some(constant) => Rounding::Floor.shift(product + i128::from(constant), self.shift),
+            None => self.rounding.shift(product, self.shift),
+        };
+        // What does not fit in 128 bits lies beyond every clamp.
+        let shifted = shifted.unwrap_or(if product < 0 { i128::MIN } else { i128::MAX });
+        let (min, max) = (i128::from(self.clamp.min), i128::from(self.clamp.max));
+        let code = shifted.saturating_add(i128::from(self.zero_point)).min(max).max(min);
+        i32::try_from(code).unwrap_or(self.clamp.max)
+    }
+
+    fn product(&self, accumulator: i64) -> i128 {
+        let biased = (i128::from(accumulator) << self.bias_fraction_bits.min(64)) + i128::from(self.bias);
+        biased * i128::from(self.multiplier)
+    }
+
+    /// Bits that the product and what is added to it take for any accumulator of `range`.
+    pub fn product_bits(&self, range: Range<i32>) -> u32 {
+        let half = match self.constant {
+            Some(constant) => i128::from(constant),
+            // The sum of the product and half a step must fit, too, where the rounding adds it.
+            None if self.rounding == Rounding::HalfUp && self.shift > 0 => {
+                1_i128.checked_shl(self.shift.unsigned_abs() - 1).unwrap_or(i128::MAX >> 1)
+            }
+            None => 0,
+        };
+        let ends = [range.min, range.max].map(|end| self.product(i64::from(end)));
+        let sums = ends.map(|end| end.saturating_add(half));
+        ends.into_iter().chain(sums).map(signed_bits).max().unwrap_or(0)
+    }
+}
+
+/// Bits of the narrowest two's complement integer that holds a value.
+fn signed_bits(value: i128) -> u32 {
+    i128::BITS + 1 - if value < 0 { value.leading_ones() } else { value.leading_zeros() }
+}

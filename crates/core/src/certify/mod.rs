@@ -1,0 +1,32 @@
+//! Proof over every reachable accumulator that the hardware's requantization equals a contract's, or the exact count of
+//! differences.
+//!
+//! From accumulator to output code, both are step functions that never fall: with at most 256 codes they have at most
+//! 255 steps. Two such functions are equal if and only if their steps are, and each accumulator between two positions of
+//! one step is a difference. So nothing is sampled and next to nothing is evaluated: a step is found by bisection.
+//!
+//! Why they never fall. Rounding to float32 never reverses an order: of two reals the larger has the larger or the same
+//! nearest float. So the conversion of the accumulator, the addition of a constant, the multiplication by a positive
+//! constant, a fused multiply-add with constants, rounding to integers, saturation and clamping each keep the order, and
+//! so does any chain of them. On the hardware's side the product with M0 >= 0 and each [rounding](crate::target::Rounding)
+//! do. Where a chain leaves that ground, because a value leaves 32 bits and jumps to the smallest code, or a register of
+//! the hardware overflows, the ends of the reachable range show it and the channel is [refused](Refusal).
+//!
+//! Accumulators are `sum((x - Z1) * (w - Z2))` throughout, as the contracts have them. The hardware's
+//! `sum(x * (w - Z2)) + folded_bias` is this accumulator plus `bias`.
+
+mod channel;
+mod difference;
+mod integer;
+mod real;
+mod search;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub use channel::{Channel, Refusal, layer_channels};
+pub use difference::{Difference, Witness};
+pub use integer::IntegerRequantizer;
+pub use real::Real;
+pub use search::{Constant, Narrowest, Problem, narrowest};
+pub use steps::Steps;

@@ -1,0 +1,236 @@
+//! Certificates against the evaluation of every reachable accumulator, and against known answers.
+
+use std::path::{Path, PathBuf};
+
+use gen_params_formats::read;
+
+use super::*;
+use crate::contract::Contract;
+use crate::derive::{self, derive};
+use crate::lower::{self, lower};
+use crate::ops::Op;
+use crate::parameters::{MultiplierForm, Range};
+use crate::target::{Rounding, Target};
+
+/// Accumulators that brute force evaluates at most: together, and of one channel.
+const BUDGET: u64 = 300_000_000;
+const LARGEST_CHANNEL: u64 = 1 << 24;
+
+fn models(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            models(&path, found);
+        } else if path.extension().is_some_and(|e| e == "pt" || e == "pth") {
+            found.push(path);
+        }
+    }
+    found.sort();
+}
+
+/// The channels of a file with these choices; none of a file that is no converted network.
+fn channels_of(path: &Path, contract: Contract, bits: u32, target: Target) -> Vec<Channel> {
+    let bytes = std::fs::read(path).unwrap();
+    let Ok(source) = read(bytes.into()) else { return Vec::new() };
+    let Ok(network) = lower(&source, &lower::Options::default()) else { return Vec::new() };
+    let options = derive::Options { form: MultiplierForm::Bits(bits), ..derive::Options::default() };
+    let Ok(parameters) = derive(&network, &options) else { return Vec::new() };
+    let layers = network.nodes.iter().filter_map(|node| match &node.op {
+        Op::Layer(layer) => Some((layer, parameters.layers.iter().find(|p| p.name == node.name)?)),
+        _ => None,
+    });
+    layers
+        .filter_map(|(layer, parameters)| layer_channels(contract, layer, parameters, target).ok())
+        .flatten()
+        .collect()
+}
+
+fn fixtures() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = Vec::new();
+    models(&root.join("tests/fixtures/layers"), &mut found);
+    let own = found.len();
+    for folder in ["../shared/fixtures/torch2.9", "../shared/fixtures/torch1.13"] {
+        models(&root.join(folder), &mut found);
+    }
+    if found.len() == own {
+        println!("no shared fixtures here: only the repository's own are certified");
+    }
+    found
+}
+
+/// One channel per choice of arithmetics, from every fixture.
+fn all_channels() -> Vec<Channel> {
+    let widths = [4, 7, 8, 12, 16, 24, 31];
+    let mut channels = Vec::new();
+    for (index, path) in fixtures().iter().enumerate() {
+        let contract = Contract::ALL[index % Contract::ALL.len()];
+        let target = Target {
+            rounding: Rounding::ALL[index % Rounding::ALL.len()],
+            bias_fraction_bits: [0, 0, 8][index % 3],
+            ..Target::default()
+        };
+        channels.extend(channels_of(path, contract, widths[index % widths.len()], target));
+    }
+    channels
+}
+
+/// What brute force counts: reachable, differing, the largest distance.
+fn brute_force(channel: &Channel) -> (u64, u64, u32) {
+    let clamp = channel.hardware.clamp;
+    let mut counts = (0, 0, 0);
+    for accumulator in channel.accumulator.min..=channel.accumulator.max {
+        let reference = channel.reference.apply(accumulator).clamp(clamp.min, clamp.max);
+        let distance = reference.abs_diff(channel.hardware.apply(i64::from(accumulator)));
+        counts.0 += 1;
+        counts.1 += u64::from(distance > 0);
+        counts.2 = counts.2.max(distance);
+    }
+    counts
+}
+
+fn size(channel: &Channel) -> u64 {
+    (i64::from(channel.accumulator.max) - i64::from(channel.accumulator.min)).unsigned_abs() + 1
+}
+
+#[test]
+fn certificates_are_what_brute_force_counts() {
+    let mut channels = all_channels();
+    channels.sort_by_key(size);
+    // Small ones for their number, and then some of each size.
+    let (mut left, mut tried, mut differing, mut failures) = (BUDGET, 0, 0, Vec::new());
+    let small = channels.len().min(2500);
+    let rest = channels.split_off(small);
+    let stride = (rest.len() / 40).max(1);
+    for channel in channels.iter().chain(rest.iter().step_by(stride)) {
+        if size(channel) > LARGEST_CHANNEL.min(left) {
+            continue;
+        }
+        left -= size(channel);
+        let Ok(difference) = channel.difference(64) else { continue };
+        let found = (difference.reachable, difference.differing, difference.largest_distance());
+        let expected = brute_force(channel);
+        for witness in [difference.first, difference.largest].into_iter().flatten() {
+            let accumulator = i32::try_from(witness.accumulator).unwrap();
+            let clamp = channel.hardware.clamp;
+            let reference = channel.reference.apply(accumulator).clamp(clamp.min, clamp.max);
+            if (reference, channel.hardware.apply(witness.accumulator))
+                != (witness.reference, witness.hardware)
+            {
+                failures.push((witness.accumulator, found, expected));
+            }
+        }
+        if found != expected {
+            failures.push((0, found, expected));
+        }
+        tried += 1;
+        differing += usize::from(difference.differing > 0);
+    }
+    println!("{tried} channels, {differing} of them differ, {} accumulators", BUDGET - left);
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert!(tried >= 2000, "only {tried} channels");
+    assert!(differing > 100 && differing < tried, "{differing} of {tried} differ");
+}
+
+/// A hardware requantizer without bias for M = `real`, M0 of `bits` bits.
+fn hardware(real: f64, bits: u32, rounding: Rounding) -> IntegerRequantizer {
+    let m = crate::exact::Ratio::from_f64(real).unwrap();
+    let (multiplier, shift) = derive::normalized_multiplier(&m, bits).unwrap();
+    IntegerRequantizer {
+        bias: 0,
+        bias_fraction_bits: 0,
+        multiplier,
+        shift: i32::try_from(shift).unwrap(),
+        rounding,
+        constant: None,
+        zero_point: 0,
+        clamp: Range { min: -128, max: 127 },
+    }
+}
+
+/// M spread over an octave and more, with accumulators that use the whole range of codes.
+fn share_of_differences(first: (u32, Rounding), second: (u32, Rounding)) -> f64 {
+    let (mut differing, mut reachable) = (0, 0);
+    for i in 0..200 {
+        let real = 2f64.powf(-9.0 - f64::from(i) * 0.011_71);
+        #[allow(clippy::cast_possible_truncation, reason = "below 2^20")]
+        let end = (127.0 / real) as i32;
+        let range = Range { min: -end, max: end };
+        let steps = |(bits, rounding)| {
+            let hardware = hardware(real, bits, rounding);
+            Steps::of(range, hardware.clamp, |accumulator| hardware.apply(accumulator))
+        };
+        let difference = Difference::between(&steps(first), &steps(second)).unwrap();
+        differing += difference.differing;
+        reachable += difference.reachable;
+    }
+    #[allow(clippy::cast_precision_loss, reason = "a share")]
+    let share = differing as f64 / reachable as f64;
+    share
+}
+
+/// Narrow multipliers against exact ones: the shares published for random accumulators.
+#[test]
+fn narrow_multipliers_differ_as_often_as_is_known() {
+    let exact = (32, Rounding::HalfUp);
+    for (bits, low, high) in [(8, 0.04, 0.12), (12, 0.0025, 0.0075), (16, 1.5e-4, 5e-4), (24, 4e-7, 4e-6)] {
+        let share = share_of_differences((bits, Rounding::HalfUp), exact);
+        println!("{bits} bits: {share:e}");
+        assert!((low..high).contains(&share), "{bits} bits: {share:e}");
+    }
+}
+
+#[test]
+fn solutions_of_the_search_are_equal_and_no_narrower_one_is() {
+    let mut channels = all_channels();
+    channels.sort_by_key(size);
+    let (mut tried, mut fixed, mut free, mut failures) = (0, 0, 0, Vec::new());
+    for channel in channels.iter().step_by((channels.len() / 150).max(1)) {
+        let Ok(reference) = channel.reference_steps() else { continue };
+        let bias = &channel.hardware;
+        let problem = Problem::new(&reference, bias.bias, bias.bias_fraction_bits, bias.zero_point);
+        for constant in [Constant::Half, Constant::Free] {
+            tried += 1;
+            let Some(solution) = narrowest(&problem, constant) else { continue };
+            *if constant == Constant::Half { &mut fixed } else { &mut free } += 1;
+            let equal = |multiplier, shift: u32, constant| {
+                let hardware = IntegerRequantizer {
+                    multiplier,
+                    shift: i32::try_from(shift).unwrap(),
+                    constant: Some(constant),
+                    ..channel.hardware.clone()
+                };
+                Channel { hardware, ..channel.clone() }.difference(127).is_ok_and(|d| d.is_none())
+            };
+            if !equal(solution.multiplier, solution.shift, solution.constant) {
+                failures.push((constant, solution));
+            }
+            // The next larger shift must have a solution, and none that is narrower.
+            if let Some(next) = problem.at_shift(solution.shift + 1, constant) {
+                if next.bits() < solution.bits() || !equal(next.multiplier, next.shift, next.constant) {
+                    failures.push((constant, next));
+                }
+            }
+        }
+    }
+    println!("{tried} searches: {fixed} found with half a step, {free} with a free constant");
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert!(free >= fixed && fixed > 0);
+}
+
+/// By hand: y = x/2 rounded up at ties, over -4..=4, is (x + 1) >> 1, and needs one bit.
+#[test]
+fn a_search_worked_by_hand() {
+    let range = Range { min: -4, max: 4 };
+    let clamp = Range { min: -128, max: 127 };
+    let reference = Steps::of(range, clamp, |x| i32::try_from((x + 1) >> 1).unwrap());
+    let problem = Problem::new(&reference, 0, 0, 0);
+    let expected = Some(Narrowest { multiplier: 1, shift: 1, constant: 1 });
+    assert_eq!(narrowest(&problem, Constant::Half), expected);
+    assert_eq!(narrowest(&problem, Constant::Free), expected);
+    // x/3 rounded to nearest, over -4..=4, is -1 from -4 to -2, 0 from -1 to 1, 1 from 2 to 4. With n = 4 and half a step of
+    // 8: 2*M0 + 8 >= 16, -2*M0 + 8 <= -1 and 4*M0 + 8 <= 31 leave M0 = 5; with n = 3 nothing is left.
+    let thirds = Steps::of(range, clamp, |x| i32::try_from((2 * x + 3).div_euclid(6)).unwrap());
+    let found = narrowest(&Problem::new(&thirds, 0, 0, 0), Constant::Half).unwrap();
+    assert_eq!(found, Narrowest { multiplier: 5, shift: 4, constant: 8 });
+}
