@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Finds the first layer, stage, channel and position where a hardware's values leave the golden ones
     Compare(Compare),
+    /// Proves, over every accumulator that can occur, that hardware gives an engine's codes, or counts the differences
+    Certify(Certify),
 }
 
 /// The main command: writes the folder of parameters.
@@ -238,6 +240,27 @@ fn parse_range(text: &str) -> Result<Range<i32>, String> {
     });
     ends.filter(|range| range.min < range.max && range.min >= -128 && range.max <= 255)
         .ok_or_else(|| "expected MIN..MAX within -128..255, such as 0..127".into())
+}
+
+/// Proof instead of samples.
+#[derive(Debug, Args)]
+pub(crate) struct Certify {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) derivation: Derivation,
+    /// The engine whose codes are the reference: fbgemm, qnnpack, onednn, x86 or exact
+    #[arg(long, value_name = "CONTRACT")]
+    pub(crate) against: String,
+    /// Also find the narrowest M0 that is proven equal: rounding half up, and with a rounding constant of its own for each
+    /// channel
+    #[arg(long)]
+    pub(crate) search: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
 }
 
 /// The model and what the user says beside it.

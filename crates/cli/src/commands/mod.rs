@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub(crate) mod certify;
 pub(crate) mod compare;
 pub(crate) mod generate;
 mod golden;
