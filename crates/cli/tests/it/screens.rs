@@ -33,5 +33,18 @@ screen!(bias_beyond_32_bits, "tests/fixtures/layers/extremes_fbgemm/script.pt");
 screen!(inspect_reflected_border, "inspect", "tests/fixtures/layers/reflect_fbgemm/script.pt");
 screen!(unknown_format, "examples/fashion_mnist/lenet_script.pt", "--format", "hex,verilog");
 screen!(certify, "certify", "examples/fashion_mnist/lenet_script.pt", "--against", "x86");
-screen!(certify_exact, "certify", "tests/fixtures/layers/transposed2d_qnnpack/script.pt", "--against", "exact", "--search");
-screen!(certify_unknown_contract, "certify", "examples/fashion_mnist/lenet_script.pt", "--against", "pytorch");
+screen!(
+    certify_exact,
+    "certify",
+    "tests/fixtures/layers/transposed2d_qnnpack/script.pt",
+    "--against",
+    "exact",
+    "--search"
+);
+screen!(
+    certify_unknown_contract,
+    "certify",
+    "examples/fashion_mnist/lenet_script.pt",
+    "--against",
+    "pytorch"
+);

@@ -206,10 +206,10 @@ fn solutions_of_the_search_are_equal_and_no_narrower_one_is() {
                 failures.push((constant, solution));
             }
             // The next larger shift must have a solution, and none that is narrower.
-            if let Some(next) = problem.at_shift(solution.shift + 1, constant) {
-                if next.bits() < solution.bits() || !equal(next.multiplier, next.shift, next.constant) {
-                    failures.push((constant, next));
-                }
+            if let Some(next) = problem.at_shift(solution.shift + 1, constant)
+                && (next.bits() < solution.bits() || !equal(next.multiplier, next.shift, next.constant))
+            {
+                failures.push((constant, next));
             }
         }
     }
