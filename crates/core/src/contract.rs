@@ -119,17 +119,44 @@ pub struct Requantizer {
 /// The float32 constants of one channel, or what replaces them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Arithmetic {
+pub enum Arithmetic {
     /// rint((f32(acc) + addend) * multiplier), zero point after rounding.
-    FbgemmPerChannel { addend: f32, multiplier: f32 },
+    FbgemmPerChannel {
+        /// b / (S1*S2).
+        addend: f32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
     /// rint(fma(bias, reciprocal, f32(acc)) * multiplier), zero point after rounding.
-    FbgemmPerTensor { bias: f32, reciprocal: f32, multiplier: f32 },
+    FbgemmPerTensor {
+        /// b.
+        bias: f32,
+        /// 1 / (S1*S2).
+        reciprocal: f32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
     /// rint(f32(acc + bias) * multiplier), zero point after rounding.
-    Qnnpack { bias: i32, multiplier: f32 },
+    Qnnpack {
+        /// round(b / (S1*S2)).
+        bias: i32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
     /// rint((f32(acc)*scale + bias) * multiplier + zero point).
-    Onednn { scale: f32, bias: f32, multiplier: f32 },
-    /// The smallest accumulators that give clamp.min + 1, clamp.min + 2, ...
-    Exact { thresholds: Vec<i64> },
+    Onednn {
+        /// S1*S2.
+        scale: f32,
+        /// b.
+        bias: f32,
+        /// 1 / S3.
+        multiplier: f32,
+    },
+    /// Steps at accumulators.
+    Exact {
+        /// The smallest accumulators that give clamp.min + 1, clamp.min + 2, ...
+        thresholds: Vec<i64>,
+    },
 }
 
 impl Requantizer {
@@ -197,6 +224,16 @@ impl Requantizer {
         code.clamp(self.clamp.min, self.clamp.max)
     }
 
+    /// Its constants.
+    pub fn arithmetic(&self) -> &Arithmetic {
+        &self.arithmetic
+    }
+
+    /// Z3.
+    pub fn zero_point(&self) -> i32 {
+        self.zero_point
+    }
+
     /// Whether it is known to be a step function that never falls over `range`, whatever its numbers are: constants are
     /// finite, multipliers not negative, and no value leaves 32 bits, where engines jump to the smallest code. Rounding
     /// keeps the order of what it rounds, so the values at both ends bound all others.
@@ -225,7 +262,13 @@ impl Requantizer {
                     && within(&|accumulator| float(accumulator.wrapping_add(*bias)) * multiplier)
             }
             Arithmetic::Onednn { scale, bias, multiplier } => {
-                bias.is_finite() && sound(scale) && sound(multiplier)
+                // Beyond the floats nothing falls, but infinity times a multiplier of 0 is no number.
+                let finite = |end: i32| (float(end) * scale + bias).is_finite();
+                bias.is_finite()
+                    && sound(scale)
+                    && sound(multiplier)
+                    && finite(range.min)
+                    && finite(range.max)
             }
             Arithmetic::Exact { thresholds } => {
                 thresholds.is_sorted()

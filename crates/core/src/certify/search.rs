@@ -63,6 +63,9 @@ pub struct Problem {
     missed: Vec<(i128, i128)>,
 }
 
+/// A bound of C, and the x that it comes from.
+type Bound = (i128, i128);
+
 impl Problem {
     /// The conditions for equality with a reference, for x = (accumulator << `bias_fraction_bits`) + `bias` and Z3.
     pub fn new(reference: &Steps, bias: i64, bias_fraction_bits: u32, zero_point: i32) -> Self {
@@ -88,8 +91,8 @@ impl Problem {
         problem
     }
 
-    /// The bounds of C for an M0 and n, and the x that each comes from; `None` without any condition on that side.
-    fn constants(&self, multiplier: i128, n: u32) -> (Option<(i128, i128)>, Option<(i128, i128)>) {
+    /// The bounds of C for an M0 and n; `None` without any condition on that side.
+    fn constants(&self, multiplier: i128, n: u32) -> (Option<Bound>, Option<Bound>) {
         let bound = |&(x, level): &(i128, i128)| ((level << n) - multiplier * x, x);
         let lower = self.reached.iter().map(bound).max_by_key(|bound| bound.0);
         let upper = self.missed.iter().map(bound).min_by_key(|bound| bound.0);
