@@ -262,7 +262,13 @@ impl Requantizer {
                     && within(&|accumulator| float(accumulator.wrapping_add(*bias)) * multiplier)
             }
             Arithmetic::Onednn { scale, bias, multiplier } => {
-                bias.is_finite() && sound(scale) && sound(multiplier)
+                // Beyond the floats nothing falls, but infinity times a multiplier of 0 is no number.
+                let finite = |end: i32| (float(end) * scale + bias).is_finite();
+                bias.is_finite()
+                    && sound(scale)
+                    && sound(multiplier)
+                    && finite(range.min)
+                    && finite(range.max)
             }
             Arithmetic::Exact { thresholds } => {
                 thresholds.is_sorted()

@@ -183,8 +183,13 @@ impl Channel {
     /// The hardware's steps, with a product register of `product_bits`.
     ///
     /// # Errors
-    /// A product that does not fit.
+    /// A product that does not fit, or numbers that no hardware has.
     pub fn hardware_steps(&self, product_bits: u32) -> Result<Steps, Refusal> {
+        if !self.hardware.is_sound() {
+            return Err(Refusal::Unsound(
+                "a shift, zero point or number of fractional bits that no hardware has",
+            ));
+        }
         let needed = self.hardware.product_bits(self.accumulator);
         if needed > product_bits {
             return Err(Refusal::Product { needed, available: product_bits });

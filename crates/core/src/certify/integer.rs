@@ -16,7 +16,7 @@ pub struct IntegerRequantizer {
     pub bias_fraction_bits: u32,
     /// M0.
     pub multiplier: u32,
-    /// n + F, 127 at most. Negative shifts are to the left.
+    /// n + F, of magnitude 127 at most. Negative shifts are to the left.
     pub shift: i32,
     /// Of the division by 2^shift.
     pub rounding: Rounding,
@@ -41,6 +41,13 @@ impl IntegerRequantizer {
         let (min, max) = (i128::from(self.clamp.min), i128::from(self.clamp.max));
         let code = shifted.saturating_add(i128::from(self.zero_point)).min(max).max(min);
         i32::try_from(code).unwrap_or(self.clamp.max)
+    }
+
+    /// Whether its numbers are within the ranges that the fields state, so that nothing here leaves 128 bits.
+    pub(super) fn is_sound(&self) -> bool {
+        self.bias_fraction_bits <= 24
+            && self.shift.unsigned_abs() <= 127
+            && i16::try_from(self.zero_point).is_ok()
     }
 
     fn product(&self, accumulator: i64) -> i128 {

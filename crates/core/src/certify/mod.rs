@@ -15,6 +15,9 @@
 //! Accumulators are `sum((x - Z1) * (w - Z2))` throughout, as the contracts have them. The hardware's
 //! `sum(x * (w - Z2)) + folded_bias` is this accumulator plus `bias`.
 
+mod certificate;
+#[cfg(test)]
+mod certificate_tests;
 mod channel;
 mod difference;
 mod integer;
@@ -24,6 +27,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::{Certificate, CertifiedChannel, CertifiedLayer, Fault};
 pub use channel::{Channel, Refusal, layer_channels};
 pub use difference::{Difference, Witness};
 pub use integer::IntegerRequantizer;

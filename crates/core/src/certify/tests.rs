@@ -60,7 +60,7 @@ fn fixtures() -> Vec<PathBuf> {
 }
 
 /// One channel per choice of arithmetics, from every fixture.
-fn all_channels() -> Vec<Channel> {
+pub(super) fn all_channels() -> Vec<Channel> {
     let widths = [4, 7, 8, 12, 16, 24, 31];
     let mut channels = Vec::new();
     for (index, path) in fixtures().iter().enumerate() {
@@ -150,11 +150,11 @@ fn hardware(real: f64, bits: u32, rounding: Rounding) -> IntegerRequantizer {
     }
 }
 
-/// M spread over an octave and more, with accumulators that use the whole range of codes.
-fn share_of_differences(first: (u32, Rounding), second: (u32, Rounding)) -> f64 {
+/// M spread over the octave below 2^`octave`, with accumulators that use the whole range of codes.
+fn share_of_differences(octave: f64, first: (u32, Rounding), second: (u32, Rounding)) -> f64 {
     let (mut differing, mut reachable) = (0, 0);
     for i in 0..200 {
-        let real = 2f64.powf(-9.0 - f64::from(i) * 0.011_71);
+        let real = 2f64.powf(octave - f64::from(i) * 0.004_971);
         #[allow(clippy::cast_possible_truncation, reason = "below 2^20")]
         let end = (127.0 / real) as i32;
         let range = Range { min: -end, max: end };
@@ -176,10 +176,18 @@ fn share_of_differences(first: (u32, Rounding), second: (u32, Rounding)) -> f64 
 fn narrow_multipliers_differ_as_often_as_is_known() {
     let exact = (32, Rounding::HalfUp);
     for (bits, low, high) in [(8, 0.04, 0.12), (12, 0.0025, 0.0075), (16, 1.5e-4, 5e-4), (24, 4e-7, 4e-6)] {
-        let share = share_of_differences((bits, Rounding::HalfUp), exact);
+        let share = share_of_differences(-10.0, (bits, Rounding::HalfUp), exact);
         println!("{bits} bits: {share:e}");
         assert!((low..high).contains(&share), "{bits} bits: {share:e}");
     }
+}
+
+/// With M in 2^-7..2^-6, n - 31 is 6: the first rounding makes a tie of 1 in 2^6, and the second sends half of them wrong.
+#[test]
+fn double_rounding_differs_as_often_as_is_known() {
+    let share = share_of_differences(-6.01, (31, Rounding::Double), (31, Rounding::HalfUp));
+    println!("double against single rounding: {share:e}");
+    assert!((0.006..0.008).contains(&share), "{share:e}");
 }
 
 #[test]
