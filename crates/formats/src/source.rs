@@ -19,6 +19,8 @@ pub enum Form {
     GraphModule,
     /// TorchScript, scripted, traced or frozen: module tree and code as text.
     TorchScript,
+    /// ONNX: a graph of operators, with its constants.
+    Onnx,
 }
 
 impl Form {
@@ -29,6 +31,7 @@ impl Form {
             Self::Module => "pickled nn.Module",
             Self::GraphModule => "pickled FX GraphModule",
             Self::TorchScript => "TorchScript",
+            Self::Onnx => "ONNX",
         }
     }
 }
@@ -220,6 +223,8 @@ pub struct Graph {
     pub values: u32,
     /// What the file says of its values, where its format says anything.
     pub facts: BTreeMap<ValueId, ValueFacts>,
+    /// Versions of the operator sets, by domain; the default domain is empty.
+    pub versions: BTreeMap<String, i64>,
 }
 
 /// What a file says of one value of its graph, un-normalised.
