@@ -13,7 +13,8 @@ pub mod torch;
 
 pub use error::{ErrorKind, ReadError, Result};
 pub use source::{
-    Argument, Callee, Form, Geometry, Graph, Module, Node, PackedParams, Place, SourceModel, Value, ValueId,
+    Argument, Callee, Form, Geometry, Graph, Module, Node, PackedParams, Place, Quantization, SourceModel,
+    Value, ValueFacts, ValueId,
 };
 pub use tensor::{ByteOrder, DType, Quantizer, Tensor};
 
