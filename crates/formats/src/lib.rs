@@ -11,6 +11,7 @@ pub mod onnx;
 pub mod python;
 pub mod source;
 pub mod tensor;
+pub mod tflite;
 pub mod torch;
 
 pub use error::{ErrorKind, ReadError, Result};
@@ -37,5 +38,5 @@ pub fn read_with(bytes: bytes::Bytes, files: &dyn Files) -> Result<SourceModel> 
     if onnx::recognises(&bytes) {
         return onnx::read(bytes, files);
     }
-    torch::read(bytes)
+    if tflite::is_tflite(&bytes) { tflite::read(&bytes) } else { torch::read(bytes) }
 }
