@@ -118,18 +118,19 @@ pub(super) fn module_path(name: &str, operator: &str) -> String {
     const FUNCTIONS: [&str; 12] = [
         "Add", "Sub", "Mul", "Div", "Concat", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split",
     ];
-    let operator = operator.rsplit('.').next().unwrap_or(operator);
+    let operator = match operator.rsplit('.').next().unwrap_or(operator) {
+        "QGemm" => "Gemm",
+        other => other.strip_prefix("QLinear").unwrap_or(other),
+    };
     let mut path = String::new();
     let mut last = "";
     let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
     for (index, part) in parts.iter().enumerate() {
-        let made_of = |stem: &str| part.trim_start_matches(stem).trim_start_matches(['_']);
         // Quantizers append `_quant`, exporters number what repeats.
-        let is_operator = index > 0
-            && index + 1 == parts.len()
-            && part.starts_with(operator.trim_start_matches("QLinear").trim_start_matches("QG"))
-            || index > 0 && index + 1 == parts.len() && (part.starts_with(operator) && made_of(operator).len() < 8);
-        if is_operator && !FUNCTIONS.iter().any(|function| part.starts_with(function)) {
+        let is_operator = part.strip_prefix(operator).is_some_and(|rest| {
+            rest.is_empty() || rest == "_quant" || rest.bytes().all(|b| b == b'_' || b.is_ascii_digit())
+        });
+        if index > 0 && index + 1 == parts.len() && is_operator && !FUNCTIONS.contains(&operator) {
             break;
         }
         // A module inside a Sequential repeats the Sequential's name.
