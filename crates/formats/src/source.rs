@@ -18,6 +18,12 @@ pub enum Form {
     GraphModule,
     /// TorchScript, scripted, traced or frozen: module tree and code as text.
     TorchScript,
+    /// A `.pt2` file of `torch.export.save`: the exported program's graph and its tensors.
+    ExportedProgram,
+    /// An ONNX model.
+    Onnx,
+    /// A TFLite (LiteRT) flatbuffer.
+    Tflite,
 }
 
 impl Form {
@@ -28,6 +34,9 @@ impl Form {
             Self::Module => "pickled nn.Module",
             Self::GraphModule => "pickled FX GraphModule",
             Self::TorchScript => "TorchScript",
+            Self::ExportedProgram => "torch.export program",
+            Self::Onnx => "ONNX",
+            Self::Tflite => "TFLite",
         }
     }
 }
