@@ -130,7 +130,10 @@ impl Graph {
             .hint("cut the graph at the last tensor that is quantized"));
         };
         if !after.is_empty() || !(*bounds == UNBOUNDED || *bounds == (0.0, f64::INFINITY)) {
-            return Err(LowerError::at(output, format!("is float: nothing quantizes the result of `{name}`")));
+            return Err(LowerError::at(
+                output,
+                format!("is float: nothing quantizes the result of `{name}`"),
+            ));
         }
         layer.relu = Some(bounds.0 == 0.0);
         self.builder.warn(format!("{name}: nothing quantizes its result, so it has no multiplier and shift"));
@@ -138,7 +141,13 @@ impl Graph {
     }
 
     /// Codes limited to `range`.
-    fn narrow(&mut self, name: &str, edge: EdgeId, activation: Activation, range: Range<i32>) -> Result<EdgeId> {
+    fn narrow(
+        &mut self,
+        name: &str,
+        edge: EdgeId,
+        activation: Activation,
+        range: Range<i32>,
+    ) -> Result<EdgeId> {
         let full = full(activation);
         if intersection(range, full) == full {
             return Ok(edge);
