@@ -18,6 +18,8 @@ pub enum Form {
     GraphModule,
     /// TorchScript, scripted, traced or frozen: module tree and code as text.
     TorchScript,
+    /// A `.pt2` archive of `torch.export.save`: a graph of ATen calls and its tensors.
+    ExportedProgram,
 }
 
 impl Form {
@@ -28,6 +30,7 @@ impl Form {
             Self::Module => "pickled nn.Module",
             Self::GraphModule => "pickled FX GraphModule",
             Self::TorchScript => "TorchScript",
+            Self::ExportedProgram => "torch.export program",
         }
     }
 }
@@ -196,13 +199,16 @@ pub struct ValueId(pub u32);
 pub struct Place {
     /// The archive entry (`code/__torch__/net.py`) or the attribute (`_code`).
     pub file: Arc<str>,
-    /// Line, from 1.
+    /// Line, from 1; 0 where the place is no text with lines.
     pub line: u32,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}", self.file),
+        }
     }
 }
 

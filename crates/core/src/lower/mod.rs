@@ -137,6 +137,6 @@ pub fn draft(source: &SourceModel, options: &Options) -> Result<GraphFile> {
 fn has_classes(form: Form) -> bool {
     match form {
         Form::StateDict => false,
-        Form::Module | Form::GraphModule | Form::TorchScript => true,
+        Form::Module | Form::GraphModule | Form::TorchScript | Form::ExportedProgram => true,
     }
 }
