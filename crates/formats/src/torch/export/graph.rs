@@ -27,6 +27,7 @@ pub(super) fn build(
 ) -> Result<(IndexMap<String, Module>, Graph)> {
     let mut build = Build {
         entry,
+        file: Arc::from(entry),
         tensors,
         budget,
         names: HashMap::new(),
@@ -60,6 +61,8 @@ fn modules_of(entry: &str, tensors: &Tensors, budget: &Budget) -> Result<IndexMa
 
 struct Build<'a> {
     entry: &'a str,
+    /// The same, as places hold it.
+    file: Arc<str>,
     tensors: &'a Tensors,
     budget: &'a Budget,
     names: HashMap<String, Argument>,
@@ -137,7 +140,8 @@ impl Build<'_> {
         for output in &text.outputs {
             self.results(place, output, &mut outputs)?;
         }
-        let place = Place { file: Arc::from(format!("node {place}")), line: 0 };
+        let line = u32::try_from(self.graph.nodes.len()).unwrap_or(u32::MAX);
+        let place = Place { file: Arc::clone(&self.file), line };
         let name = name.unwrap_or_else(|| target.clone());
         let callee = Callee::Function(target);
         self.graph.nodes.push(Node { callee, name, scope, arguments, keywords, outputs, place });
