@@ -44,14 +44,16 @@ impl Graph {
             window,
             padding_mode: PaddingMode::Zeros,
         };
-        let op = Op::Layer(layer);
-        let layer = self.pending(Pending {
+        let own_scale = Some((layer.weight.scale.clone(), layer.weight.zero_point.clone()));
+        let pending = Pending {
             name: name.to_owned(),
-            op,
+            op: Op::Layer(layer),
             inputs: vec![edge],
             bounds: UNBOUNDED,
+            own_scale,
             after: Vec::new(),
-        });
+        };
+        let layer = self.pending(pending);
         match bias {
             Some(Value::Constant(bias)) => self.biased(name, &layer, bias),
             Some(other) => {
@@ -94,7 +96,7 @@ impl Graph {
     /// training puts around one. A factor changes S2, an addend the bias.
     ///
     /// # Errors
-    /// The value is no layer's, the numbers do not belong to its channels, or a factor is not a positive number.
+    /// The value is no layer's, the numbers do not belong to its channels, or a factor is 0.
     pub(in crate::lower) fn affine(
         &mut self,
         name: &str,
@@ -110,16 +112,9 @@ impl Graph {
         }
         let scales = &layer.weight.scale;
         let scale = |channel: usize| scales.get(if scales.len() > 1 { channel } else { 0 }).copied();
-        // Training divides by the factor of the batch norm that follows. What is left of both is rounding.
         let scaled: Vec<f64> = (0..channels).map(|c| scale(c).unwrap_or(f64::NAN) * factor[c]).collect();
-        if let Some(index) = scaled.iter().position(|s| !(s.is_finite() && *s > 0.0)) {
-            return Err(LowerError::at(
-                name,
-                format!(
-                    "multiplies channel {index} by {}, which leaves no positive weight scale",
-                    factor[index]
-                ),
-            ));
+        if let Some(index) = scaled.iter().position(|s| !s.is_finite() || *s == 0.0) {
+            return Err(LowerError::at(name, format!("multiplies channel {index} by {}", factor[index])));
         }
         #[allow(
             clippy::cast_possible_truncation,
@@ -132,16 +127,18 @@ impl Graph {
         if !keeps_bias {
             layer.bias = Some(Bias::Real(bias));
         }
-        if factor.iter().any(|&f| f != 1.0) {
-            if layer.weight.scale.len() == 1 && factor.windows(2).all(|pair| pair[0] == pair[1]) {
-                layer.weight.scale = scaled.into_iter().take(1).collect();
-            } else {
-                let zero_point = layer.weight.zero_point.first().copied().unwrap_or(0);
-                if layer.weight.zero_point.len() == 1 {
-                    layer.weight.zero_point = vec![zero_point; channels];
-                }
-                layer.weight.scale = scaled;
+        let own = next.own_scale.clone().unwrap_or_default();
+        let own_of = |c: usize| own.0.get(if own.0.len() > 1 { c } else { 0 }).copied().unwrap_or(f64::NAN);
+        if (0..channels).all(|c| nearly_one(scaled[c] / own_of(c))) {
+            // Training divides by the factor of the batch norm that follows: what is left of both is rounding.
+            (layer.weight.scale, layer.weight.zero_point) = own;
+        } else if layer.weight.scale.len() == 1 && scaled.windows(2).all(|pair| pair[0] == pair[1]) {
+            layer.weight.scale = scaled.into_iter().take(1).collect();
+        } else {
+            if let [zero_point] = layer.weight.zero_point[..] {
+                layer.weight.zero_point = vec![zero_point; channels];
             }
+            layer.weight.scale = scaled;
         }
         next.op = Op::Layer(layer);
         Ok(self.pending(next))
@@ -180,8 +177,8 @@ impl Graph {
     }
 }
 
-/// Whether factors are one but for a few roundings of float32.
-pub(in crate::lower) fn nearly_one(factor: f64) -> bool {
+/// Whether a factor is one but for a few roundings of float32.
+fn nearly_one(factor: f64) -> bool {
     (factor - 1.0).abs() < FLOAT_ROUNDINGS
 }
 

@@ -76,7 +76,8 @@ impl Graph {
         activation: Activation,
         range: Range<i32>,
     ) -> Result<EdgeId> {
-        let Pending { name, op, inputs, bounds, after } = &**pending;
+        let Pending { name, op, inputs, bounds, after, .. } = &**pending;
+        Self::check_scales(name, op)?;
         let bounds = *bounds;
         let mut op = op.clone();
         // Limits that the operation does not take are left for operations of their own.
@@ -118,9 +119,25 @@ impl Graph {
         Ok(edge)
     }
 
+    /// Factors before the quantize may have left a scale that is none.
+    fn check_scales(name: &str, op: &Op) -> Result<()> {
+        let Op::Layer(layer) = op else { return Ok(()) };
+        match layer.weight.scale.iter().position(|s| !(s.is_finite() && *s > 0.0)) {
+            Some(index) => Err(LowerError::at(
+                name,
+                format!(
+                    "has the weight scale {} in channel {index}, expected a positive number",
+                    layer.weight.scale[index]
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Writes a layer whose result stays float: it has no S3 and Z3.
     pub(super) fn write_float(&mut self, output: &str, pending: Rc<Pending>) -> Result<EdgeId> {
-        let Pending { name, op, inputs, bounds, after } = &*pending;
+        let Pending { name, op, inputs, bounds, after, .. } = &*pending;
+        Self::check_scales(name, op)?;
         let mut op = op.clone();
         let Op::Layer(layer) = &mut op else {
             return Err(LowerError::at(
