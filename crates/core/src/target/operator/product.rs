@@ -29,7 +29,7 @@ pub(super) fn derive(
         .map(|product| (product, exact.code(product)))
         .collect();
     let (([multiplier], shift), differing) =
-        choice.narrowest(&[factor.clone()], |&([multiplier], shift), limit| {
+        choice.narrowest([&factor], |&([multiplier], shift), limit| {
             let scale = Scale { multiplier, shift };
             let mut differing = 0;
             for &(product, expected) in &products {

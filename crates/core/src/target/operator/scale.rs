@@ -24,8 +24,10 @@ impl Choice {
     /// The candidates for factors with a common shift, narrowest first; empty where a given n cannot hold them.
     ///
     /// With a number of bits, the candidate of width w has a largest multiplier of w bits.
-    pub(super) fn candidates<const N: usize>(&self, factors: &[Ratio; N]) -> Vec<Common<N>> {
-        let Some(log2) = factors.iter().filter_map(Ratio::floor_log2).max() else { return Vec::new() };
+    pub(super) fn candidates<const N: usize>(&self, factors: [&Ratio; N]) -> Vec<Common<N>> {
+        let Some(log2) = factors.iter().filter_map(|factor| factor.floor_log2()).max() else {
+            return Vec::new();
+        };
         let shifts: Vec<i64> = match self.form {
             MultiplierForm::Shift(n) => vec![i64::from(n)],
             MultiplierForm::Bits(bits) => (1..=bits.min(WIDEST)).map(|w| i64::from(w) - 1 - log2).collect(),
@@ -37,7 +39,7 @@ impl Choice {
     /// count. `count` gives up, with any number beyond it, at `limit`.
     pub(super) fn narrowest<const N: usize>(
         &self,
-        factors: &[Ratio; N],
+        factors: [&Ratio; N],
         mut count: impl FnMut(&Common<N>, u64) -> u64,
     ) -> Option<(Common<N>, u64)> {
         let candidates = self.candidates(factors);
@@ -77,20 +79,20 @@ impl Choice {
             Difference::between(&exact, &ours).map_or(u64::MAX, |difference| difference.differing)
         };
         let (([multiplier], shift), differing) =
-            self.narrowest(&[factor.clone()], |candidate, _| differences(candidate))?;
+            self.narrowest([factor], |candidate, _| differences(candidate))?;
         let cases = (i64::from(range.max) - i64::from(range.min) + 1).unsigned_abs();
         Some((Scale { multiplier, shift }, Agreement { cases, differing }))
     }
 
     /// The factor with as many bits as the form has, where what it multiplies has no bound.
     pub(super) fn widest(&self, factor: &Ratio) -> Option<Scale> {
-        let ([multiplier], shift) = self.candidates(&[factor.clone()]).pop()?;
+        let ([multiplier], shift) = self.candidates([factor]).pop()?;
         Some(Scale { multiplier, shift })
     }
 }
 
 /// `round(factor * 2^n)` of each; `None` if the largest is 0 or has more than [`WIDEST`] bits.
-fn integers<const N: usize>(factors: &[Ratio; N], n: i64) -> Option<Common<N>> {
+fn integers<const N: usize>(factors: [&Ratio; N], n: i64) -> Option<Common<N>> {
     let mut multipliers = [0; N];
     for (multiplier, factor) in multipliers.iter_mut().zip(factors) {
         *multiplier = u32::try_from(factor.round_scaled(n)?).ok().filter(|m| m >> WIDEST == 0)?;
@@ -173,7 +175,7 @@ mod tests {
     fn a_given_shift_is_kept() {
         let third = Ratio::from_i64(1).over(&Ratio::from_i64(3)).unwrap();
         let choice = choice(MultiplierForm::Shift(8), Rounding::HalfUp);
-        assert_eq!(choice.candidates(&[third.clone()]), [([85], 8)]);
+        assert_eq!(choice.candidates([&third]), [([85], 8)]);
         assert_eq!(choice.widest(&third), Some(Scale { multiplier: 85, shift: 8 }));
         let tiny = Ratio::from_f64(1e-9).unwrap();
         assert_eq!(choice.widest(&tiny), None);

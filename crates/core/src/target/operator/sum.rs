@@ -13,20 +13,21 @@ pub(super) fn derive(
     clamp: Range<i32>,
     choice: Choice,
 ) -> Option<(OperatorArithmetic, Agreement)> {
-    let factors = [ratio(&[a.scale], output.scale)?, ratio(&[b.scale], output.scale)?];
+    let (first, second) = (ratio(&[a.scale], output.scale)?, ratio(&[b.scale], output.scale)?);
     let pairs = pairs(a, b);
     let exact = exact_codes(&pairs, a, b, output, clamp)?;
-    let ((multipliers, shift), differing) = choice.narrowest(&factors, |&(multipliers, shift), limit| {
-        let mut differing = 0;
-        for (&(x, y), &expected) in pairs.iter().zip(&exact) {
-            let code = code(multipliers, shift, x, y, choice.rounding, output.zero_point, clamp);
-            differing += u64::from(code != expected);
-            if differing >= limit {
-                break;
+    let ((multipliers, shift), differing) =
+        choice.narrowest([&first, &second], |&(multipliers, shift), limit| {
+            let mut differing = 0;
+            for (&(x, y), &expected) in pairs.iter().zip(&exact) {
+                let code = code(multipliers, shift, x, y, choice.rounding, output.zero_point, clamp);
+                differing += u64::from(code != expected);
+                if differing >= limit {
+                    break;
+                }
             }
-        }
-        differing
-    })?;
+            differing
+        })?;
     let agreement = Agreement { cases: pairs.len() as u64, differing };
     Some((OperatorArithmetic::Sum { multipliers, shift }, agreement))
 }
