@@ -16,7 +16,6 @@ const UNPACK: &str = "unpack it and give the model file inside";
 
 /// Formats that people mistake for a checkpoint, the more specific first.
 const MARKS: &[(Mark, &str, &str)] = &[
-    (Mark::At(4, b"TFL3"), "a TensorFlow Lite model", EXPORT),
     (Mark::At(4, b"PTMF"), "a PyTorch Mobile flatbuffer", EXPORT),
     (Mark::At(4, b"ET12"), "an ExecuTorch program", EXPORT),
     (
@@ -101,8 +100,6 @@ pub(crate) fn refuse_zip<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Re
     let has = |end: &str| names.clone().any(|name| name.ends_with(end));
     let (found, hint) = if has(".data/extern_modules") || has(".data/python_version") {
         ("a torch.package archive", "load it with torch.package and save the model itself with torch.save")
-    } else if has("serialized_exported_program.json") || has("archive_format") {
-        ("a torch.export archive (.pt2)", "save the converted model with torch.jit.save or torch.save")
     } else if has("/model.json") || has("/attributes.pkl") {
         ("TorchScript of before PyTorch 1.3", "load it with torch.jit.load and save it again")
     } else if names.clone().next().is_some() && names.clone().all(|name| name.ends_with(".npy")) {
