@@ -33,9 +33,8 @@ pub use window::Span;
 pub(crate) use window::adaptive_spans;
 
 use crate::contract::Contract;
-use crate::exact::Ratio;
 use crate::parameters::Activation;
-use crate::quantize::{dequantize, quantize, round_exact};
+use crate::quantize::{dequantize, quantize_as};
 use crate::tensor::{Codes, Tensor, coordinates, element_count, strides};
 
 /// What a node computes. Shapes are (N, C, spatial...).
@@ -289,9 +288,13 @@ impl Op {
             Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack => {}
         }
         match self {
-            Self::Layer(_) | Self::MaxPool(_) | Self::Relu | Self::Shape(_) | Self::Dequantize => Ok(()),
             Self::Quantize
-            | Self::Add { .. }
+            | Self::Dequantize
+            | Self::Layer(_)
+            | Self::MaxPool(_)
+            | Self::Relu
+            | Self::Shape(_) => Ok(()),
+            Self::Add { .. }
             | Self::Mul { .. }
             | Self::MatMul
             | Self::Concatenate { .. }
@@ -328,10 +331,7 @@ impl Op {
             Self::Quantize => match inputs.first() {
                 Some(Value::Floats(floats)) => {
                     let output = context.output()?;
-                    floats.map(|&x| match (context.contract, Ratio::from_f64(f64::from(x))) {
-                        (Contract::Exact, Some(x)) => round_exact(&x, output).unwrap_or(output.zero_point),
-                        _ => quantize(x, output),
-                    })
+                    floats.map(|&x| quantize_as(context.contract, x, output))
                 }
                 _ => return Err(OpError::new("an input of codes", "floats")),
             },
