@@ -11,5 +11,6 @@ mod containers;
 mod forms;
 mod goldens;
 mod layers;
+mod onnx;
 mod seed;
 mod support;
