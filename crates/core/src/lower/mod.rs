@@ -13,6 +13,7 @@ pub mod graph_file;
 mod key_order;
 mod parts;
 mod prepared;
+pub mod tflite;
 
 use gen_params_formats::{Form, SourceModel};
 
@@ -77,7 +78,15 @@ pub struct Options {
 pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     let mut warnings = Vec::new();
     let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
-        calls::lower(source, graph, options, &mut warnings)?
+        match source.form {
+            Form::Tflite => tflite::lower(source, graph, options)?,
+            Form::StateDict
+            | Form::Module
+            | Form::GraphModule
+            | Form::TorchScript
+            | Form::ExportedProgram
+            | Form::Onnx => calls::lower(source, graph, options, &mut warnings)?,
+        }
     } else {
         let parts = parts::recognise(source, options, &mut warnings)?;
         match &options.graph {

@@ -38,8 +38,11 @@ impl<'a> Call<'a> {
 
     /// A refusal because a tensor has no codes.
     pub(super) fn float(&self, facts: &ValueFacts) -> LowerError {
-        self.refuse(&format!("has a tensor `{}` of {}, which is not quantized", facts.name, facts.element_type))
-            .hint(CONVERT)
+        self.refuse(&format!(
+            "has a tensor `{}` of {}, which is not quantized",
+            facts.name, facts.element_type
+        ))
+        .hint(CONVERT)
     }
 
     /// An input; `None` where it is left out.

@@ -138,9 +138,9 @@ impl Lowering<'_> {
         // Axes are matched from the last one, which is that of channels.
         let mut sizes = vec![1; rank.saturating_sub(shape.len())];
         sizes.extend(&shape);
-        let extents = order_sizes(&sizes, order).into_iter().map(|size| {
-            Extent::Fixed(i64::try_from(size).unwrap_or(i64::MAX))
-        });
+        let extents = order_sizes(&sizes, order)
+            .into_iter()
+            .map(|size| Extent::Fixed(i64::try_from(size).unwrap_or(i64::MAX)));
         let positions: usize = sizes.iter().rev().skip(1).product();
         if positions != 1 {
             return Err(call.refuse("broadcasts more than channels over an image"));
@@ -150,13 +150,21 @@ impl Lowering<'_> {
     }
 
     /// A constant as a node of its own, with `rank` axes in the order.
-    fn constant_operand(&mut self, call: &Call<'_>, id: ValueId, order: Order, rank: usize) -> Result<EdgeId> {
+    fn constant_operand(
+        &mut self,
+        call: &Call<'_>,
+        id: ValueId,
+        order: Order,
+        rank: usize,
+    ) -> Result<EdgeId> {
         let facts = self.facts(id)?;
         let activation = self.activation(call, id)?;
         let elements = self.constant(id).filter(|tensor| tensor.len() <= LARGEST_CONSTANT);
         let elements = elements.and_then(|tensor| tensor.to_i64());
         let codes = elements
-            .and_then(|codes| codes.into_iter().map(|code| i32::try_from(code).ok()).collect::<Option<Vec<i32>>>())
+            .and_then(|codes| {
+                codes.into_iter().map(|code| i32::try_from(code).ok()).collect::<Option<Vec<i32>>>()
+            })
             .ok_or_else(|| call.refuse(&format!("has a constant `{}` that is too large", facts.name)))?;
         let mut sizes = vec![1; rank.saturating_sub(self.shape(id)?.len())];
         sizes.extend(self.shape(id)?);

@@ -32,7 +32,9 @@ impl Lowering<'_> {
     pub(super) fn integer(&self, call: &Call<'_>, index: usize) -> Result<i64> {
         match self.integers(call, index)?.as_slice() {
             [integer] => Ok(*integer),
-            other => Err(call.refuse(&format!("has {} integers in input {index}, expected one", other.len()))),
+            other => {
+                Err(call.refuse(&format!("has {} integers in input {index}, expected one", other.len())))
+            }
         }
     }
 

@@ -50,10 +50,7 @@ pub(super) fn convolution(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Resul
     let stride = [call.size("stride_h")?, call.size("stride_w")?];
     let dilation = [call.size("dilation_h_factor")?, call.size("dilation_w_factor")?];
     let sides = if call.text("padding")? == "SAME" {
-        [
-            same(shape[1], kernel_h, stride[0], dilation[0]),
-            same(shape[2], kernel_w, stride[1], dilation[1]),
-        ]
+        [same(shape[1], kernel_h, stride[0], dilation[0]), same(shape[2], kernel_w, stride[1], dilation[1])]
     } else {
         [Some(Side::default()); 2]
     };
@@ -81,7 +78,9 @@ pub(super) fn transposed(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result
     let result = lowering.shape(call.output(0)?)?;
     let [inputs, _, kernel_h, kernel_w] = four(call, &weight.shape)?;
     if inputs != shape[3] || result.len() != 4 {
-        return Err(call.refuse(&format!("has an input {shape:?}, a result {result:?} and weights for {inputs}")));
+        return Err(
+            call.refuse(&format!("has an input {shape:?}, a result {result:?} and weights for {inputs}"))
+        );
     }
     let stride = [call.size("stride_h")?, call.size("stride_w")?];
     let mut window = Window {
@@ -121,7 +120,9 @@ pub(super) fn fully_connected(lowering: &mut Lowering<'_>, call: &Call<'_>) -> R
     }
     let weight = lowering.weight(call, 1, &LINEAR)?;
     let (shape, result) = (lowering.shape(input)?, lowering.shape(call.output(0)?)?);
-    let &[outputs, inputs] = weight.shape.as_slice() else { return Err(call.refuse("has weights that are no matrix")) };
+    let &[outputs, inputs] = weight.shape.as_slice() else {
+        return Err(call.refuse("has weights that are no matrix"));
+    };
     let layer = lowering.layer(call, LayerKind::Linear, weight, 2, None)?;
     // Rows are kept where the result has the axes of the input but the last.
     let keeps = shape.last() == Some(&inputs)
@@ -162,7 +163,10 @@ impl Lowering<'_> {
     /// The sizes (N, H, W, C) of an image.
     pub(super) fn image(&self, call: &Call<'_>, id: ValueId) -> Result<[usize; 4]> {
         let shape = self.shape(id)?;
-        shape.as_slice().try_into().map_err(|_| call.refuse(&format!("has an input of sizes {shape:?}, expected four")))
+        shape
+            .as_slice()
+            .try_into()
+            .map_err(|_| call.refuse(&format!("has an input of sizes {shape:?}, expected four")))
     }
 
     /// A layer with its bias and activation.
@@ -263,7 +267,9 @@ impl Lowering<'_> {
         let zero_point = quantization
             .zero_point
             .iter()
-            .map(|&z| i32::try_from(z).ok().map(|z| z.saturating_sub(offset)).filter(|z| (-128..=127).contains(z)))
+            .map(|&z| {
+                i32::try_from(z).ok().map(|z| z.saturating_sub(offset)).filter(|z| (-128..=127).contains(z))
+            })
             .collect::<Option<Vec<i32>>>()
             .filter(|zero_points| zero_points.len() == scales)
             .ok_or_else(|| refuse(format!("of zero points {:?}", quantization.zero_point)))?;
@@ -283,7 +289,9 @@ fn reordered(tensor: &Tensor, order: &[usize], offset: i32) -> Vec<i8> {
     let codes: Vec<i8> = match tensor.to_i8() {
         Some(codes) => codes,
         // Less 128 is the same bits with the first one turned.
-        None => tensor.to_u8().unwrap_or_default().into_iter().map(|code| (code ^ 0x80).cast_signed()).collect(),
+        None => {
+            tensor.to_u8().unwrap_or_default().into_iter().map(|code| (code ^ 0x80).cast_signed()).collect()
+        }
     };
     debug_assert!(offset == 0 || offset == 128);
     let strides = crate::tensor::strides(tensor.shape());

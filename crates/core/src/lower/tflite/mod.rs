@@ -58,9 +58,8 @@ pub(super) fn lower(source: &SourceModel, graph: &Graph, options: &Options) -> R
     debug_assert_eq!(source.form, Form::Tflite);
     if graph.facts.values().all(|facts| facts.quantization.is_none()) {
         let count = graph.facts.len();
-        return Err(
-            LowerError::new(format!("is a float model: none of its {count} tensors is quantized")).hint(CONVERT)
-        );
+        return Err(LowerError::new(format!("is a float model: none of its {count} tensors is quantized"))
+            .hint(CONVERT));
     }
     let mut lowering = Lowering {
         graph,
@@ -234,9 +233,10 @@ impl<'a> Lowering<'a> {
                 axes[..2].sort_unstable();
                 ("nchw", axes)
             }
-            Order::File => {
-                ("nhwc", Order::ChannelsFirst.places(rank).into_iter().filter_map(|p| i64::try_from(p).ok()).collect())
-            }
+            Order::File => (
+                "nhwc",
+                Order::ChannelsFirst.places(rank).into_iter().filter_map(|p| i64::try_from(p).ok()).collect(),
+            ),
         };
         let name = format!("{}.{suffix}", self.builder.name(slot.edge));
         let op = Op::Shape(Shape::Permute(axes));
@@ -273,7 +273,9 @@ impl<'a> Lowering<'a> {
         order: Order,
     ) -> Result<()> {
         let id = call.output(output)?;
-        if self.facts(id)?.quantization.is_some() && self.builder.activation(input) != Some(self.activation(call, id)?) {
+        if self.facts(id)?.quantization.is_some()
+            && self.builder.activation(input) != Some(self.activation(call, id)?)
+        {
             return Err(call.refuse("changes the scale or zero point of codes that it only moves"));
         }
         let name = if output == 0 { call.node.name.clone() } else { format!("{}.{output}", call.node.name) };
@@ -306,7 +308,8 @@ fn activation_of(place: &str, facts: &ValueFacts, quantization: &Quantization) -
         "INT16" => CodeType::I16,
         other => return Err(refuse(format!("has activations of {other}, expected INT8, UINT8 or INT16"))),
     };
-    let (&[scale], &[zero_point]) = (quantization.scale.as_slice(), quantization.zero_point.as_slice()) else {
+    let (&[scale], &[zero_point]) = (quantization.scale.as_slice(), quantization.zero_point.as_slice())
+    else {
         return Err(refuse(format!(
             "has an activation `{}` with {} scales and {} zero points, expected one of each",
             facts.name,

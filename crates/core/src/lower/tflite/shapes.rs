@@ -85,7 +85,8 @@ fn concatenate(
             order = Order::ChannelsFirst;
         }
     }
-    let edges = inputs.iter().map(|&id| lowering.ordered(call, id, order)).collect::<Result<Vec<EdgeId>>>()?;
+    let edges =
+        inputs.iter().map(|&id| lowering.ordered(call, id, order)).collect::<Result<Vec<EdgeId>>>()?;
     let axis = i64::try_from(order.place(axis, rank)).unwrap_or(i64::MAX);
     lowering.define(call, Op::Concatenate { axis, requantizes: true }, &edges, order)
 }
@@ -104,7 +105,12 @@ pub(super) fn pack(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<()> {
     for &id in &inputs {
         let edge = lowering.ordered(call, id, Order::File)?;
         let name = format!("{}.unsqueeze", call.node.name);
-        edges.push(first(lowering.builder.node(&name, Op::Shape(Shape::Unsqueeze(place)), &[edge], None)?)?);
+        edges.push(first(lowering.builder.node(
+            &name,
+            Op::Shape(Shape::Unsqueeze(place)),
+            &[edge],
+            None,
+        )?)?);
     }
     lowering.define(call, Op::Concatenate { axis: place, requantizes: true }, &edges, Order::File)
 }
