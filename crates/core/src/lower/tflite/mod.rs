@@ -150,8 +150,12 @@ impl<'a> Lowering<'a> {
             Some(quantization) => Some(activation_of(name, facts, quantization)?),
             None if facts.element_type == "FLOAT32" => None,
             None => {
-                let text = format!("is an input of {}, which has no scale", facts.element_type);
-                return Err(LowerError::at(name, text));
+                // Sizes that can be given anew: those in the file are taken, and nothing else may read them.
+                self.builder.warn(format!(
+                    "{name}: this input of {} is no input of the network in integers; the shapes in the file are used",
+                    facts.element_type
+                ));
+                return Ok(());
             }
         };
         let edge = self.builder.input(name, activation);
@@ -192,13 +196,16 @@ impl<'a> Lowering<'a> {
             return Ok((slot.edge, slot.order));
         }
         let computed = self.graph.nodes.iter().any(|node| node.outputs.contains(&id));
-        let refused = self.graph.inputs.iter().any(|(input, _)| *input == id);
-        if computed || refused {
+        if computed {
             // Whoever makes it was refused already.
             return Err(LowerError { reasons: Vec::new(), hint: None });
         }
         let facts = self.facts(id)?;
-        let kind = if facts.constant.is_some() { "the constant" } else { "the state" };
+        let kind = match (&facts.constant, self.graph.inputs.iter().any(|(input, _)| *input == id)) {
+            (Some(_), _) => "the constant",
+            (None, true) => "the input",
+            (None, false) => "the state",
+        };
         Err(call.refuse(&format!("reads {kind} `{}` where it can read an activation only", facts.name)))
     }
 
