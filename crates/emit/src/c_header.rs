@@ -73,6 +73,7 @@ fn write_layer(
             Value::Signed(values) => write_table(out, "int32_t", &name, values)?,
             Value::Unsigned(values) => write_table(out, multiplier_type, &name, values)?,
             Value::Short(values) => write_table(out, "int8_t", &name, values)?,
+            Value::Wide(values) => write_table(out, "int64_t", &name, values)?,
             Value::Unknown(why) => writeln!(out, "// {name} is unknown: {why}")?,
         }
     }

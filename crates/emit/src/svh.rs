@@ -73,6 +73,11 @@ fn write_layer(out: &mut (impl Write + ?Sized), layer: &LayerParameters, hex: bo
                 let bits = values.iter().map(|value| from_fn(move |f| write!(f, "8'h{:02x}", value & 0xff)));
                 write_table(out, &name, "logic signed [7:0]", 8, literals, bits)?;
             }
+            Value::Wide(values) => {
+                let literals = values.iter().map(|&value| signed(64, value));
+                let bits = values.iter().map(|value| from_fn(move |f| write!(f, "64'h{value:016x}")));
+                write_table(out, &name, "logic signed [63:0]", 64, literals, bits)?;
+            }
             Value::Unknown(why) => writeln!(out, "// {name} is unknown: {why}")?,
         }
     }
