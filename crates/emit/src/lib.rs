@@ -23,6 +23,7 @@ pub mod formats;
 pub mod golden;
 pub mod hex;
 mod json;
+pub mod layout;
 pub mod manifest;
 mod names;
 mod nested;
