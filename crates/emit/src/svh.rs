@@ -93,7 +93,7 @@ fn write_layer(out: &mut (impl Write + ?Sized), layer: &LayerParameters, hex: bo
 fn signed(width: u32, value: i64) -> impl Display {
     from_fn(move |f| {
         let magnitude = value.unsigned_abs();
-        if value == -(1 << (width - 1)) {
+        if value == i64::MIN >> (i64::BITS - width) {
             write!(f, "{width}'sh{magnitude:x}")
         } else {
             write!(f, "{}{width}'sd{magnitude}", if value < 0 { "-" } else { "" })

@@ -67,7 +67,7 @@ pub(crate) fn depthwise() -> LayerParameters {
         real_multiplier: Some(vec![0.007_812_5; 2]),
         multiplier: Some(vec![1 << 30; 2]),
         shift: Some(vec![37; 2]),
-        rounding_constant: None,
+        rounding_constant: Some(vec![i64::MIN, 68_719_476_735]),
         output: activation(1.0, -128, CodeType::I8),
         clamp: Some(Range { min: -128, max: 127 }),
         padding_value: Some(-1),

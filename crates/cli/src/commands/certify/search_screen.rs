@@ -18,12 +18,16 @@ const PLOT_COLUMNS: usize = 45;
 
 /// What each freedom is called above its column, and its letter in the plot.
 const HEADINGS: [(&str, char); 4] =
-    [("round(M*2^n)", 'r'), ("M0 chosen", 'm'), ("and the bias", 'b'), ("and a constant", 'c')];
+    [("rounded", 'r'), ("M0 chosen", 'm'), ("and bias", 'b'), ("and constant", 'c')];
 
 /// Prints the narrowest M0 of each layer, and the trade.
 pub(super) fn print(out: &mut impl Write, search: &Search, within: Option<f64>) -> Result<()> {
     let sharing = search.sharing.describe();
-    writeln!(out, "\nThe narrowest M0 that is proven equal, in bits, with {sharing}:")?;
+    writeln!(
+        out,
+        "\nThe narrowest M0 that is proven equal, in bits, with {sharing}: M0 = round(M*2^n); M0 chosen; M0 and the bias \
+         chosen;\nM0 and the constant added before the shift chosen, per channel."
+    )?;
     narrowest_table(out, search, None)?;
     if let Some(fraction) = within {
         writeln!(
@@ -35,8 +39,9 @@ pub(super) fn print(out: &mut impl Write, search: &Search, within: Option<f64>) 
     }
     writeln!(
         out,
-        "\nDiffering accumulators of the whole network, {} in all, by bits of M0 (* marks widths of multipliers in \
-         FPGAs and processors):",
+        "\nDiffering accumulators of the whole network, of {} in all, by bits of M0.\n\
+         ±: the largest difference of codes where it is more than 1; *: widths of multipliers in FPGAs and processors;\n\
+         r, m, b, c: the share of accumulators that differ.",
         count(search.network(Freedom::Nearest).first().map_or(0, |summary| summary.reachable))
     )?;
     let mut table = ruled();
@@ -64,7 +69,7 @@ fn cell(summary: &Summary) -> String {
     match (summary.differing, summary.largest) {
         (0, _) => "equal".to_owned(),
         (differing, 1) => count(differing),
-        (differing, largest) => format!("{} by up to {largest}", count(differing)),
+        (differing, largest) => format!("{} ±{largest}", count(differing)),
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use gen_params::certify::{CertifiedChannel, CertifiedLayer, Channel, Chosen, Freedom};
 use gen_params::contract::Contract;
 use gen_params::emit::{Existing, FileToWrite, Formats, Manifest, SourceFile, files, write_folder};
-use gen_params::parameters::{LayerParameters, MultiplierForm, Parameters};
+use gen_params::parameters::{LayerParameters, MultiplierForm};
 use gen_params::target::Target;
 
 use super::prove::{certificate, channels};
