@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
         bail!("--within: found {fraction}, expected a fraction of accumulators, 0 to 1");
     }
     let target = arithmetic::target(&arguments.target, &arguments.derivation);
-    let prepared = Prepared::open(&arguments.source, &arguments.derivation)?;
+    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
     let certificate = prove::prove(&prepared, contract, target)
         .with_context(|| prepared.model.path.display().to_string())?;
     if let Some(path) = &arguments.output {

@@ -40,6 +40,12 @@ pub(super) fn write(request: &Request<'_>, tasks: &Tasks<'_>, found: &Search) ->
             target.bias_fraction_bits
         );
     }
+    if target.bias_fraction_bits > 0 {
+        bail!(
+            "--write: parameters have integer biases, and --bias-fraction-bits is {}",
+            target.bias_fraction_bits
+        );
+    }
     let freedom = match arguments.choose {
         FreedomName::Nearest => Freedom::Nearest,
         FreedomName::Multiplier => Freedom::Multiplier,
@@ -105,10 +111,9 @@ fn put(layer: &mut LayerParameters, chosen: &[Chosen], freedom: Freedom) {
     }
     if let (Some(bias), Some(folded)) = (&mut layer.bias, &mut layer.folded_bias) {
         for ((bias, folded), hardware) in bias.iter_mut().zip(folded).zip(hardware()) {
-            // The search moves a bias by a few units; what does not fit in 32 bits was refused long before.
-            let moved = i32::try_from(hardware.bias).unwrap_or(*bias);
-            *folded = folded.saturating_add(moved.saturating_sub(*bias));
-            *bias = moved;
+            // The search moves a bias by a few units.
+            *folded = folded.saturating_add(hardware.bias.saturating_sub(*bias));
+            *bias = hardware.bias;
         }
     }
 }
