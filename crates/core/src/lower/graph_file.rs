@@ -557,15 +557,15 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         "clamp" => {
             Op::Clamp { min: entry.min.unwrap_or(f64::NEG_INFINITY), max: entry.max.unwrap_or(f64::INFINITY) }
         }
+        "requantize" => Op::Function(Function::Requantize {
+            min: entry.min.unwrap_or(f64::NEG_INFINITY),
+            max: entry.max.unwrap_or(f64::INFINITY),
+        }),
         "sigmoid" => Op::Function(Function::Sigmoid),
         "tanh" => Op::Function(Function::Tanh),
         "hardswish" => Op::Function(Function::Hardswish),
         "hardsigmoid" => Op::Function(Function::Hardsigmoid),
         "gelu" => Op::Function(Function::Gelu),
-        "requantize" | "relu_requantize" | "clamp_requantize" => Op::Function(Function::Requantize {
-            min: entry.min.unwrap_or(f64::NEG_INFINITY),
-            max: entry.max.unwrap_or(f64::INFINITY),
-        }),
         "leaky_relu" => Op::Function(Function::LeakyRelu(number(entry.alpha, "alpha")?)),
         "elu" => Op::Function(Function::Elu(number(entry.alpha, "alpha")?)),
         "flatten" => {

@@ -59,9 +59,7 @@ impl Function {
             Self::LeakyRelu(_) => "leaky_relu",
             Self::Elu(_) => "elu",
             Self::Gelu => "gelu",
-            Self::Requantize { min: f64::NEG_INFINITY, .. } => "requantize",
-            Self::Requantize { min: 0.0, max: f64::INFINITY } => "relu_requantize",
-            Self::Requantize { .. } => "clamp_requantize",
+            Self::Requantize { .. } => "requantize",
         }
     }
 
