@@ -14,3 +14,4 @@ mod layers;
 mod onnx;
 mod seed;
 mod support;
+mod tflite;
