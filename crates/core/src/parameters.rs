@@ -39,14 +39,17 @@ pub enum CodeType {
     U8,
     /// Signed 8 bits, -128..=127.
     I8,
+    /// Signed 16 bits, -32768..=32767: activations only, with a zero point of 0 in every file that has them.
+    I16,
 }
 
 impl CodeType {
-    /// The name in the manifest: `uint8`, `int8`.
+    /// The name in the manifest: `uint8`, `int8`, `int16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::U8 => "uint8",
             Self::I8 => "int8",
+            Self::I16 => "int16",
         }
     }
 
@@ -55,6 +58,15 @@ impl CodeType {
         match self {
             Self::U8 => (0, 255),
             Self::I8 => (-128, 127),
+            Self::I16 => (-32_768, 32_767),
+        }
+    }
+
+    /// Width of a code.
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::U8 | Self::I8 => 8,
+            Self::I16 => 16,
         }
     }
 }
@@ -128,8 +140,30 @@ pub struct Weight {
     pub codes: Arc<[i8]>,
     /// S2: one entry (per tensor) or one per output channel.
     pub scale: Vec<f64>,
-    /// Z2: as many entries as `scale`.
+    /// Z2, in the terms of `codes`: as many entries as `scale`.
     pub zero_point: Vec<i32>,
+    /// What was subtracted from the file's codes, and from its zero points, to make them fit: 128 where the file has
+    /// unsigned codes of 8 bits, else 0. Changes neither `(x - Z1) * (w - Z2)` nor the folded bias.
+    pub offset: i32,
+    /// Width of a code in the file: 8, 4, 2 or 1.
+    pub bits: u32,
+}
+
+impl Weight {
+    /// Codes of 8 signed bits, as the file has them.
+    pub fn of_bytes(shape: Vec<usize>, codes: Arc<[i8]>, scale: Vec<f64>, zero_point: Vec<i32>) -> Self {
+        Self { shape, codes, scale, zero_point, offset: 0, bits: 8 }
+    }
+
+    /// The name in the manifest of the file's element type: `int8`, `uint8`, `int4`, ...
+    pub fn type_name(&self) -> String {
+        format!("{}{}", if self.offset > 0 { "uint" } else { "int" }, self.bits)
+    }
+
+    /// The file's Z2: as many entries as `scale`.
+    pub fn file_zero_point(&self) -> Vec<i32> {
+        self.zero_point.iter().map(|z| z.saturating_add(self.offset)).collect()
+    }
 }
 
 /// Geometry of a convolution, one entry per spatial axis, outermost first.
@@ -137,8 +171,10 @@ pub struct Weight {
 pub struct Window {
     /// Step.
     pub stride: Option<Vec<u32>>,
-    /// Padding on both sides.
+    /// Padding before each axis, and after it unless `padding_end` says otherwise.
     pub padding: Option<Vec<u32>>,
+    /// Padding after each axis, where it differs from `padding`.
+    pub padding_end: Option<Vec<u32>>,
     /// Distance between taps.
     pub dilation: Option<Vec<u32>>,
     /// Extra output size (transposed convolutions).
@@ -176,12 +212,13 @@ pub struct LayerParameters {
     pub weight: Weight,
     /// Number of output channels.
     pub channels: usize,
-    /// `round(b / (S1*S2))`, per output channel; zeros where the layer has no bias.
-    pub bias: Option<Vec<i32>>,
-    /// `sum(w_q)`, per output channel.
+    /// `round(b / (S1*S2))`, per output channel; zeros where the layer has no bias. 32 bits, or up to 64 where the
+    /// activations have 16.
+    pub bias: Option<Vec<i64>>,
+    /// `sum(w_q)`, per output channel, in the terms of `weight.codes`.
     pub weight_sum: Vec<i32>,
     /// `bias - Z1*weight_sum + K*Z1*Z2`, per output channel; K is the number of taps.
-    pub folded_bias: Option<Vec<i32>>,
+    pub folded_bias: Option<Vec<i64>>,
     /// M = S1*S2/S3, nearest binary64, per output channel.
     pub real_multiplier: Option<Vec<f64>>,
     /// M0, per output channel.
@@ -206,6 +243,13 @@ impl LayerParameters {
     /// True if there is one weight scale (and so one multiplier) per output channel.
     pub fn per_channel(&self) -> bool {
         self.weight.scale.len() > 1
+    }
+
+    /// `sum(w_q)` of the file's codes, per output channel; `None` beyond 32 bits.
+    pub fn file_weight_sum(&self) -> Option<Vec<i32>> {
+        let taps = i32::try_from(self.weight.codes.len() / self.channels.max(1)).ok()?;
+        let added = self.weight.offset.checked_mul(taps)?;
+        self.weight_sum.iter().map(|sum| sum.checked_add(added)).collect()
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Trace {
     /// By edge; `None` where it was not kept.
     pub edges: Vec<Option<Value>>,
     /// By node: `sum((x - Z1) * (w - Z2))` in the shape of the layer's result; `None` for other nodes.
-    pub accumulators: Vec<Option<Tensor<i32>>>,
+    pub accumulators: Vec<Option<Tensor<i64>>>,
     /// The outputs of the network, in order.
     pub outputs: Vec<Value>,
     /// Shapes of all edges.

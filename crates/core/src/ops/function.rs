@@ -113,6 +113,18 @@ impl Function {
     /// # Errors
     /// The engine does not have the function for these scales.
     pub fn table(self, contract: Contract, input: Activation, output: Activation) -> Result<Table, OpError> {
+        if input.code_type == CodeType::I16 {
+            return Err(OpError::new(
+                "codes of 16 bits",
+                "codes of 8 bits, which a table of 256 entries holds",
+            ));
+        }
+        match contract {
+            Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack => {
+                return Err(OpError::no_formula(self.name(), contract));
+            }
+            Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 | Contract::Exact => {}
+        }
         let qnnpack = contract == Contract::Qnnpack && input.code_type == CodeType::U8;
         if qnnpack && self == Self::Sigmoid && output.scale != 1.0 / 256.0 {
             return Err(OpError::new(

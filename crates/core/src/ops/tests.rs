@@ -29,14 +29,10 @@ fn shape_of(op: Shape, input: &Codes) -> Vec<Codes> {
 fn layer(kind: LayerKind, shape: &[usize], weights: &[i8], window: Window) -> Layer {
     Layer {
         kind,
-        weight: Weight {
-            shape: shape.to_vec(),
-            codes: Arc::from(weights),
-            scale: vec![1.0],
-            zero_point: vec![0],
-        },
+        weight: Weight::of_bytes(shape.to_vec(), Arc::from(weights), vec![1.0], vec![0]),
         bias: None,
         relu: Some(false),
+        clamp: None,
         window: Some(window),
         padding_mode: PaddingMode::Zeros,
     }
@@ -46,6 +42,7 @@ fn window(axes: usize, stride: u32, padding: u32, dilation: u32, groups: u32) ->
     Window {
         stride: Some(vec![stride; axes]),
         padding: Some(vec![padding; axes]),
+        padding_end: None,
         dilation: Some(vec![dilation; axes]),
         output_padding: Some(vec![0; axes]),
         groups: Some(groups),
@@ -126,7 +123,7 @@ fn layers_refuse_what_does_not_fit() {
         (&[1, 2, 5][..], "has an input [1, 2, 5], expected (N, C, W) with 1 channels"),
         (
             &[1, 1, 2],
-            "has an input of 2 along spatial axis 0, expected one that holds a window of 3 with padding 0",
+            "has an input of 2 along spatial axis 0, expected one that holds a window of 3 with padding 0 and 0",
         ),
     ] {
         assert_eq!(layer.shape(shape).unwrap_err().to_string(), reason);
@@ -141,6 +138,7 @@ fn pool(kernel: i64, stride: i64, padding: i64) -> Pool {
         kernel: vec![kernel; 2],
         stride: vec![stride; 2],
         padding: vec![padding; 2],
+        padding_end: None,
         dilation: vec![1; 2],
         ceil_mode: false,
         count_include_pad: true,

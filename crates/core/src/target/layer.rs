@@ -3,7 +3,7 @@
 use super::taps::{Axis, AxisSizes};
 use super::{OnOverflow, Register, Stage, Target};
 use crate::exact::Ratio;
-use crate::ops::{Layer, PaddingMode};
+use crate::ops::{Bias, Layer, PaddingMode};
 use crate::parameters::{CodeType, LayerKind, LayerParameters, Range, Window};
 
 /// Why a layer cannot be computed.
@@ -417,6 +417,10 @@ impl TargetLayer {
             kernel,
             stride: entry(&self.window.stride, "its stride")?,
             padding: entry(&self.window.padding, "its padding")?,
+            padding_end: match &self.window.padding_end {
+                None => entry(&self.window.padding, "its padding")?,
+                end => entry(end, "its padding")?,
+            },
             dilation: entry(&self.window.dilation, "its dilation")?,
             output_padding: match self.kind {
                 LayerKind::ConvTranspose(_) => entry(&self.window.output_padding, "its output padding")?,
@@ -491,8 +495,8 @@ impl Geometry {
     }
 }
 
-/// Products that certainly sum without overflow in 32 bits: each is below 2^16 in magnitude.
-const SAFE_PRODUCTS: usize = 1 << 14;
+/// Products that certainly sum without overflow in 32 bits: each is at most 2^22 in magnitude.
+const SAFE_PRODUCTS: usize = 1 << 8;
 
 /// The exact sum of x*w.
 fn dot(codes: &[i16], weights: &[i8]) -> i64 {
@@ -622,6 +626,12 @@ fn fractional_bias(
     let scales = spread(&parameters.weight.scale, parameters.channels)?;
     let input_scale = Ratio::from_f64(input_scale)?;
     (bias.len() == parameters.channels).then_some(())?;
+    let bias = match bias {
+        Bias::Real(values) => values,
+        Bias::Codes(codes) | Bias::WideCodes(codes) => {
+            return codes.iter().map(|code| code.checked_mul(1_i64.checked_shl(fraction)?)).collect();
+        }
+    };
     bias.iter()
         .zip(scales)
         .map(|(&bias, scale)| {
