@@ -342,6 +342,10 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         }
         Op::Function(function) => match function {
             Function::LeakyRelu(alpha) | Function::Elu(alpha) => entry.alpha = Some(*alpha),
+            Function::Requantize { min, max } => {
+                entry.min = min.is_finite().then_some(*min);
+                entry.max = max.is_finite().then_some(*max);
+            }
             Function::Sigmoid
             | Function::Tanh
             | Function::Hardswish
@@ -544,6 +548,10 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         "clamp" => {
             Op::Clamp { min: entry.min.unwrap_or(f64::NEG_INFINITY), max: entry.max.unwrap_or(f64::INFINITY) }
         }
+        "requantize" => Op::Function(Function::Requantize {
+            min: entry.min.unwrap_or(f64::NEG_INFINITY),
+            max: entry.max.unwrap_or(f64::INFINITY),
+        }),
         "sigmoid" => Op::Function(Function::Sigmoid),
         "tanh" => Op::Function(Function::Tanh),
         "hardswish" => Op::Function(Function::Hardswish),

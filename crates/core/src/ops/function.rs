@@ -29,6 +29,13 @@ pub enum Function {
     ),
     /// x * Phi(x).
     Gelu,
+    /// min(max(x, min), max): the same reals under another S and Z, or a ReLU whose result has its own.
+    Requantize {
+        /// Smallest result; minus infinity for none.
+        min: f64,
+        /// Largest result; infinity for none.
+        max: f64,
+    },
 }
 
 /// The codes of a function for the codes `min..=max` of its input, in this order.
@@ -52,6 +59,7 @@ impl Function {
             Self::LeakyRelu(_) => "leaky_relu",
             Self::Elu(_) => "elu",
             Self::Gelu => "gelu",
+            Self::Requantize { .. } => "requantize",
         }
     }
 
@@ -80,6 +88,7 @@ impl Function {
                 }
             }
             Self::Gelu => x * 0.5 * (1.0 + error_function(f64::from(x * 0.707_106_77)) as f32),
+            Self::Requantize { min, max } => x.max(min as f32).min(max as f32),
         }
     }
 
@@ -105,6 +114,7 @@ impl Function {
                 }
             }
             Self::Gelu => x * 0.5 * (1.0 + error_function(x * std::f64::consts::FRAC_1_SQRT_2)),
+            Self::Requantize { min, max } => x.max(min).min(max),
         }
     }
 
@@ -151,7 +161,7 @@ impl Function {
                 let codes = table(&|code| lookup(self.of_f32(dequantize(code, input)), output));
                 (codes, codes)
             }
-            (_, Self::Sigmoid | Self::Tanh | Self::Gelu) => {
+            (_, Self::Sigmoid | Self::Tanh | Self::Gelu | Self::Requantize { .. }) => {
                 let codes = table(&single);
                 (codes, codes)
             }

@@ -116,7 +116,18 @@ impl<'a> Call<'a> {
 pub(super) fn module_path(name: &str, operator: &str) -> String {
     /// Operators that are written as code of a module rather than as a module.
     const FUNCTIONS: [&str; 12] = [
-        "Add", "Sub", "Mul", "Div", "Concat", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Concat",
+        "Reshape",
+        "Flatten",
+        "Transpose",
+        "Squeeze",
+        "Unsqueeze",
+        "Slice",
+        "Split",
     ];
     let operator = match operator.rsplit('.').next().unwrap_or(operator) {
         "QGemm" => "Gemm",

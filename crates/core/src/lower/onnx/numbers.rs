@@ -110,7 +110,10 @@ impl Numbers {
         Self::of_tensor(tensor, element)
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "the network is one of float32; doubles are rare constants")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the network is one of float32; doubles are rare constants"
+    )]
     fn of_tensor(tensor: &Tensor, element: Element) -> Option<Self> {
         let data = if element == Element::REAL {
             match tensor.to_f32() {
@@ -171,7 +174,8 @@ impl Numbers {
     pub(super) fn reshaped(&self, sizes: &[i64]) -> Option<Self> {
         let count: usize = self.shape.iter().product();
         let fixed = sizes.iter().filter(|&&s| s != -1).map(|&s| usize::try_from(s).ok());
-        let product = fixed.collect::<Option<Vec<usize>>>()?.into_iter().try_fold(1usize, usize::checked_mul)?;
+        let product =
+            fixed.collect::<Option<Vec<usize>>>()?.into_iter().try_fold(1usize, usize::checked_mul)?;
         let inferred = count.checked_div(product).unwrap_or(0);
         let shape: Vec<usize> = sizes.iter().map(|&s| usize::try_from(s).unwrap_or(inferred)).collect();
         let sound = sizes.iter().filter(|&&s| s == -1).count() <= 1

@@ -26,7 +26,10 @@ impl Graph {
         window: Option<Window>,
     ) -> Result<Value> {
         let Value::Real(real) = input else {
-            return Err(LowerError::at(name, format!("its input is {}, expected dequantized codes", input.kind())));
+            return Err(LowerError::at(
+                name,
+                format!("its input is {}, expected dequantized codes", input.kind()),
+            ));
         };
         let edge = self.edge(name, real)?;
         let Value::Constant(weight) = weight else {
@@ -41,12 +44,21 @@ impl Graph {
             window,
             padding_mode: PaddingMode::Zeros,
         };
-        let op = Op::Layer(layer);
-        let layer =
-            self.pending(Pending { name: name.to_owned(), op, inputs: vec![edge], bounds: UNBOUNDED, after: Vec::new() });
+        let own_scale = Some((layer.weight.scale.clone(), layer.weight.zero_point.clone()));
+        let pending = Pending {
+            name: name.to_owned(),
+            op: Op::Layer(layer),
+            inputs: vec![edge],
+            bounds: UNBOUNDED,
+            own_scale,
+            after: Vec::new(),
+        };
+        let layer = self.pending(pending);
         match bias {
             Some(Value::Constant(bias)) => self.biased(name, &layer, bias),
-            Some(other) => Err(LowerError::at(name, format!("its bias is {}, expected a constant", other.kind()))),
+            Some(other) => {
+                Err(LowerError::at(name, format!("its bias is {}, expected a constant", other.kind())))
+            }
             None => Ok(layer),
         }
     }
@@ -84,7 +96,7 @@ impl Graph {
     /// training puts around one. A factor changes S2, an addend the bias.
     ///
     /// # Errors
-    /// The value is no layer's, the numbers do not belong to its channels, or a factor is not a positive number.
+    /// The value is no layer's, the numbers do not belong to its channels, or a factor is 0.
     pub(in crate::lower) fn affine(
         &mut self,
         name: &str,
@@ -100,30 +112,33 @@ impl Graph {
         }
         let scales = &layer.weight.scale;
         let scale = |channel: usize| scales.get(if scales.len() > 1 { channel } else { 0 }).copied();
-        // Training divides by the factor of the batch norm that follows. What is left of both is rounding.
         let scaled: Vec<f64> = (0..channels).map(|c| scale(c).unwrap_or(f64::NAN) * factor[c]).collect();
-        if let Some(index) = scaled.iter().position(|s| !(s.is_finite() && *s > 0.0)) {
-            return Err(LowerError::at(
-                name,
-                format!("multiplies channel {index} by {}, which leaves no positive weight scale", factor[index]),
-            ));
+        if let Some(index) = scaled.iter().position(|s| !s.is_finite() || *s == 0.0) {
+            return Err(LowerError::at(name, format!("multiplies channel {index} by {}", factor[index])));
         }
-        #[allow(clippy::cast_possible_truncation, reason = "a bias is float32 in every engine that has a float one")]
-        let bias = (0..channels).map(|c| (self.real_bias(&next, &layer, c) * factor[c] + addend[c]) as f32).collect();
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a bias is float32 in every engine that has a float one"
+        )]
+        let bias = (0..channels)
+            .map(|c| (self.real_bias(&next, &layer, c) * factor[c] + addend[c]) as f32)
+            .collect();
         let keeps_bias = addend.iter().all(|&a| a == 0.0) && !matches!(layer.bias, Some(Bias::Real(_)));
         if !keeps_bias {
             layer.bias = Some(Bias::Real(bias));
         }
-        if factor.iter().any(|&f| f != 1.0) {
-            if layer.weight.scale.len() == 1 && factor.windows(2).all(|pair| pair[0] == pair[1]) {
-                layer.weight.scale = scaled.into_iter().take(1).collect();
-            } else {
-                let zero_point = layer.weight.zero_point.first().copied().unwrap_or(0);
-                if layer.weight.zero_point.len() == 1 {
-                    layer.weight.zero_point = vec![zero_point; channels];
-                }
-                layer.weight.scale = scaled;
+        let own = next.own_scale.clone().unwrap_or_default();
+        let own_of = |c: usize| own.0.get(if own.0.len() > 1 { c } else { 0 }).copied().unwrap_or(f64::NAN);
+        if (0..channels).all(|c| nearly_one(scaled[c] / own_of(c))) {
+            // Training divides by the factor of the batch norm that follows: what is left of both is rounding.
+            (layer.weight.scale, layer.weight.zero_point) = own;
+        } else if layer.weight.scale.len() == 1 && scaled.windows(2).all(|pair| pair[0] == pair[1]) {
+            layer.weight.scale = scaled.into_iter().take(1).collect();
+        } else {
+            if let [zero_point] = layer.weight.zero_point[..] {
+                layer.weight.zero_point = vec![zero_point; channels];
             }
+            layer.weight.scale = scaled;
         }
         next.op = Op::Layer(layer);
         Ok(self.pending(next))
@@ -133,7 +148,12 @@ impl Graph {
     ///
     /// # Errors
     /// The value is no layer's, or the numbers do not belong to its channels.
-    pub(in crate::lower) fn channel_values(&self, name: &str, value: &Value, constant: &Constant) -> Result<Vec<f64>> {
+    pub(in crate::lower) fn channel_values(
+        &self,
+        name: &str,
+        value: &Value,
+        constant: &Constant,
+    ) -> Result<Vec<f64>> {
         let (_, layer) = pending_layer(name, value)?;
         Ok(per_channel(name, &layer, constant)?.into_iter().map(f64::from).collect())
     }
@@ -146,15 +166,19 @@ impl Graph {
         layer.bias.as_ref().and_then(|b| b.real(channel, input, weight)).map_or(0.0, f64::from)
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "a bias is float32 in every engine that has a float one")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a bias is float32 in every engine that has a float one"
+    )]
     fn with_bias(&self, pending: &Pending, layer: &Layer, added: &[f32]) -> Vec<f32> {
-        let sum = |(channel, &b): (usize, &f32)| (self.real_bias(pending, layer, channel) + f64::from(b)) as f32;
+        let sum =
+            |(channel, &b): (usize, &f32)| (self.real_bias(pending, layer, channel) + f64::from(b)) as f32;
         added.iter().enumerate().map(sum).collect()
     }
 }
 
-/// Whether factors are one but for a few roundings of float32.
-pub(in crate::lower) fn nearly_one(factor: f64) -> bool {
+/// Whether a factor is one but for a few roundings of float32.
+fn nearly_one(factor: f64) -> bool {
     (factor - 1.0).abs() < FLOAT_ROUNDINGS
 }
 
@@ -164,7 +188,9 @@ fn pending_layer(name: &str, value: &Value) -> Result<(Pending, Layer)> {
             Op::Layer(layer) => Ok((pending.clone(), layer.clone())),
             _ => Err(LowerError::at(name, "does not follow a layer")),
         },
-        None => Err(LowerError::at(name, "does not follow a layer directly, so it cannot be folded into one")),
+        None => {
+            Err(LowerError::at(name, "does not follow a layer directly, so it cannot be folded into one"))
+        }
     }
 }
 
@@ -174,7 +200,8 @@ fn at_accumulator_scale(bias: &Scheme, input: f64, weight: &[f64]) -> bool {
     bias.zero_point.iter().all(|&z| z == 0)
         && (0..channels).all(|channel| {
             let (scale, _) = bias.of_channel(channel);
-            let expected = input * weight.get(if weight.len() > 1 { channel } else { 0 }).copied().unwrap_or(f64::NAN);
+            let expected =
+                input * weight.get(if weight.len() > 1 { channel } else { 0 }).copied().unwrap_or(f64::NAN);
             (scale - expected).abs() <= expected * FLOAT_ROUNDINGS
         })
 }
@@ -211,19 +238,28 @@ fn weight_of(name: &str, kind: LayerKind, constant: &Constant, window: Option<&W
     };
     let shape = constant.shape.clone();
     if shape.len() != kind.axes().len() {
-        return Err(LowerError::at(name, format!("has weights of sizes {shape:?}, expected axes {}", kind.axes())));
+        return Err(LowerError::at(
+            name,
+            format!("has weights of sizes {shape:?}, expected axes {}", kind.axes()),
+        ));
     }
     let channel_axis = usize::from(matches!(kind, LayerKind::ConvTranspose(_)));
     let groups = window.and_then(|w| w.groups).unwrap_or(1);
     if scheme.axis.is_some_and(|axis| axis != channel_axis || (channel_axis == 1 && groups > 1)) {
-        return Err(LowerError::at(name, "its weights have scales along an axis that is not the output channels"));
+        return Err(LowerError::at(
+            name,
+            "its weights have scales along an axis that is not the output channels",
+        ));
     }
     if scheme.bits > 8 {
         let sign = if scheme.signed { "int" } else { "uint" };
         return Err(LowerError::at(name, format!("weights of type {sign}{} are not supported", scheme.bits)));
     }
     if let Some(scale) = scheme.scale.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
-        return Err(LowerError::at(name, format!("its weights have the scale {scale}, expected a positive number")));
+        return Err(LowerError::at(
+            name,
+            format!("its weights have the scale {scale}, expected a positive number"),
+        ));
     }
     // A narrow type is written in the next width that memories have.
     let bits = scheme.bits.next_power_of_two();

@@ -4,7 +4,7 @@
 //! that earlier calls gave; it keeps nothing but a map from its own names to [`Value`]s:
 //!
 //! ```text
-//! let mut graph = Graph::new(source.form, options, Rounding::Divide);
+//! let mut graph = Graph::new(source.form, options);
 //! let x = graph.input("x", None);                                  // float input; Some(code type) for codes
 //! let q = graph.quantize("q", &x, &scheme)?;                       // Value::Codes
 //! let d = graph.dequantize("dq", &q, &scheme)?;                    // Value::Real
@@ -13,7 +13,7 @@
 //! let y = graph.clamp("relu1", &y, 0.0, f64::INFINITY)?;           // fused into conv1
 //! let y = graph.quantize("q1", &y, &y_scheme)?;                    // gives conv1 its S3 and Z3
 //! let y = graph.dequantize("dq1", &y, &y_scheme)?;                 // only now conv1 is written to the network
-//! let network = graph.finish(&[y])?;
+//! let (network, _) = graph.finish(&[("y".into(), y)], &[])?;
 //! ```
 //!
 //! What the methods do is pattern recognition without patterns: the result of a float operator on dequantized codes is
@@ -27,7 +27,7 @@ mod operators;
 mod value;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -43,22 +43,14 @@ use crate::parameters::{Activation, CodeType, Range, Wiring};
 pub(super) use value::{Codes, Constant, Elements, Real, Scheme, Value};
 use value::{Pending, RealKind, UNBOUNDED, channel_of};
 
-/// How constants are quantized, where the graph holds float weights and quantizes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rounding {
-    /// `rint(x / S) + Z` in float32: ONNX.
-    Divide,
-    /// `rint(x * (1/S)) + Z` in float32: PyTorch.
-    MultiplyByReciprocal,
-}
-
 /// S, Z and the code range under which a real tensor has been written, with the tensor's identity.
 type Written = (u32, u64, i32, CodeType, i32, i32);
 
 /// The graph as far as it has been walked.
 pub(super) struct Graph {
     builder: Builder,
-    rounding: Rounding,
+    /// Whether float weights are quantized as ONNX does, `rint(x / S) + Z`, or as PyTorch, `rint(x * (1/S)) + Z`.
+    divides: bool,
     /// Edges of real tensors that have been written.
     written: HashMap<Written, EdgeId>,
     /// For each edge that a shape operation or pooling gave, the edge it came from.
@@ -67,11 +59,11 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// An empty graph.
-    pub(super) fn new(form: Form, options: &Options, rounding: Rounding) -> Self {
+    /// An empty graph of a file of `form`.
+    pub(super) fn new(form: Form, options: &Options) -> Self {
         Self {
             builder: Builder::new(form, Wiring::File, options),
-            rounding,
+            divides: form == Form::Onnx,
             written: HashMap::new(),
             origins: HashMap::new(),
             reals: 0,
@@ -87,13 +79,8 @@ impl Graph {
         }
     }
 
-    /// Something that the user must know.
-    pub(super) fn warn(&mut self, warning: String) {
-        self.builder.warn(warning);
-    }
-
     /// The edge that a value has been written to, if it has.
-    pub(super) fn edge_of(&self, value: &Value) -> Option<EdgeId> {
+    fn edge_of(&self, value: &Value) -> Option<EdgeId> {
         match value {
             Value::Constant(_) => None,
             Value::Codes(Codes::Edge(edge)) => Some(*edge),
@@ -171,7 +158,10 @@ impl Graph {
                 let scheme = scheme.clone().within(limits);
                 let Range { min, max } = scheme.codes();
                 let codes = codes.iter().map(|c| (*c).clamp(min, max)).collect();
-                Ok(Value::Constant(Constant { shape: shape.clone(), elements: Elements::Codes(codes, scheme) }))
+                Ok(Value::Constant(Constant {
+                    shape: shape.clone(),
+                    elements: Elements::Codes(codes, scheme),
+                }))
             }
             Value::Codes(Codes::Quantized { real, activation, range, name }) => {
                 let clamp = |code: i64| {
@@ -188,17 +178,38 @@ impl Graph {
         }
     }
 
-    /// The network with these outputs: codes as they are, reals of codes through a dequantize; a layer whose result
-    /// nothing quantizes is written without S3 and Z3.
+    /// The network with these outputs, and for those of the `named` values that it computes, the edge. Outputs of codes
+    /// stay codes, reals of codes go through a dequantize; a layer whose result nothing quantizes is written without S3
+    /// and Z3.
     ///
     /// # Errors
     /// An output is a constant, or the float result of an operation other than a layer.
-    pub(super) fn finish(mut self, outputs: &[(String, Value)]) -> Result<IntNetwork> {
+    pub(super) fn finish(
+        mut self,
+        outputs: &[(String, Value)],
+        named: &[(String, Value)],
+    ) -> Result<(IntNetwork, BTreeMap<String, EdgeId>)> {
         let mut edges = Vec::new();
         for (name, value) in outputs {
             edges.push(self.output(name, value)?);
         }
-        Ok(self.builder.finish(edges))
+        let found = named.iter().filter_map(|(name, value)| Some((name.clone(), self.edge_of(value)?)));
+        let found = found.collect();
+        Ok((self.builder.finish(edges), found))
+    }
+
+    /// S and Z of codes, which are not known for an input before its first dequantize.
+    ///
+    /// # Errors
+    /// The value is not codes.
+    pub(super) fn activation_of(&self, value: &Value) -> Result<Option<Activation>> {
+        match value {
+            Value::Codes(Codes::Edge(edge)) => Ok(self.builder.activation(*edge)),
+            Value::Codes(Codes::Quantized { activation, .. }) => Ok(Some(*activation)),
+            Value::Constant(_) | Value::Real(_) => {
+                Err(LowerError::at("", format!("{} has no codes", value.kind())))
+            }
+        }
     }
 
     fn output(&mut self, name: &str, value: &Value) -> Result<EdgeId> {
@@ -234,13 +245,16 @@ impl Graph {
                 next.after.push((name.to_owned(), op));
                 Ok(vec![self.pending(next)])
             }
-            Value::Real(Real { kind: RealKind::Input(edge), .. }) if matches!(op, Op::Shape(_)) && !several => {
+            Value::Real(Real { kind: RealKind::Input(edge), .. })
+                if matches!(op, Op::Shape(_)) && !several =>
+            {
                 // The engines reshape floats before they are quantized; so does the network's caller see its input.
                 let quantized = Pending {
                     name: "quantize".into(),
                     op: Op::Quantize,
                     inputs: vec![*edge],
                     bounds: UNBOUNDED,
+                    own_scale: None,
                     after: vec![(name.to_owned(), op)],
                 };
                 Ok(vec![self.pending(quantized)])
@@ -303,10 +317,7 @@ impl Graph {
         let Range { min, max } = scheme.codes();
         let code = |(index, &x): (usize, &f32)| {
             let (scale, zero_point) = scheme.of_channel(channel(index));
-            let scaled = match self.rounding {
-                Rounding::Divide => x / scale as f32,
-                Rounding::MultiplyByReciprocal => x * (1.0 / scale as f32),
-            };
+            let scaled = if self.divides { x / scale as f32 } else { x * (1.0 / scale as f32) };
             let code = (scaled.round_ties_even() as i64).saturating_add(zero_point);
             i32::try_from(code.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
         };

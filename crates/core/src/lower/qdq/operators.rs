@@ -1,6 +1,6 @@
 //! Operators without weights between Dequantize and Quantize.
 
-use super::value::{Pending, Real, RealKind, Value};
+use super::value::{Codes, Pending, Real, RealKind, Value};
 use super::{Graph, UNBOUNDED};
 use crate::error::{LowerError, Result};
 use crate::network::EdgeId;
@@ -34,6 +34,7 @@ impl Graph {
                     op: Op::Function(Function::Requantize { min: low, max: high }),
                     inputs: vec![*edge],
                     bounds: (min, max),
+                    own_scale: None,
                     after: Vec::new(),
                 }
             }
@@ -51,13 +52,60 @@ impl Graph {
     pub(in crate::lower) fn operator(&mut self, name: &str, op: Op, operands: &[Value]) -> Result<Value> {
         let inputs = operands.iter().map(|v| self.operand(name, &op, v)).collect::<Result<Vec<EdgeId>>>()?;
         let name = name.to_owned();
-        Ok(self.pending(Pending { name, op, inputs, bounds: UNBOUNDED, after: Vec::new() }))
+        Ok(self.pending(Pending { name, op, inputs, bounds: UNBOUNDED, own_scale: None, after: Vec::new() }))
+    }
+
+    /// The product of two values; `x * hardsigmoid(x)` is hardswish.
+    ///
+    /// # Errors
+    /// An operand is a constant, or not quantized.
+    pub(in crate::lower) fn product_of(&mut self, name: &str, a: &Value, b: &Value) -> Result<Value> {
+        for (x, gate) in [(a, b), (b, a)] {
+            if let (
+                Value::Real(Real { kind: RealKind::Edge(edge), .. }),
+                Value::Real(Real { kind: RealKind::Pending(pending), .. }),
+            ) = (x, gate)
+                && pending.op == Op::Function(Function::Hardsigmoid)
+                && pending.inputs == [*edge]
+                && pending.after.is_empty()
+                && pending.bounds == UNBOUNDED
+            {
+                return self.operator(name, Op::Function(Function::Hardswish), &[x.clone()]);
+            }
+        }
+        self.operator(name, Op::Mul { relu: false }, &[a.clone(), b.clone()])
+    }
+
+    /// Tensors joined along an axis: of reals, or of codes that have the same S and Z.
+    ///
+    /// # Errors
+    /// An operand is a constant or not quantized, or codes differ in S or Z.
+    pub(in crate::lower) fn concatenate(
+        &mut self,
+        name: &str,
+        axis: i64,
+        operands: &[Value],
+    ) -> Result<Value> {
+        let codes: Option<Vec<&Codes>> =
+            operands.iter().map(|v| if let Value::Codes(codes) = v { Some(codes) } else { None }).collect();
+        let Some(codes) = codes else {
+            return self.operator(name, Op::Concatenate { axis, requantizes: true }, operands);
+        };
+        let edges = codes.into_iter().map(|c| self.write(c)).collect::<Result<Vec<EdgeId>>>()?;
+        let same = |pair: &[EdgeId]| self.builder.activation(pair[0]) == self.builder.activation(pair[1]);
+        if !edges.windows(2).all(same) {
+            return Err(LowerError::at(name, "joins codes with different scales or zero points"));
+        }
+        let edge = self.one(name, Op::Concatenate { axis, requantizes: false }, &edges, None)?;
+        Ok(Value::Codes(Codes::Edge(edge)))
     }
 
     fn operand(&mut self, name: &str, op: &Op, value: &Value) -> Result<EdgeId> {
         match value {
             Value::Real(real) => self.edge(name, real),
-            other => Err(LowerError::at(name, format!("`{}` of {} is not supported", op.name(), other.kind()))),
+            other => {
+                Err(LowerError::at(name, format!("`{}` of {} is not supported", op.name(), other.kind())))
+            }
         }
     }
 

@@ -71,7 +71,10 @@ impl Scheme {
             Ok(zero_point) if (code_type.range().0..=code_type.range().1).contains(&zero_point) => {
                 Ok(Activation { scale: *scale, zero_point, code_type })
             }
-            _ => refuse(format!("has the zero point {zero_point}, expected a code of type {}", code_type.name())),
+            _ => refuse(format!(
+                "has the zero point {zero_point}, expected a code of type {}",
+                code_type.name()
+            )),
         }
     }
 
@@ -260,6 +263,8 @@ pub(super) struct Pending {
     pub(super) inputs: Vec<EdgeId>,
     /// Limits of the result: the activations that followed.
     pub(super) bounds: (f64, f64),
+    /// S2 and Z2 of a layer before anything scaled it.
+    pub(super) own_scale: Option<(Vec<f64>, Vec<i32>)>,
     /// Operations that followed and that give the same codes after the quantize as before it.
     pub(super) after: Vec<(String, Op)>,
 }

@@ -76,7 +76,8 @@ impl Graph {
         activation: Activation,
         range: Range<i32>,
     ) -> Result<EdgeId> {
-        let Pending { name, op, inputs, bounds, after } = &**pending;
+        let Pending { name, op, inputs, bounds, after, .. } = &**pending;
+        Self::check_scales(name, op)?;
         let bounds = *bounds;
         let mut op = op.clone();
         // Limits that the operation does not take are left for operations of their own.
@@ -118,9 +119,25 @@ impl Graph {
         Ok(edge)
     }
 
+    /// Factors before the quantize may have left a scale that is none.
+    fn check_scales(name: &str, op: &Op) -> Result<()> {
+        let Op::Layer(layer) = op else { return Ok(()) };
+        match layer.weight.scale.iter().position(|s| !(s.is_finite() && *s > 0.0)) {
+            Some(index) => Err(LowerError::at(
+                name,
+                format!(
+                    "has the weight scale {} in channel {index}, expected a positive number",
+                    layer.weight.scale[index]
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Writes a layer whose result stays float: it has no S3 and Z3.
     pub(super) fn write_float(&mut self, output: &str, pending: Rc<Pending>) -> Result<EdgeId> {
-        let Pending { name, op, inputs, bounds, after } = &*pending;
+        let Pending { name, op, inputs, bounds, after, .. } = &*pending;
+        Self::check_scales(name, op)?;
         let mut op = op.clone();
         let Op::Layer(layer) = &mut op else {
             return Err(LowerError::at(
@@ -130,7 +147,10 @@ impl Graph {
             .hint("cut the graph at the last tensor that is quantized"));
         };
         if !after.is_empty() || !(*bounds == UNBOUNDED || *bounds == (0.0, f64::INFINITY)) {
-            return Err(LowerError::at(output, format!("is float: nothing quantizes the result of `{name}`")));
+            return Err(LowerError::at(
+                output,
+                format!("is float: nothing quantizes the result of `{name}`"),
+            ));
         }
         layer.relu = Some(bounds.0 == 0.0);
         self.builder.warn(format!("{name}: nothing quantizes its result, so it has no multiplier and shift"));
@@ -138,7 +158,13 @@ impl Graph {
     }
 
     /// Codes limited to `range`.
-    fn narrow(&mut self, name: &str, edge: EdgeId, activation: Activation, range: Range<i32>) -> Result<EdgeId> {
+    fn narrow(
+        &mut self,
+        name: &str,
+        edge: EdgeId,
+        activation: Activation,
+        range: Range<i32>,
+    ) -> Result<EdgeId> {
         let full = full(activation);
         if intersection(range, full) == full {
             return Ok(edge);
