@@ -196,16 +196,23 @@ impl Lowering<'_> {
                     Err(call.refuse(format!("its `{name}` is no tensor")))
                 }
             },
-            Argument::Constant(Known::Tensor(tensor), _) => constant_of(tensor).map(Value::Constant).ok_or_else(|| {
-                call.refuse(format!("its `{name}` is a constant of type {}", tensor.dtype().name()))
-            }),
+            Argument::Constant(Known::Tensor(tensor), _) => {
+                constant_of(tensor).map(Value::Constant).ok_or_else(|| {
+                    call.refuse(format!("its `{name}` is a constant of type {}", tensor.dtype().name()))
+                })
+            }
             Argument::Constant(value, _) => Err(call.wrong(name, value)),
             Argument::List(_) => Err(call.refuse(format!("its `{name}` is a list"))),
         }
     }
 
     /// Sizes, each known or computed from sizes.
-    pub(super) fn extents(&self, call: &Call<'_>, position: usize, name: &str) -> Result<Option<Vec<Extent>>> {
+    pub(super) fn extents(
+        &self,
+        call: &Call<'_>,
+        position: usize,
+        name: &str,
+    ) -> Result<Option<Vec<Extent>>> {
         match call.argument(position, name) {
             None | Some(Argument::Constant(Known::None, _)) => Ok(None),
             Some(Argument::List(items)) => {
@@ -215,7 +222,9 @@ impl Lowering<'_> {
                 let sizes = value.as_ints().ok_or_else(|| call.wrong(name, value))?;
                 Ok(Some(sizes.into_iter().map(Extent::Fixed).collect()))
             }
-            Some(argument @ Argument::Value(_)) => self.extent(call, name, argument).map(|one| Some(vec![one])),
+            Some(argument @ Argument::Value(_)) => {
+                self.extent(call, name, argument).map(|one| Some(vec![one]))
+            }
         }
     }
 
@@ -226,7 +235,9 @@ impl Lowering<'_> {
                 Some(Slot::Size(extent)) => Ok(extent.clone()),
                 _ => Err(call.refuse(format!("its `{name}` is no size"))),
             },
-            Argument::Constant(..) | Argument::List(_) => Err(call.refuse(format!("its `{name}` is no size"))),
+            Argument::Constant(..) | Argument::List(_) => {
+                Err(call.refuse(format!("its `{name}` is no size")))
+            }
         }
     }
 }
@@ -240,5 +251,8 @@ fn constant_of(tensor: &gen_params_formats::Tensor) -> Option<Constant> {
     let bits = u32::try_from(tensor.dtype().size()).ok()? * 8;
     let signed = tensor.dtype() != gen_params_formats::DType::U8;
     let codes = tensor.to_i64()?.into_iter().map(i32::try_from).collect::<Result<_, _>>().ok()?;
-    Some(Constant { shape, elements: Elements::Codes(codes, Scheme::new(vec![1.0], vec![0], None, signed, bits)) })
+    Some(Constant {
+        shape,
+        elements: Elements::Codes(codes, Scheme::new(vec![1.0], vec![0], None, signed, bits)),
+    })
 }

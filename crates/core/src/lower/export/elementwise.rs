@@ -25,10 +25,10 @@ pub(super) fn add(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> 
     Ok(Slot::Value(sum))
 }
 
-/// `self * other`, of two tensors.
+/// `self * other`, of two tensors; `x * hardsigmoid(x)` is hardswish.
 pub(super) fn mul(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
     let (a, b) = lowering.operands(call)?;
-    lowering.graph.operator(&call.name, Op::Mul { relu: false }, &[a, b]).map(Slot::Value)
+    lowering.graph.product_of(&call.name, &a, &b).map(Slot::Value)
 }
 
 /// `max(self, 0)`.

@@ -12,15 +12,15 @@ mod pools;
 mod quantization;
 mod shapes;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gen_params_formats::{Argument, Callee, Graph as SourceGraph, Node, SourceModel, ValueId};
 
 use super::Options;
-use super::qdq::{Graph, Rounding, Value};
+use super::qdq::{Graph, Value};
 use crate::error::{LowerError, Reason, Result};
-use crate::network::IntNetwork;
-use crate::ops::Extent;
+use crate::network::{EdgeId, IntNetwork};
+use crate::ops::{Extent, Op};
 use call::Call;
 
 /// An operator that is lowered.
@@ -148,12 +148,19 @@ enum Slot {
 /// # Errors
 /// Every call and argument that is not supported, and every refusal of the float graph.
 pub(super) fn lower(source: &SourceModel, graph: &SourceGraph, options: &Options) -> Result<IntNetwork> {
-    let mut lowering = Lowering::walk(source, graph, options);
-    let outputs = lowering.outputs();
-    if lowering.reasons.is_empty() {
-        return lowering.graph.finish(&outputs);
-    }
-    Err(LowerError { reasons: lowering.reasons, hint: lowering.hint })
+    Lowering::walk(source, graph, options).finish().map(|(network, _)| network)
+}
+
+/// For each result of a quantize that the network computes, by its name in the program, the edge that holds it.
+///
+/// # Errors
+/// As [`lower`].
+pub(super) fn edges(
+    source: &SourceModel,
+    graph: &SourceGraph,
+    options: &Options,
+) -> Result<BTreeMap<String, EdgeId>> {
+    Lowering::walk(source, graph, options).finish().map(|(_, edges)| edges)
 }
 
 /// The layers of an exported program of which parts are refused: what is quantized between parts that stay float, each
@@ -163,13 +170,15 @@ pub(super) fn lower(source: &SourceModel, graph: &SourceGraph, options: &Options
 /// As [`lower`], where there is no layer at all.
 pub(super) fn layers(source: &SourceModel, graph: &SourceGraph, options: &Options) -> Result<IntNetwork> {
     let mut lowering = Lowering::walk(source, graph, options);
-    let mut outputs = std::mem::take(&mut lowering.dangling);
-    outputs.extend(lowering.outputs());
-    let network = lowering.graph.finish(&outputs)?;
-    if network.nodes.iter().any(|node| matches!(node.op, crate::ops::Op::Layer(_))) {
-        return Ok(network);
+    let refusal = LowerError { reasons: lowering.reasons.split_off(0), hint: lowering.hint.take() };
+    let (mut network, _) = lowering.finish()?;
+    if !network.nodes.iter().any(|node| matches!(node.op, Op::Layer(_))) {
+        return Err(refusal);
     }
-    Err(LowerError { reasons: lowering.reasons, hint: lowering.hint })
+    network
+        .warnings
+        .extend(refusal.reasons.into_iter().map(|reason| format!("{}: {}", reason.place, reason.text)));
+    Ok(network)
 }
 
 /// The walk.
@@ -190,7 +199,7 @@ struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     fn walk(source: &'a SourceModel, program: &'a SourceGraph, options: &Options) -> Self {
         let mut lowering = Self {
-            graph: Graph::new(source.form, options, Rounding::MultiplyByReciprocal),
+            graph: Graph::new(source.form, options),
             source,
             program,
             used: used(program),
@@ -261,19 +270,26 @@ impl<'a> Lowering<'a> {
         self.dangling.extend(layers);
     }
 
-    /// The outputs of the network, but for those that were refused.
-    fn outputs(&mut self) -> Vec<(String, Value)> {
-        let mut outputs = Vec::new();
+    /// The network, with an edge for each name of a quantized result.
+    fn finish(self) -> Result<(IntNetwork, BTreeMap<String, EdgeId>)> {
+        if !self.reasons.is_empty() {
+            return Err(LowerError { reasons: self.reasons, hint: self.hint });
+        }
+        let mut outputs = self.dangling;
         for output in &self.program.outputs {
-            match output {
-                Argument::Value(id) => match self.slots.get(id) {
-                    Some(Slot::Value(value)) => outputs.push((format!("output {}", outputs.len()), value.clone())),
-                    Some(Slot::Values(_) | Slot::Size(_)) | None => {}
-                },
-                Argument::Constant(..) | Argument::List(_) => {}
+            if let Argument::Value(id) = output
+                && let Some(Slot::Value(value)) = self.slots.get(id)
+            {
+                outputs.push((format!("output {}", outputs.len()), value.clone()));
             }
         }
-        outputs
+        let quantized =
+            self.program.nodes.iter().filter_map(|node| match self.slots.get(node.outputs.first()?) {
+                Some(Slot::Value(value @ Value::Codes(_))) => Some((node.name.clone(), value.clone())),
+                _ => None,
+            });
+        let named: Vec<(String, Value)> = quantized.collect();
+        self.graph.finish(&outputs, &named)
     }
 
     /// The name of a call in the network: its module's path where the module computes nothing else, else the path and

@@ -38,7 +38,8 @@ pub(super) fn average_pool(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Resu
 /// `adaptive_avg_poolNd(self, output_size)`.
 pub(super) fn adaptive_average_pool(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
     let sizes = call.known(1, "output_size")?.ok_or_else(|| call.missing("output_size"))?;
-    let size = parts::optional_sizes(sizes, spatial_axes(call)).ok_or_else(|| call.wrong("output_size", sizes))?;
+    let size =
+        parts::optional_sizes(sizes, spatial_axes(call)).ok_or_else(|| call.wrong("output_size", sizes))?;
     let value = lowering.value(call, 0, "self")?;
     lowering.graph.operator(&call.name, Op::AdaptiveAveragePool { size }, &[value]).map(Slot::Value)
 }

@@ -74,7 +74,11 @@ fn per_channel(call: &Call<'_>) -> Result<Scheme> {
         Some(value) => value.as_ints().ok_or_else(|| call.wrong("zero_points", value))?,
     };
     if zero_points.len() != scales.len() {
-        return Err(call.refuse(format!("has {} scales and {} zero points", scales.len(), zero_points.len())));
+        return Err(call.refuse(format!(
+            "has {} scales and {} zero points",
+            scales.len(),
+            zero_points.len()
+        )));
     }
     let axis = call.int(3, "axis", None)?;
     let axis = usize::try_from(axis).map_err(|_| call.refuse(format!("its `axis` is {axis}")))?;

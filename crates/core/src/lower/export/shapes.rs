@@ -12,8 +12,7 @@ use crate::ops::{Op, PaddingMode, Shape};
 pub(super) fn cat(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
     let axis = call.int(1, "dim", Some(0))?;
     let values = lowering.values(call, 0, "tensors")?;
-    let op = Op::Concatenate { axis, requantizes: true };
-    lowering.graph.operator(&call.name, op, &values).map(Slot::Value)
+    lowering.graph.concatenate(&call.name, axis, &values).map(Slot::Value)
 }
 
 /// `reshape(self, shape)`, `view(self, size)`.
@@ -168,7 +167,8 @@ impl Lowering<'_> {
             return self.shaped(call, Shape::Permute(axes), &value);
         };
         let sizes = constant.shape.len();
-        let counted = |axis: i64| if axis < 0 { axis + i64::try_from(sizes).ok()? } else { axis }.try_into().ok();
+        let counted =
+            |axis: i64| if axis < 0 { axis + i64::try_from(sizes).ok()? } else { axis }.try_into().ok();
         let axes: Option<Vec<usize>> = axes.iter().map(|&axis| counted(axis)).collect();
         let permuted = axes.and_then(|axes| constant.permuted(&axes)).map(Value::Constant);
         permuted.map(Slot::Value).ok_or_else(|| call.refuse(format!("does not fit {:?}", constant.shape)))
