@@ -153,7 +153,14 @@ impl<'a> Planner<'a> {
                     return Err(oracle.error("quantizes what is not an input of the network"));
                 };
                 self.add_edge(node.outputs[0], oracle.output()?, Layout::Contiguous);
-                let reference = (self.contract == Contract::Exact).then(|| Box::new(oracle));
+                let reference = match self.contract {
+                    Contract::Fbgemm
+                    | Contract::Qnnpack
+                    | Contract::Onednn
+                    | Contract::X86
+                    | Contract::LitertXnnpack => None,
+                    Contract::Onnxruntime | Contract::Litert | Contract::Exact => Some(Box::new(oracle)),
+                };
                 self.steps.push(Step::Load { input, edge: node.outputs[0].0, reference });
                 return Ok(());
             }

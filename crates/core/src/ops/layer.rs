@@ -178,8 +178,11 @@ impl Layer {
             sizes.unwrap_or_default()
         };
         let stride = sizes(window.stride, "stride");
-        let padding_end = sizes(window.padding_end.or_else(|| window.padding.clone()), "padding");
         let padding = sizes(window.padding, "padding");
+        let padding_end = match window.padding_end {
+            Some(end) => sizes(Some(end), "padding_end"),
+            None => padding.clone(),
+        };
         let dilation = sizes(window.dilation, "dilation");
         let output_padding =
             if transposed { sizes(window.output_padding, "output_padding") } else { vec![0; kernel.len()] };
@@ -187,7 +190,6 @@ impl Layer {
             missing.push("groups");
             return Err(MissingGeometry(missing));
         };
-        missing.dedup();
         if missing.is_empty() {
             Ok(Geometry { kernel, stride, padding, padding_end, dilation, output_padding, groups })
         } else {

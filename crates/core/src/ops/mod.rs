@@ -19,6 +19,7 @@ mod shape;
 mod softmax;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::fmt;
 
@@ -28,11 +29,12 @@ pub use layer::{Bias, Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
 pub use pool::Pool;
 pub use shape::{Extent, Shape, Shapes};
+pub use window::Span;
+pub(crate) use window::adaptive_spans;
 
 use crate::contract::Contract;
-use crate::exact::Ratio;
 use crate::parameters::Activation;
-use crate::quantize::{dequantize, quantize, round_exact};
+use crate::quantize::{dequantize, quantize_as};
 use crate::tensor::{Codes, Tensor, coordinates, element_count, strides};
 
 /// What a node computes. Shapes are (N, C, spatial...).
@@ -286,9 +288,13 @@ impl Op {
             Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack => {}
         }
         match self {
-            Self::Layer(_) | Self::MaxPool(_) | Self::Relu | Self::Shape(_) | Self::Dequantize => Ok(()),
             Self::Quantize
-            | Self::Add { .. }
+            | Self::Dequantize
+            | Self::Layer(_)
+            | Self::MaxPool(_)
+            | Self::Relu
+            | Self::Shape(_) => Ok(()),
+            Self::Add { .. }
             | Self::Mul { .. }
             | Self::MatMul
             | Self::Concatenate { .. }
@@ -325,10 +331,7 @@ impl Op {
             Self::Quantize => match inputs.first() {
                 Some(Value::Floats(floats)) => {
                     let output = context.output()?;
-                    floats.map(|&x| match (context.contract, Ratio::from_f64(f64::from(x))) {
-                        (Contract::Exact, Some(x)) => round_exact(&x, output).unwrap_or(output.zero_point),
-                        _ => quantize(x, output),
-                    })
+                    floats.map(|&x| quantize_as(context.contract, x, output))
                 }
                 _ => return Err(OpError::new("an input of codes", "floats")),
             },
@@ -363,7 +366,7 @@ impl Op {
 }
 
 /// An axis that may count from the end, as an index below `rank`.
-fn axis_of(axis: i64, rank: usize) -> Result<usize, OpError> {
+pub(crate) fn axis_of(axis: i64, rank: usize) -> Result<usize, OpError> {
     let rank_signed = i64::try_from(rank).unwrap_or(i64::MAX);
     let counted = if axis < 0 { axis.saturating_add(rank_signed) } else { axis };
     usize::try_from(counted)
@@ -386,7 +389,7 @@ fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, OpError> {
 }
 
 /// Both operands in the shape of the result.
-fn broadcast(a: &Codes, b: &Codes) -> Result<(Codes, Codes), OpError> {
+pub(crate) fn broadcast(a: &Codes, b: &Codes) -> Result<(Codes, Codes), OpError> {
     let shape = broadcast_shape(a.shape(), b.shape())?;
     let spread = |tensor: &Codes| {
         if tensor.shape() == shape {

@@ -4,6 +4,7 @@ use gen_params_core::parameters::{
     Activation, CodeType, LayerKind, LayerParameters, MultiplierForm, Parameters, Range, Reach, Weight,
     Window, Wiring,
 };
+use gen_params_core::target::Rounding;
 
 pub(crate) fn activation(scale: f64, zero_point: i32, code_type: CodeType) -> Option<Activation> {
     Some(Activation { scale, zero_point, code_type })
@@ -30,6 +31,7 @@ pub(crate) fn conv() -> LayerParameters {
         real_multiplier: Some(vec![0.000_123_456_789, 0.25, 1.0]),
         multiplier: Some(vec![1 << 31, u32::MAX, 0]),
         shift: Some(vec![-128, 127, 31]),
+        rounding_constant: None,
         output: activation(0.05, 0, CodeType::U8),
         clamp: Some(Range { min: 0, max: 255 }),
         padding_value: Some(3),
@@ -62,6 +64,7 @@ pub(crate) fn depthwise() -> LayerParameters {
         real_multiplier: Some(vec![0.007_812_5; 2]),
         multiplier: Some(vec![1 << 30; 2]),
         shift: Some(vec![37; 2]),
+        rounding_constant: Some(vec![i64::MIN, 68_719_476_735]),
         output: activation(1.0, -128, CodeType::I8),
         clamp: Some(Range { min: -128, max: 127 }),
         padding_value: Some(-1),
@@ -87,6 +90,7 @@ pub(crate) fn linear() -> LayerParameters {
         real_multiplier: None,
         multiplier: None,
         shift: None,
+        rounding_constant: None,
         output: None,
         clamp: None,
         padding_value: None,
@@ -119,6 +123,8 @@ pub(crate) fn network(layers: Vec<LayerParameters>) -> Parameters {
         ],
         layers,
         tables: Vec::new(),
+        rounding: Rounding::HalfUp,
+        operators: Vec::new(),
         warnings: vec!["layer \"1\": who feeds it is not known".to_owned()],
     }
 }

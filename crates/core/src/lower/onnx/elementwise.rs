@@ -184,6 +184,6 @@ impl Lowering<'_> {
             return Err(call.refuse(format!("is over all axes from {axis} on, expected the last one")));
         }
         let axis = if last { -1 } else { axis };
-        self.graph.operator(&call.name, Op::Softmax { axis }, &[value.clone()])
+        self.graph.operator(&call.name, Op::Softmax { axis }, std::slice::from_ref(value))
     }
 }

@@ -211,8 +211,7 @@ impl Lowering<'_> {
         let Value::Codes(codes) = self.value(call, 0)? else {
             return Err(call.refuse("its input is no tensor of codes"));
         };
-        let zero_points = |position: usize| Ok::<_, crate::error::LowerError>(self.integers(call, position)?);
-        let (input_zero, weight_zero) = (zero_points(2)?, zero_points(3)?);
+        let (input_zero, weight_zero) = (self.integers(call, 2)?, self.integers(call, 3)?);
         let Some(numbers) = call.optional(1).and_then(|id| self.numbers(id)) else {
             return Err(call.refuse("its weights are computed while the network runs"));
         };

@@ -55,14 +55,14 @@ impl Lowering<'_> {
     /// The mean of windows.
     pub(super) fn averaged(&mut self, call: &Call<'_>, value: &Value) -> Result<Value> {
         let pool = self.pool(call)?;
-        self.graph.operator(&call.name, Op::AveragePool(pool), &[value.clone()])
+        self.graph.operator(&call.name, Op::AveragePool(pool), std::slice::from_ref(value))
     }
 
     /// The mean of all positions of each channel.
     pub(super) fn globally_averaged(&mut self, call: &Call<'_>, value: &Value) -> Result<Value> {
         let axes = self.known_rank(call, 0)?.saturating_sub(2);
         let op = Op::AdaptiveAveragePool { size: vec![Some(1); axes] };
-        self.graph.operator(&call.name, op, &[value.clone()])
+        self.graph.operator(&call.name, op, std::slice::from_ref(value))
     }
 
     /// A window from the attributes that all pools share.

@@ -70,7 +70,7 @@ impl Graph {
                 && pending.after.is_empty()
                 && pending.bounds == UNBOUNDED
             {
-                return self.operator(name, Op::Function(Function::Hardswish), &[x.clone()]);
+                return self.operator(name, Op::Function(Function::Hardswish), std::slice::from_ref(x));
             }
         }
         self.operator(name, Op::Mul { relu: false }, &[a.clone(), b.clone()])

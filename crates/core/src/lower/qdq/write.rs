@@ -49,9 +49,20 @@ impl Graph {
             RealKind::Input(_) => Err(LowerError::at(user, "its input is float: nothing quantizes it")),
             RealKind::Pending(pending) => {
                 let own = pending.inputs.first().and_then(|&edge| self.builder.activation(edge));
+                let is_mean = matches!(
+                    pending.op,
+                    Op::AveragePool(_) | Op::AdaptiveAveragePool { .. } | Op::Mean { .. }
+                );
                 match (&pending.op, own) {
-                    // A limit of codes keeps their S and Z where nothing else is asked for.
-                    (Op::Function(Function::Requantize { .. }), Some(activation)) => {
+                    // A limit of codes keeps their S and Z where nothing else is asked for, and so does a mean in
+                    // PyTorch, whose exports of networks in training leave the quantizer after it out.
+                    (op, Some(activation))
+                        if is_mean || matches!(op, Op::Function(Function::Requantize { .. })) =>
+                    {
+                        if is_mean {
+                            let name = &pending.name;
+                            self.builder.warn(format!("{name}: nothing quantizes this mean, so its codes keep the scale and zero point of its input"));
+                        }
                         let codes = Codes::Quantized {
                             real: real.clone(),
                             activation,
