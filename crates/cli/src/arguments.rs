@@ -41,6 +41,10 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Proves, over every accumulator that can occur, that hardware gives an engine's codes, or counts the differences
     Certify(Certify),
+    /// Lists the formats that are read
+    Formats,
+    /// Lists the operators that are supported, by format
+    Ops,
 }
 
 /// The main command: writes the folder of parameters.

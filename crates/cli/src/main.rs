@@ -34,6 +34,8 @@ fn main() -> ExitCode {
         Some(Command::Graph(graph)) => commands::graph::run(&graph).map(|()| Finding::None),
         Some(Command::Run(run)) => commands::run::run(&run),
         Some(Command::Certify(certify)) => commands::certify::run(&certify),
+        Some(Command::Formats) => commands::supported::formats().map(|()| Finding::None),
+        Some(Command::Ops) => commands::supported::operators().map(|()| Finding::None),
         Some(Command::Compare(compare)) => commands::compare::run(&compare),
     };
     match done {

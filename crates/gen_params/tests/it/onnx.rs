@@ -160,7 +160,8 @@ fn fixture_reference(path: &Path) -> Option<Reference> {
     let shape: Vec<usize> = file.shape().iter().map(|&s| s.try_into().unwrap()).collect();
     let floats: Vec<f32> = file.into_vec().ok()?;
     // Some references hold fewer images than the input.
-    let batch = values.values().filter_map(|v| v.codes().map(|c| c.shape())).filter(|s| s.len() == shape.len());
+    let batch =
+        values.values().filter_map(|v| v.codes().map(|c| c.shape())).filter(|s| s.len() == shape.len());
     let batch = batch.map(|s| s[0]).filter(|&n| n <= shape[0]).min().unwrap_or(shape[0]);
     let each: usize = shape[1..].iter().product();
     let shape = [&[batch], &shape[1..]].concat();
@@ -171,7 +172,8 @@ fn fixture_reference(path: &Path) -> Option<Reference> {
 /// The engine's values of a model of other people: those of its first input.
 fn model_reference(path: &Path, inputs: usize) -> Option<Reference> {
     let mut archive = NpzArchive::open(format!("{}.ref.npz", path.display())).ok()?;
-    let inputs = (0..inputs).map(|i| array(&mut archive, &format!("s0/in{i}"))).collect::<Option<Vec<Value>>>()?;
+    let inputs =
+        (0..inputs).map(|i| array(&mut archive, &format!("s0/in{i}"))).collect::<Option<Vec<Value>>>()?;
     let meta = archive.by_name("value_meta_json").ok()??.into_vec::<u8>().ok()?;
     let meta: serde_json::Value = serde_json::from_slice(&meta).ok()?;
     let mut values = BTreeMap::new();

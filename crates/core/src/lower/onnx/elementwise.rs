@@ -80,10 +80,12 @@ pub(super) fn clip(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<S
         found.ok_or_else(|| call.refuse(format!("its limit `{name}` is computed while the network runs")))
     };
     let (min, max) = (limit(1, "min", f64::NEG_INFINITY)?, limit(2, "max", f64::INFINITY)?);
-    let value = match call.optional(0).and_then(|id| lowering.slots.get(&id).cloned()) {
-        Some(Slot::Value(value)) => value,
-        _ => lowering.value(call, 0)?,
-    };
+    if let Some(numbers) = lowering.numbers(call.input(0)?) {
+        return constants::limited(&numbers, min, max)
+            .map(|numbers| vec![Slot::Numbers(numbers)])
+            .ok_or_else(|| call.refuse("limits sizes that are not known before the network runs"));
+    }
+    let value = lowering.value(call, 0)?;
     if matches!(&value, Value::Real(_)) {
         return one(lowering.graph.clamp(&call.name, &value, min, max)?);
     }

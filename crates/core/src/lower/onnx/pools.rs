@@ -1,6 +1,7 @@
 //! Pooling.
 
 use super::call::Call;
+use super::layers::Reach;
 use super::{Lowering, Slot, one};
 use crate::error::Result;
 use crate::lower::qdq::Value;
@@ -76,10 +77,10 @@ impl Lowering<'_> {
         let (padding, padding_end) = self.pads(call, axes)?;
         Ok(Pool {
             kernel,
-            stride: all("strides")?,
+            stride,
             padding_end: (padding_end != padding).then_some(padding_end),
             padding,
-            dilation: all("dilations")?,
+            dilation,
             ceil_mode: call.int("ceil_mode", 0)? != 0,
             count_include_pad: call.int("count_include_pad", 0)? != 0,
             divisor: None,
