@@ -200,8 +200,15 @@ pub(super) fn unsqueezed(lowering: &Lowering<'_>, call: &Call<'_>, axes: &[i64])
 /// Sizes without the axes of size 1 at places, or without all of them.
 pub(super) fn without(shape: &[usize], axes: Option<&[i64]>) -> Option<Vec<usize>> {
     let places = axes.map(|axes| places(axes, shape.len())).unwrap_or(Some(Vec::new()))?;
-    let removed = |(place, &size): &(usize, &usize)| size == 1 && (axes.is_none() || places.contains(place));
-    Some(shape.iter().enumerate().filter(|entry| !removed(entry)).map(|(_, &size)| size).collect())
+    let removed = |place: usize, size: usize| size == 1 && (axes.is_none() || places.contains(&place));
+    Some(
+        shape
+            .iter()
+            .enumerate()
+            .filter(|&(place, &size)| !removed(place, size))
+            .map(|(_, &size)| size)
+            .collect(),
+    )
 }
 
 /// Sizes with axes of size 1 inserted at places of the result.

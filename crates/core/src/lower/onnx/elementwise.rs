@@ -18,7 +18,7 @@ pub(super) fn add(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Sl
     one(lowering.sum(call, &a, &b)?)
 }
 
-/// `A - B`, where B is a bias.
+/// `A - B`: of two tensors, or a bias.
 pub(super) fn sub(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
     if let Some(known) = constants::arithmetic(lowering, call, |a, b| a - b, i64::checked_sub)? {
         return Ok(vec![known]);
@@ -29,7 +29,7 @@ pub(super) fn sub(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Sl
             let addend: Vec<f64> = addend.into_iter().map(|x| -x).collect();
             one(lowering.graph.affine(&call.name, &layer, &vec![1.0; addend.len()], &addend)?)
         }
-        _ => Err(call.refuse("`Sub` is supported after a layer, with a constant, only")),
+        (a, b) => one(lowering.graph.operator(&call.name, Op::Sub { relu: false }, &[a, b])?),
     }
 }
 

@@ -71,10 +71,12 @@ impl Lowering<'_> {
         let Some(kernel) = call.ints("kernel_shape")? else {
             return Err(call.refuse("has no `kernel_shape`"));
         };
-        let axes = kernel.len();
-        let all =
-            |name: &str| Ok::<_, crate::error::LowerError>(call.ints(name)?.unwrap_or_else(|| vec![1; axes]));
-        let (padding, padding_end) = self.pads(call, axes)?;
+        let ones = vec![1; kernel.len()];
+        let stride = call.ints("strides")?.unwrap_or_else(|| ones.clone());
+        let dilation = call.ints("dilations")?.unwrap_or(ones);
+        let reach = Reach { kernel, stride, dilation };
+        let (padding, padding_end) = self.pads(call, &reach)?;
+        let Reach { kernel, stride, dilation } = reach;
         Ok(Pool {
             kernel,
             stride,
