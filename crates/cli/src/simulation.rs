@@ -15,7 +15,8 @@ use gen_params::{derive, lower};
 
 use crate::arguments::{Derivation, Source};
 use crate::input::{Input, Values};
-use crate::model::{Model, derive_options};
+use crate::hardware::target_file;
+use crate::model::Model;
 use crate::{table, terminal};
 
 /// A model, lowered and derived.
@@ -31,7 +32,8 @@ impl Prepared {
         let model = Model::open(source)?;
         let name = || model.name();
         let network = lower::lower(&model.source, &model.options).with_context(name)?;
-        let parameters = derive::derive(&network, &derive_options(derivation)).with_context(name)?;
+        let options = target_file(derivation, None)?.derivation;
+        let parameters = derive::derive(&network, &options).with_context(name)?;
         for warning in &parameters.warnings {
             terminal::warning(warning);
         }

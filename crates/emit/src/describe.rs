@@ -23,6 +23,8 @@ impl Manifest {
             multiplier_form: match parameters.form {
                 core::MultiplierForm::Shift(n) => MultiplierForm::Shift { n },
                 core::MultiplierForm::Bits(bits) => MultiplierForm::Bits { bits },
+                core::MultiplierForm::LayerBits(bits) => MultiplierForm::LayerBits { bits },
+                core::MultiplierForm::NetworkBits(bits) => MultiplierForm::NetworkBits { bits },
             },
             inputs: parameters
                 .inputs

@@ -25,10 +25,12 @@ pub mod hex;
 mod json;
 pub mod layout;
 pub mod manifest;
+pub mod memory;
 mod names;
 mod nested;
 pub mod npz;
 pub mod svh;
+pub mod target_file;
 
 use std::path::Path;
 

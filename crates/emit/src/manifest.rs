@@ -103,6 +103,16 @@ pub enum MultiplierForm {
         /// Bits of the multiplier.
         bits: u32,
     },
+    /// One shift per layer, such that its largest multiplier has exactly this many bits.
+    LayerBits {
+        /// Bits of the largest multiplier.
+        bits: u32,
+    },
+    /// One shift for all layers, such that the largest multiplier of all has exactly this many bits.
+    NetworkBits {
+        /// Bits of the largest multiplier.
+        bits: u32,
+    },
 }
 
 /// One input of the network.

@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
         let known = Contract::ALL.map(Contract::name).join(", ");
         anyhow!("--against: found {:?}, expected one of: {known}", arguments.against)
     })?;
-    let target = arithmetic::target(&arguments.target, &arguments.derivation);
+    let target = arithmetic::target(&arguments.target, &arguments.derivation)?;
     let prepared = Prepared::open(&arguments.source, &arguments.derivation)?;
     let layers = certify(&prepared, contract, target, arguments.search)
         .with_context(|| prepared.model.path.display().to_string())?;

@@ -8,7 +8,8 @@ use gen_params::error::LowerError;
 use gen_params::{derive, lower};
 
 use crate::arguments::Generate;
-use crate::model::{Model, derive_options};
+use crate::hardware::target_file;
+use crate::model::Model;
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Generate) -> Result<()> {
@@ -18,7 +19,7 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     };
     let model = Model::open(&arguments.source)?;
     let name = || model.name();
-    let mut options = derive_options(&arguments.derivation);
+    let mut options = target_file(&arguments.derivation, None)?.derivation;
     if let Some(name) = &arguments.tables {
         options.tables = Contract::from_name(name).with_context(|| {
             let known = Contract::ALL.map(Contract::name).join(", ");

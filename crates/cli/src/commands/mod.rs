@@ -7,6 +7,7 @@ mod golden;
 pub(crate) mod graph;
 pub(crate) mod inspect;
 pub(crate) mod run;
+pub(crate) mod targets;
 mod versus;
 
 /// What a command that compares has found.
