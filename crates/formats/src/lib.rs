@@ -9,6 +9,7 @@ pub mod error;
 pub mod python;
 pub mod source;
 pub mod tensor;
+pub mod tflite;
 pub mod torch;
 
 pub use error::{ErrorKind, ReadError, Result};
@@ -23,5 +24,5 @@ pub use tensor::{ByteOrder, DType, Quantizer, Tensor};
 /// # Errors
 /// The bytes are malformed, or of a form that is refused by name.
 pub fn read(bytes: bytes::Bytes) -> Result<SourceModel> {
-    torch::read(bytes)
+    if tflite::is_tflite(&bytes) { tflite::read(&bytes) } else { torch::read(bytes) }
 }

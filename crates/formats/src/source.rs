@@ -19,6 +19,12 @@ pub enum Form {
     GraphModule,
     /// TorchScript, scripted, traced or frozen: module tree and code as text.
     TorchScript,
+    /// A `.pt2` file of `torch.export.save`: the exported program's graph and its tensors.
+    ExportedProgram,
+    /// An ONNX model.
+    Onnx,
+    /// A TFLite (LiteRT) flatbuffer.
+    Tflite,
 }
 
 impl Form {
@@ -29,6 +35,9 @@ impl Form {
             Self::Module => "pickled nn.Module",
             Self::GraphModule => "pickled FX GraphModule",
             Self::TorchScript => "TorchScript",
+            Self::ExportedProgram => "torch.export program",
+            Self::Onnx => "ONNX",
+            Self::Tflite => "TFLite",
         }
     }
 }
@@ -192,12 +201,12 @@ pub struct Geometry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(pub u32);
 
-/// A line of text inside a file.
+/// A line of text inside a file, or an operator by its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The archive entry (`code/__torch__/net.py`) or the attribute (`_code`).
     pub file: Arc<str>,
-    /// Line, from 1.
+    /// Line, from 1; operator, from 0.
     pub line: u32,
 }
 

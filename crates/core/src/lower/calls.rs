@@ -36,7 +36,7 @@ pub(super) fn lower(
 ) -> Result<IntNetwork> {
     // Modules are looked up by FX only; TorchScript's calls carry their constants themselves.
     let parts = match source.form {
-        Form::TorchScript => Parts::new(),
+        Form::TorchScript | Form::ExportedProgram | Form::Onnx | Form::Tflite => Parts::new(),
         Form::StateDict | Form::Module | Form::GraphModule => parts::recognise(source, options, warnings)?,
     };
     let mut lowering = Lowering {

@@ -136,7 +136,7 @@ pub fn draft(source: &SourceModel, options: &Options) -> Result<GraphFile> {
 /// True for forms whose modules name their classes.
 fn has_classes(form: Form) -> bool {
     match form {
-        Form::StateDict => false,
+        Form::StateDict | Form::ExportedProgram | Form::Onnx | Form::Tflite => false,
         Form::Module | Form::GraphModule | Form::TorchScript => true,
     }
 }

@@ -16,7 +16,6 @@ const UNPACK: &str = "unpack it and give the model file inside";
 
 /// Formats that people mistake for a checkpoint, the more specific first.
 const MARKS: &[(Mark, &str, &str)] = &[
-    (Mark::At(4, b"TFL3"), "a TensorFlow Lite model", EXPORT),
     (Mark::At(4, b"PTMF"), "a PyTorch Mobile flatbuffer", EXPORT),
     (Mark::At(4, b"ET12"), "an ExecuTorch program", EXPORT),
     (
