@@ -57,7 +57,8 @@ pub(crate) struct Generate {
     /// The engine whose tables are written for sigmoid, tanh, hardswish, ... [default: exact, the real function]
     #[arg(long, value_name = "CONTRACT")]
     pub(crate) tables: Option<String>,
-    /// What to write, separated by commas: hex, svh, h, npz, list (manifest.json is always written)
+    /// What to write, separated by commas: hex, svh, h, npz (these four unless said otherwise), list, bin, coe, mif,
+    /// mif-dec, mif-bin, raw, ihex, dec, csv, npy, rs, sv, vhdl, json; manifest.json is always written
     #[arg(long, value_name = "LIST")]
     pub(crate) format: Option<String>,
     /// Replace the folder even if it is not one of ours

@@ -31,7 +31,9 @@ fn read(name: &str) -> Result<TargetFile> {
     let path = Path::new(name);
     if !path.exists() {
         let presets = Preset::ALL.map(|preset| preset.name).join(", ");
-        bail!("--target: found {name:?}, expected a TOML file or one of: {presets}\n  hint: gen_params targets");
+        bail!(
+            "--target: found {name:?}, expected a TOML file or one of: {presets}\n  hint: gen_params targets"
+        );
     }
     let text = std::fs::read_to_string(path).with_context(|| name.to_owned())?;
     TargetFile::parse(&text).map_err(|error| anyhow!(error.with_file(name)))

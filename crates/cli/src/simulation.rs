@@ -14,8 +14,8 @@ use gen_params::tensor::Tensor;
 use gen_params::{derive, lower};
 
 use crate::arguments::{Derivation, Source};
-use crate::input::{Input, Values};
 use crate::hardware::target_file;
+use crate::input::{Input, Values};
 use crate::model::Model;
 use crate::{table, terminal};
 

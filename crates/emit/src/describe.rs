@@ -1,12 +1,16 @@
 //! From parameters to their manifest.
 
+use std::collections::BTreeMap;
+
 use gen_params_core::parameters::{self as core, Activation, LayerParameters, Parameters, TableParameters};
 
-use crate::files::{Kind, layer_file, table_file};
+use crate::files::{layer_file, table_file};
 use crate::manifest::{
     Clamp, FilesOfKinds, GENERATOR, Input, Layer, LayerFiles, Manifest, MultiplierForm, NetworkInput,
     Quantization, Reach, SCHEMA, Source, SourceFile, Table, Weight,
 };
+use crate::memory::Kind;
+use crate::target_file::TargetFile;
 use crate::{Format, Formats};
 
 impl Manifest {
@@ -37,6 +41,8 @@ impl Manifest {
             layers: parameters.layers.iter().map(|layer| describe_layer(layer, formats)).collect(),
             tables: parameters.tables.iter().map(|table| describe_table(table, formats)).collect(),
             warnings: parameters.warnings.clone(),
+            target: TargetFile::default().to_json(),
+            layouts: BTreeMap::new(),
             files: Vec::new(),
         }
     }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::layout::LayoutError;
+
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -31,6 +33,16 @@ pub enum Error {
         first: String,
         /// The layer that comes second.
         second: String,
+    },
+    /// A table cannot be laid out as the target says.
+    #[error("layer {layer:?}: table {table}: {source}")]
+    Layout {
+        /// The layer's name in the model.
+        layer: String,
+        /// The table.
+        table: String,
+        /// Why.
+        source: LayoutError,
     },
     /// The output folder holds something that this tool did not write.
     #[error("will not replace {}: {found}\nhint: {hint}", directory.display())]

@@ -16,6 +16,14 @@ pub struct Memory {
     pub image: bool,
 }
 
+impl Memory {
+    /// True if every number lies as it does without a target.
+    pub fn is_usual(&self) -> bool {
+        let usual = Self::default();
+        self.tables == usual.tables && self.image == usual.image
+    }
+}
+
 /// How one kind of number, or one kind of record, lies in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TablePlan {
