@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use gen_params::lower::Engine;
 use gen_params::parameters::Range;
+use gen_params::target::Rounding;
 
 /// Writes the integers that hardware needs from a trained, quantized neural network: weights, biases, zero points, clamps, and
 /// the factor M = S1*S2/S3 of each layer as an integer M0 and a shift n, M ~ M0 * 2^-n.
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Finds the first layer, stage, channel and position where a hardware's values leave the golden ones
     Compare(Compare),
+    /// Reads a file of words back: prints the numbers in it, as the layout in its head says
+    Layout(Layout),
     /// Lists the targets that come with the tool, or prints one as TOML to start from
     Targets(Targets),
     /// Proves, over every accumulator that can occur, that hardware gives an engine's codes, or counts the differences
@@ -75,6 +78,19 @@ pub(crate) struct Inspect {
     /// Print JSON, in the form of manifest.json
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Layout {
+    /// A file that this tool wrote: words in any format, in any layout
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print JSON: each table with its layout and its numbers
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the numbers as arrays into this .npz file instead
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) npz: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -217,6 +233,19 @@ pub(crate) enum RoundingName {
     TowardZero,
     /// gemmlowp's: SRDHM, then a rounding shift (ties away from zero)
     Double,
+}
+
+impl From<RoundingName> for Rounding {
+    fn from(name: RoundingName) -> Self {
+        match name {
+            RoundingName::HalfUp => Self::HalfUp,
+            RoundingName::HalfEven => Self::HalfEven,
+            RoundingName::HalfAway => Self::HalfAway,
+            RoundingName::Floor => Self::Floor,
+            RoundingName::TowardZero => Self::TowardZero,
+            RoundingName::Double => Self::Double,
+        }
+    }
 }
 
 /// What a register does beyond its width.

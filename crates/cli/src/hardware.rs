@@ -6,9 +6,9 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use gen_params::emit::target_file::{Preset, TargetFile};
 use gen_params::parameters::MultiplierForm;
-use gen_params::target::{OnOverflow, Rounding};
+use gen_params::target::OnOverflow;
 
-use crate::arguments::{Derivation, OverflowName, RoundingName, TargetOptions};
+use crate::arguments::{Derivation, OverflowName, TargetOptions};
 
 /// The target that `--target` names, or the default one, with what the other options say instead.
 pub(crate) fn target_file(derivation: &Derivation, options: Option<&TargetOptions>) -> Result<TargetFile> {
@@ -20,6 +20,7 @@ pub(crate) fn target_file(derivation: &Derivation, options: Option<&TargetOption
     if let Some(options) = options {
         compute_as(&mut file, options);
     }
+    file.derivation.rounding = file.arithmetic.rounding;
     Ok(file)
 }
 
@@ -63,14 +64,7 @@ fn derive_as(file: &mut TargetFile, options: &Derivation) {
 fn compute_as(file: &mut TargetFile, options: &TargetOptions) {
     let target = &mut file.arithmetic;
     if let Some(rounding) = options.rounding {
-        target.rounding = match rounding {
-            RoundingName::HalfUp => Rounding::HalfUp,
-            RoundingName::HalfEven => Rounding::HalfEven,
-            RoundingName::HalfAway => Rounding::HalfAway,
-            RoundingName::Floor => Rounding::Floor,
-            RoundingName::TowardZero => Rounding::TowardZero,
-            RoundingName::Double => Rounding::Double,
-        };
+        target.rounding = rounding.into();
     }
     if let Some(overflow) = options.overflow {
         target.on_overflow = match overflow {

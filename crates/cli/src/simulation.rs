@@ -13,7 +13,7 @@ use gen_params::target::{Overflow, Stage};
 use gen_params::tensor::Tensor;
 use gen_params::{derive, lower};
 
-use crate::arguments::{Derivation, Source};
+use crate::arguments::{Derivation, Source, TargetOptions};
 use crate::hardware::target_file;
 use crate::input::{Input, Values};
 use crate::model::Model;
@@ -27,12 +27,12 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Reads a model and derives its integers.
-    pub(crate) fn open(source: &Source, derivation: &Derivation) -> Result<Self> {
+    /// Reads a model and derives its integers, for this target.
+    pub(crate) fn open(source: &Source, derivation: &Derivation, target: &TargetOptions) -> Result<Self> {
         let model = Model::open(source)?;
         let name = || model.name();
         let network = lower::lower(&model.source, &model.options).with_context(name)?;
-        let options = target_file(derivation, None)?.derivation;
+        let options = target_file(derivation, Some(target))?.derivation;
         let parameters = derive::derive(&network, &options).with_context(name)?;
         for warning in &parameters.warnings {
             terminal::warning(warning);

@@ -17,8 +17,10 @@ use crate::exact::Ratio;
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::{Function, Layer, Op, PaddingMode, Shape};
 use crate::parameters::{
-    Activation, LayerKind, LayerParameters, MultiplierForm, Parameters, Range, Reach, TableParameters, Window,
+    Activation, LayerKind, LayerParameters, MultiplierForm, OperatorParameters, Parameters, Range, Reach,
+    TableParameters, Window,
 };
+use crate::target::{Choice, Rounding, derive_operator};
 
 /// What the user can choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +33,20 @@ pub struct Options {
     pub bias_bits: u32,
     /// The arithmetic that fills tables of element-wise functions.
     pub tables: Contract,
+    /// How operators without weights divide by 2^n.
+    pub rounding: Rounding,
 }
 
 impl Default for Options {
     /// M0 of 31 bits normalised per channel; 32-bit accumulator and bias; tables of the real functions.
     fn default() -> Self {
-        Self { form: MultiplierForm::Bits(31), accumulator_bits: 32, bias_bits: 32, tables: Contract::Exact }
+        Self {
+            form: MultiplierForm::Bits(31),
+            accumulator_bits: 32,
+            bias_bits: 32,
+            tables: Contract::Exact,
+            rounding: Rounding::HalfUp,
+        }
     }
 }
 
@@ -81,6 +91,7 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
     if layers.is_empty() {
         return Err(LowerError::new("found no convolution and no linear layer"));
     }
+    let operators = operators(network, &tables, options, &mut warnings);
     Ok(Parameters {
         source_form: network.source_form.clone(),
         wiring: network.wiring,
@@ -93,8 +104,41 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
             .collect(),
         layers,
         tables,
+        rounding: options.rounding,
+        operators,
         warnings,
     })
+}
+
+/// Operators without weights. Where a given shift does not suit one, it gets a shift of its own.
+fn operators(
+    network: &IntNetwork,
+    tables: &[TableParameters],
+    options: &Options,
+    warnings: &mut Vec<String>,
+) -> Vec<OperatorParameters> {
+    let Options { form, rounding, .. } = *options;
+    let own = Choice { form: MultiplierForm::Bits(DEFAULT_MULTIPLIER_BITS), rounding };
+    let mut operators = Vec::new();
+    for node in &network.nodes {
+        let derived = derive_operator(network, node, tables, Choice { form, rounding });
+        let derived = match (derived, form) {
+            (Err(_), MultiplierForm::Shift(n)) => derive_operator(network, node, tables, own).inspect(|_| {
+                warnings.push(format!(
+                    "{}: its multipliers do not fit in {DEFAULT_MULTIPLIER_BITS} bits with n = {n}; it has an n of its own",
+                    node.name
+                ));
+            }),
+            (derived, _) => derived,
+        };
+        match derived {
+            Ok(operator) => operators.extend(operator),
+            // Tables have their own warning.
+            Err(_) if matches!(node.op, Op::Function(_)) => {}
+            Err(text) => warnings.push(format!("{}: {text}", node.name)),
+        }
+    }
+    operators
 }
 
 /// The table of an element-wise function; `None` where its scales are not known.

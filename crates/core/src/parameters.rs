@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::target::Rounding;
+
 /// How the wiring (who feeds whom) is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wiring {
@@ -226,6 +228,86 @@ pub struct TableParameters {
     pub codes: Vec<i32>,
 }
 
+/// A positive factor in integers: M ~ M0 * 2^-n.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// M0.
+    pub multiplier: u32,
+    /// n; negative for a shift to the left.
+    pub shift: i32,
+}
+
+/// How often an operator in integers gives another code than the real one, rounded once, half to even (`exact`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agreement {
+    /// Everything that can occur: pairs of codes, codes by channel, or sums of a window.
+    pub cases: u64,
+    /// Those with another code. 0 is the proof that both are equal.
+    pub differing: u64,
+}
+
+/// The integer-only form of an operator without weights. Codes are `a`, `b`, `x`; Z their zero points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperatorArithmetic {
+    /// `round((M0a*(a - Za) + M0b*(b - Zb)) * 2^-n) + Z3`.
+    Sum {
+        /// M0a and M0b.
+        multipliers: [u32; 2],
+        /// n.
+        shift: i32,
+    },
+    /// `round(M0*(a - Za)*(b - Zb) * 2^-n) + Z3`.
+    Product(Scale),
+    /// `round(M0*sum((a - Za)*(b - Zb)) * 2^-n) + Z3`, rows of one with columns of the other.
+    MatrixProduct(Scale),
+    /// For each input `round(M0*(x - Z1) * 2^-n) + Z3`; `None` where its codes pass unchanged.
+    Concatenation(Vec<Option<Scale>>),
+    /// `round(M0*sum(x - Z1) * 2^-n) + Z3` over a window.
+    Mean(
+        /// By the number of positions that the sum is divided by. Other numbers, which the sizes of an input may bring,
+        /// get theirs by the same rule: [`crate::target::mean_scale`].
+        Vec<(i64, Scale)>,
+    ),
+    /// `round((M0*(x - Z1) + B) * 2^-n) + Z3`.
+    ChannelScale {
+        /// M0, per channel.
+        multipliers: Vec<i32>,
+        /// B, per channel.
+        offsets: Vec<i32>,
+        /// n.
+        shift: i32,
+    },
+    /// The output codes of the input codes in ascending order, 256 of them.
+    Table(Vec<i32>),
+    /// The code itself, within the clamp.
+    Clamp,
+    /// The largest code of a window.
+    Largest,
+    /// Codes in another shape or place; where there is none, the code Z1.
+    Selection,
+}
+
+/// An operator without weights, ready for hardware. Every code that leaves it is clamped last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperatorParameters {
+    /// Name in the model, with dots.
+    pub name: String,
+    /// What it computes: `add`, `avg_pool`, ...
+    pub op: &'static str,
+    /// S and Z of its inputs.
+    pub inputs: Vec<Activation>,
+    /// S3 and Z3.
+    pub output: Activation,
+    /// Clamp of the output codes.
+    pub clamp: Range<i32>,
+    /// Its integers.
+    pub arithmetic: OperatorArithmetic,
+    /// How it agrees with `exact`; `None` where nothing is rounded, or the number of cases has no bound.
+    pub agreement: Option<Agreement>,
+}
+
 /// How M was turned into integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MultiplierForm {
@@ -257,6 +339,10 @@ pub struct Parameters {
     pub layers: Vec<LayerParameters>,
     /// Element-wise functions, in execution order.
     pub tables: Vec<TableParameters>,
+    /// How the divisions by 2^n of [`Self::operators`] round.
+    pub rounding: Rounding,
+    /// Operators without weights, in execution order: those whose scales are known.
+    pub operators: Vec<OperatorParameters>,
     /// What the user must know: one sentence each, with the layer's name.
     pub warnings: Vec<String>,
 }

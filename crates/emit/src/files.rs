@@ -178,7 +178,7 @@ fn package<'a>(parameters: &Parameters, packed: &'a [PackedFile]) -> Package<'a>
     });
     let memories = packed.iter().map(|file| PackageMemory {
         name: file.identifier.clone(),
-        contents: Contents { files: vec![file.identifier.clone()], ..file.contents.clone() },
+        contents: Contents { files: file.identifiers.clone(), ..file.contents.clone() },
         words: &file.words,
     });
     Package { layers: layers.collect(), memories: memories.collect() }
@@ -226,8 +226,12 @@ fn write_list(out: &mut dyn Output, layer: &LayerParameters, numbers: Numbers<'_
 fn check_names(parameters: &Parameters, formats: &Formats, memory: &Memory) -> Result<(), Error> {
     let (mut names, mut files, mut identifiers) =
         (HashSet::new(), NameSpace::default(), NameSpace::default());
-    let kinds = Kind::USUAL.map(Kind::name).into_iter();
-    let tables: BTreeSet<&str> = kinds.chain(memory.tables.iter().map(|table| table.name.as_str())).collect();
+    let mut tables = Kind::USUAL.map(Kind::name).to_vec();
+    for table in &memory.tables {
+        if !tables.contains(&table.name.as_str()) {
+            tables.push(&table.name);
+        }
+    }
     let per_table = |format: Format| matches!(format, Format::Hex | Format::List | Format::Memory(_));
     let in_source = |format: Format| matches!(format, Format::Svh | Format::Header | Format::Package(_));
     for layer in &parameters.layers {

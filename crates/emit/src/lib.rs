@@ -31,6 +31,7 @@ mod names;
 mod nested;
 pub mod npz;
 pub mod packages;
+pub mod read_back;
 pub mod svh;
 pub mod target_file;
 

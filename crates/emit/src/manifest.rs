@@ -40,6 +40,12 @@ pub struct Manifest {
     /// Element-wise functions as tables of 256 codes, in execution order.
     #[serde(default)]
     pub tables: Vec<Table>,
+    /// How the divisions by 2^n of `operators` round.
+    #[serde(default)]
+    pub rounding: String,
+    /// Operators without weights that have integers of their own, in execution order.
+    #[serde(default)]
+    pub operators: Vec<Operator>,
     /// What the user must know: one sentence each.
     pub warnings: Vec<String>,
     /// The hardware, in the sections and keys of its TOML file.
@@ -69,6 +75,48 @@ pub struct Table {
     pub codes: Vec<i32>,
     /// The file with the codes in hex, where it is written.
     pub file: Option<String>,
+}
+
+/// An operator without weights: `clamp(round(value * 2^-shift) + Z3)`, where the value is, by `op`,
+///
+/// - `add`: `multiplier[0]*(a - Za) + multiplier[1]*(b - Zb)`
+/// - `mul`: `multiplier[0]*(a - Za)*(b - Zb)`; `matmul`: the sum of such products
+/// - `cat`: `multiplier[i]*(x - Z)` for codes of input i; `null` where they pass unchanged
+/// - means: `multiplier[i]*sum(x - Z)` over `divisor[i]` positions; none where the sizes of the input decide
+/// - `batch_norm`: `multiplier[c]*(x - Z) + offset[c]` for channel c
+/// - `relu`, `clamp`: the code itself, without multiplier and shift
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Operator {
+    /// Name in the model.
+    pub name: String,
+    /// What it computes.
+    pub op: String,
+    /// S and Z of its inputs.
+    pub inputs: Vec<Quantization>,
+    /// S3 and Z3.
+    pub output: Quantization,
+    /// Smallest and largest output code.
+    pub clamp: Clamp,
+    /// M0.
+    pub multiplier: Vec<Option<i64>>,
+    /// n: one for all, or as many as there are multipliers.
+    pub shift: Vec<Option<i32>>,
+    /// `batch_norm` only.
+    pub offset: Option<Vec<i32>>,
+    /// Means only.
+    pub divisor: Option<Vec<i64>>,
+    /// How it agrees with real numbers, rounded once, half to even; `null` where nothing is rounded or the number of cases
+    /// has no bound.
+    pub against_exact: Option<Agreement>,
+}
+
+/// A proof of equality, or the count of differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Everything that can occur: pairs of codes, codes by channel, or sums of a window.
+    pub cases: u64,
+    /// Those with another code; 0 is the proof.
+    pub differing: u64,
 }
 
 /// The model file.

@@ -3,6 +3,8 @@
 use std::io::{self, Seek, Write};
 
 use gen_params_core::parameters::Parameters;
+
+use crate::describe::Integers;
 use npyz::{AutoSerialize, WriteOptions, WriterBuilder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -126,6 +128,24 @@ pub(crate) fn write<W: Write + Seek>(out: W, parameters: &Parameters) -> io::Res
     }
     for table in &parameters.tables {
         archive.array(&format!("{}/table", table.name), &[table.codes.len()], &table.codes)?;
+    }
+    for operator in &parameters.operators {
+        let Some(integers) = Integers::of(&operator.arithmetic) else { continue };
+        let name = |field: &str| format!("{}/{field}", operator.name);
+        // Codes that pass unchanged have neither multiplier nor shift: 1 and 0 say the same.
+        let multiplier: Vec<i64> = integers.multiplier.iter().map(|m| m.unwrap_or(1)).collect();
+        let shift: Vec<i32> = integers.shift.iter().map(|n| n.unwrap_or(0)).collect();
+        if !multiplier.is_empty() {
+            archive.array(&name("multiplier"), &[multiplier.len()], &multiplier)?;
+            archive.array(&name("shift"), &[shift.len()], &shift)?;
+        }
+        if let Some(offset) = &integers.offset {
+            archive.array(&name("offset"), &[offset.len()], offset)?;
+        }
+        if let Some(divisor) = integers.divisor.filter(|divisor| !divisor.is_empty()) {
+            archive.array(&name("divisor"), &[divisor.len()], &divisor)?;
+        }
+        archive.array(&name("clamp"), &[2], &[operator.clamp.min, operator.clamp.max])?;
     }
     archive.finish()
 }

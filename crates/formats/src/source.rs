@@ -204,9 +204,9 @@ pub struct ValueId(pub u32);
 /// A line of text inside a file, or an operator by its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The archive entry (`code/__torch__/net.py`) or the attribute (`_code`).
+    /// The archive entry (`code/__torch__/net.py`, `models/model.json`) or the attribute (`_code`).
     pub file: Arc<str>,
-    /// Line, from 1; operator, from 0.
+    /// Line, from 1; operator or node, from 0.
     pub line: u32,
 }
 

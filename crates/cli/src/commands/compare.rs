@@ -21,7 +21,7 @@ use crate::table::thousands;
 use crate::{arithmetic, terminal};
 
 pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
-    let prepared = Prepared::open(&arguments.source, &arguments.derivation)?;
+    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
     let chosen = arithmetic::named(&arguments.contract, &arguments.target, &arguments.derivation)
         .context("--contract")?;
     let machine = prepared.machine(chosen)?;

@@ -19,6 +19,7 @@ mod shape;
 mod softmax;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::fmt;
 
@@ -28,6 +29,8 @@ pub use layer::{Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
 pub use pool::Pool;
 pub use shape::{Extent, Shape, Shapes};
+pub use window::Span;
+pub(crate) use window::adaptive_spans;
 
 use crate::contract::Contract;
 use crate::exact::Ratio;
@@ -331,7 +334,7 @@ impl Op {
 }
 
 /// An axis that may count from the end, as an index below `rank`.
-fn axis_of(axis: i64, rank: usize) -> Result<usize, OpError> {
+pub(crate) fn axis_of(axis: i64, rank: usize) -> Result<usize, OpError> {
     let rank_signed = i64::try_from(rank).unwrap_or(i64::MAX);
     let counted = if axis < 0 { axis.saturating_add(rank_signed) } else { axis };
     usize::try_from(counted)
@@ -354,7 +357,7 @@ fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, OpError> {
 }
 
 /// Both operands in the shape of the result.
-fn broadcast(a: &Codes, b: &Codes) -> Result<(Codes, Codes), OpError> {
+pub(crate) fn broadcast(a: &Codes, b: &Codes) -> Result<(Codes, Codes), OpError> {
     let shape = broadcast_shape(a.shape(), b.shape())?;
     let spread = |tensor: &Codes| {
         if tensor.shape() == shape {

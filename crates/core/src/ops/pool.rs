@@ -65,7 +65,7 @@ impl Pool {
     }
 
     /// First and last-but-one position of a window along an axis, padding included.
-    fn span(&self, axis: usize, window: usize) -> (i64, i64) {
+    pub(super) fn span(&self, axis: usize, window: usize) -> (i64, i64) {
         let start = i64::try_from(window).unwrap_or(i64::MAX) * self.stride[axis] - self.padding[axis];
         (start, start + self.dilation[axis] * (self.kernel[axis] - 1) + 1)
     }

@@ -159,16 +159,9 @@ impl TargetLayer {
             inconsistent(format!("its bias with {fraction} fractional bits is beyond 64 bits"))
         })?;
 
-        let signed = |code_type| if target.signed_activations && code_type == CodeType::U8 { 128 } else { 0 };
-        let (input_shift, output_shift) = (signed(input.code_type), signed(output.code_type));
-        let within = |range: Range<i32>| match target.activation_range {
-            Some(allowed) => Range {
-                min: range.min.clamp(allowed.min, allowed.max),
-                max: range.max.clamp(allowed.min, allowed.max),
-            },
-            None => range,
-        };
-        let clamp = within(clamp);
+        let (input_shift, output_shift) =
+            (target.code_shift(input.code_type), target.code_shift(output.code_type));
+        let clamp = target.within(clamp);
         let (min, max) = input.code_type.range();
 
         let padding_value = input.zero_point - input_shift;
@@ -202,11 +195,12 @@ impl TargetLayer {
             clamp: Range { min: clamp.min - output_shift, max: clamp.max - output_shift },
             input_shift,
             output_shift,
-            input_range: within(Range { min, max }),
+            input_range: target.within(Range { min, max }),
             output_type: output.code_type,
             kind: parameters.kind,
             kernel,
-            window: parameters.window.clone().unwrap_or_default(),
+            // Its own padding alone: a `pad` node before it, which the parameters include, is computed as a node.
+            window: layer.window.clone().unwrap_or_default(),
             padding_mode: layer.padding_mode,
             groups,
             group_inputs,

@@ -67,9 +67,9 @@ impl Contents {
         found
     }
 
-    /// Bits of a word; `None` without tables.
+    /// Bits of a word, 8 to 1024; `None` for others, and without tables.
     pub fn word_bits(&self) -> Option<u32> {
-        self.tables.first().map(|placed| placed.table.word_bits)
+        self.tables.first().map(|placed| placed.table.word_bits).filter(|bits| (8..=1024).contains(bits))
     }
 
     /// The order of bytes in a word.

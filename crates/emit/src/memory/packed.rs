@@ -16,6 +16,8 @@ pub(crate) struct PackedFile {
     pub(crate) stem: String,
     /// Name in a package.
     pub(crate) identifier: String,
+    /// Names of all banks there, in order.
+    pub(crate) identifiers: Vec<String>,
     /// What it holds; its files are stems, too.
     pub(crate) contents: Contents,
     /// The words.
@@ -87,11 +89,12 @@ fn bank_files(
         count => (0..count).map(|bank| format!("{name}{infix}{bank}")).collect(),
     };
     let (stems, identifiers) = (names(stem, "_bank"), names(identifier, "_BANK"));
-    let named = stems.clone().into_iter().zip(identifiers).zip(banks).zip(0..);
+    let named = stems.clone().into_iter().zip(identifiers.clone()).zip(banks).zip(0..);
     named
         .map(|(((stem, identifier), words), bank)| PackedFile {
             stem,
             identifier,
+            identifiers: identifiers.clone(),
             contents: Contents { bank, files: stems.clone(), tables: tables(words.len()) },
             words,
         })

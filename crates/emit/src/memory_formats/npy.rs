@@ -46,6 +46,10 @@ fn write_array<T: npyz::AutoSerialize>(
 pub(super) fn read(bytes: &[u8], bits: u32, byte_order: ByteOrder) -> Result<Words, ReadError> {
     let unreadable = |error: io::Error| ReadError::whole(error.to_string(), "an array of unsigned integers");
     let file = NpyFile::new(bytes).map_err(unreadable)?;
+    let elements = file.shape().iter().try_fold(1_u64, |product, &size| product.checked_mul(size));
+    if elements.is_none_or(|elements| elements > bytes.len() as u64) {
+        return Err(ReadError::whole(format!("sizes {:?}", file.shape()), "no more than there are bytes"));
+    }
     let width = element_bytes(bits);
     let values: Vec<u64> = match width {
         None | Some(1) => {

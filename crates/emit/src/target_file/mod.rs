@@ -164,7 +164,7 @@ impl TargetFile {
 
         Self {
             description,
-            derivation: derive::Options { form, accumulator_bits, bias_bits, tables },
+            derivation: derive::Options { form, rounding, accumulator_bits, bias_bits, tables },
             arithmetic: Target {
                 rounding,
                 accumulator_bits,

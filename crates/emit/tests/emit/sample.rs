@@ -4,6 +4,7 @@ use gen_params_core::parameters::{
     Activation, CodeType, LayerKind, LayerParameters, MultiplierForm, Parameters, Range, Reach, Weight,
     Window, Wiring,
 };
+use gen_params_core::target::Rounding;
 
 pub(crate) fn activation(scale: f64, zero_point: i32, code_type: CodeType) -> Option<Activation> {
     Some(Activation { scale, zero_point, code_type })
@@ -133,6 +134,8 @@ pub(crate) fn network(layers: Vec<LayerParameters>) -> Parameters {
         ],
         layers,
         tables: Vec::new(),
+        rounding: Rounding::HalfUp,
+        operators: Vec::new(),
         warnings: vec!["layer \"1\": who feeds it is not known".to_owned()],
     }
 }

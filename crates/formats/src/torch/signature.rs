@@ -100,8 +100,6 @@ pub(crate) fn refuse_zip<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Re
     let has = |end: &str| names.clone().any(|name| name.ends_with(end));
     let (found, hint) = if has(".data/extern_modules") || has(".data/python_version") {
         ("a torch.package archive", "load it with torch.package and save the model itself with torch.save")
-    } else if has("serialized_exported_program.json") || has("archive_format") {
-        ("a torch.export archive (.pt2)", "save the converted model with torch.jit.save or torch.save")
     } else if has("/model.json") || has("/attributes.pkl") {
         ("TorchScript of before PyTorch 1.3", "load it with torch.jit.load and save it again")
     } else if names.clone().next().is_some() && names.clone().all(|name| name.ends_with(".npy")) {
