@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use gen_params_core::parameters::{LayerParameters, Parameters};
+use gen_params_core::parameters::{LayerParameters, Parameters, Weight};
 
 use crate::check::check;
 use crate::constants::{Constant, Value, constants, description};
@@ -13,26 +13,30 @@ use crate::memory::{Contents, Kind, Memory, PackedFile, pack_all};
 use crate::memory_formats::{MemoryFile, MemoryFormat};
 use crate::names::{NameSpace, file_stem, identifier_prefix};
 use crate::packages::{Package, PackageFormat, PackageLayer, PackageMemory};
-use crate::{Error, Format, Formats, c_header, decimal_list, hex, npz, svh};
+use crate::{Error, Format, Formats, c_header, decimal_list, file_bytes, hex, narrow, npz, svh};
 
 /// Numbers of one kind, as they are in memory.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Numbers<'a> {
-    Weight(&'a [i8]),
-    Signed(&'a [i32]),
+    Weight(&'a Weight),
+    /// 32 bits where all fit, else 64.
+    Bias(&'a [i64]),
+    Signed(Vec<i32>),
     Unsigned(&'a [u32]),
     Shift(&'a [i32]),
+    Wide(&'a [i64]),
 }
 
 /// The numbers of one of the usual kinds; `None` where they are unknown.
 fn numbers(kind: Kind, layer: &LayerParameters) -> Option<Numbers<'_>> {
     match kind {
-        Kind::Weight => Some(Numbers::Weight(&layer.weight.codes)),
-        Kind::Bias => layer.bias.as_deref().map(Numbers::Signed),
-        Kind::WeightSum => Some(Numbers::Signed(&layer.weight_sum)),
-        Kind::FoldedBias => layer.folded_bias.as_deref().map(Numbers::Signed),
+        Kind::Weight => Some(Numbers::Weight(&layer.weight)),
+        Kind::Bias => layer.bias.as_deref().map(Numbers::Bias),
+        Kind::WeightSum => layer.file_weight_sum().map(Numbers::Signed),
+        Kind::FoldedBias => layer.folded_bias.as_deref().map(Numbers::Bias),
         Kind::Multiplier => layer.multiplier.as_deref().map(Numbers::Unsigned),
         Kind::Shift => layer.shift.as_deref().map(Numbers::Shift),
+        Kind::RoundingConstant => layer.rounding_constant.as_deref().map(Numbers::Wide),
         Kind::Exponent => None,
     }
 }
@@ -121,11 +125,12 @@ pub(crate) fn files_in<'a>(
             let Some(numbers) = numbers(kind, layer) else { continue };
             if formats.contains(Format::Hex) && usual {
                 let name = layer_file(&layer.name, kind, "hex");
-                files.push(FileToWrite::new(name, move |out| write_hex(out, numbers)));
+                let numbers = numbers.clone();
+                files.push(FileToWrite::new(name, move |out| write_hex(out, &numbers)));
             }
             if formats.contains(Format::List) {
                 let name = layer_file(&layer.name, kind, "txt");
-                files.push(FileToWrite::new(name, move |out| write_list(out, layer, numbers)));
+                files.push(FileToWrite::new(name, move |out| write_list(out, &numbers)));
             }
         }
     }
@@ -171,7 +176,11 @@ fn package<'a>(parameters: &Parameters, packed: &'a [PackedFile]) -> Package<'a>
                 Value::Signed(values) if suffix == "WEIGHT_ZERO_POINT" => {
                     package.lists.push((name, values.iter().map(|&value| value.into()).collect()));
                 }
-                Value::Signed(_) | Value::Unsigned(_) | Value::Short(_) | Value::Unknown(_) => {}
+                Value::Signed(_)
+                | Value::Wide(_)
+                | Value::Unsigned(_)
+                | Value::Short(_)
+                | Value::Unknown(_) => {}
             }
         }
         package
@@ -202,23 +211,32 @@ fn low_bytes(codes: &[i32]) -> Vec<i8> {
     codes.iter().map(|code| code.to_le_bytes()[0].cast_signed()).collect()
 }
 
-fn write_hex(out: &mut dyn Output, numbers: Numbers<'_>) -> io::Result<()> {
+fn write_hex(out: &mut dyn Output, numbers: &Numbers<'_>) -> io::Result<()> {
     match numbers {
-        Numbers::Weight(codes) => hex::write_i8(out, codes),
+        Numbers::Weight(weight) if weight.offset > 0 => hex::write_u8(out, &file_bytes(weight)),
+        Numbers::Weight(weight) => hex::write_i8(out, &weight.codes),
+        Numbers::Bias(values) => match narrow(values) {
+            Some(values) => hex::write_i32(out, &values),
+            None => hex::write_i64(out, values),
+        },
         Numbers::Signed(values) => hex::write_i32(out, values),
         Numbers::Unsigned(values) => hex::write_u32(out, values),
         Numbers::Shift(values) => {
             let narrow = values.iter().map(|&value| i8::try_from(value)).collect::<Result<Vec<_>, _>>();
             hex::write_i8(out, &narrow.map_err(io::Error::other)?)
         }
+        Numbers::Wide(values) => hex::write_i64(out, values),
     }
 }
 
-fn write_list(out: &mut dyn Output, layer: &LayerParameters, numbers: Numbers<'_>) -> io::Result<()> {
+fn write_list(out: &mut dyn Output, numbers: &Numbers<'_>) -> io::Result<()> {
     match numbers {
-        Numbers::Weight(_) => decimal_list::write_weight(out, &layer.weight),
-        Numbers::Signed(values) | Numbers::Shift(values) => decimal_list::write_integers(out, values),
+        Numbers::Weight(weight) => decimal_list::write_weight(out, weight),
+        Numbers::Bias(values) => decimal_list::write_integers(out, values),
+        Numbers::Signed(values) => decimal_list::write_integers(out, values),
+        Numbers::Shift(values) => decimal_list::write_integers(out, values),
         Numbers::Unsigned(values) => decimal_list::write_integers(out, values),
+        Numbers::Wide(values) => decimal_list::write_integers(out, values),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::layout::{Description, LayoutError, Words};
+use crate::layout::{Description, Field, LayoutError, Words};
 use crate::manifest::{self, Manifest};
 use crate::memory::{Contents, Kind, Placed};
 use crate::memory_formats::{MemoryFormat, ReadError};
@@ -158,6 +158,7 @@ fn of_manifest(path: &Path, name: &str) -> Result<Option<Contents>, ReadBackErro
             (Kind::FoldedBias, files.folded_bias.as_ref()),
             (Kind::Multiplier, files.multiplier.as_ref()),
             (Kind::Shift, files.shift.as_ref()),
+            (Kind::RoundingConstant, files.rounding_constant.as_ref()),
         ];
         let Some((kind, _)) = files.into_iter().find(|(_, file)| file.is_some_and(|file| file == name))
         else {
@@ -167,7 +168,20 @@ fn of_manifest(path: &Path, name: &str) -> Result<Option<Contents>, ReadBackErro
             Kind::Weight => (layer.weight.axes.as_str(), layer.weight.shape.clone()),
             _ => ("O", vec![layer.channels]),
         };
-        let table = Description::plain(&layer.name, kind.field(), axes, &shape);
+        let wide = |biases: Option<&Vec<i64>>| {
+            biases.into_iter().flatten().any(|&bias| i32::try_from(bias).is_err())
+        };
+        let (bits, signed) = match kind {
+            Kind::Weight => (8, !layer.weight.dtype.starts_with('u')),
+            Kind::Bias => (if wide(layer.bias.as_ref()) { 64 } else { 32 }, true),
+            Kind::FoldedBias => (if wide(layer.folded_bias.as_ref()) { 64 } else { 32 }, true),
+            Kind::WeightSum => (32, true),
+            Kind::Multiplier => (32, false),
+            Kind::Shift | Kind::Exponent => (8, true),
+            Kind::RoundingConstant => (64, true),
+        };
+        let field = Field { name: kind.name().to_owned(), bits, signed };
+        let table = Description::plain(&layer.name, field, axes, &shape);
         let words = table
             .words_per_bank()
             .map_err(|source| ReadBackError::Layout { path: path.to_owned(), source })?;

@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &Layout) -> Result<()> {
     if let Some(path) = &arguments.npz {
         return write_npz(path, &tables).with_context(|| path.display().to_string());
     }
-    let mut stdout = std::io::BufWriter::new(anstream::stdout());
+    let mut stdout = BufWriter::new(anstream::stdout());
     if arguments.json {
         let tables: Vec<Value> = tables.iter().map(to_json).collect::<Result<_>>()?;
         writeln!(stdout, "{}", json!({"schema": 1, "tables": tables}))?;

@@ -2,8 +2,6 @@
 
 use gen_params_core::parameters::{LayerKind, LayerParameters};
 
-use crate::layout::Field;
-
 /// A kind of number that has files of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -21,11 +19,13 @@ pub enum Kind {
     Shift,
     /// 31 - n, so that M ~ M0 * 2^-31 * 2^exponent: the shift of a Q31 number as TFLite and CMSIS-NN store it.
     Exponent,
+    /// C, where one was chosen for each channel.
+    RoundingConstant,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Weight,
         Self::Bias,
         Self::WeightSum,
@@ -33,11 +33,19 @@ impl Kind {
         Self::Multiplier,
         Self::Shift,
         Self::Exponent,
+        Self::RoundingConstant,
     ];
 
     /// Those that are written unless a target says otherwise.
-    pub const USUAL: [Self; 6] =
-        [Self::Weight, Self::Bias, Self::WeightSum, Self::FoldedBias, Self::Multiplier, Self::Shift];
+    pub const USUAL: [Self; 7] = [
+        Self::Weight,
+        Self::Bias,
+        Self::WeightSum,
+        Self::FoldedBias,
+        Self::Multiplier,
+        Self::Shift,
+        Self::RoundingConstant,
+    ];
 
     /// The name in files, manifests and target files.
     pub fn name(self) -> &'static str {
@@ -49,17 +57,26 @@ impl Kind {
             Self::Multiplier => "multiplier",
             Self::Shift => "shift",
             Self::Exponent => "exponent",
+            Self::RoundingConstant => "rounding_constant",
         }
     }
 
-    /// Name, width and sign that its numbers have unless a target says otherwise.
-    pub fn field(self) -> Field {
-        let (bits, signed) = match self {
-            Self::Weight | Self::Shift | Self::Exponent => (8, true),
-            Self::Bias | Self::WeightSum | Self::FoldedBias => (32, true),
-            Self::Multiplier => (32, false),
+    /// Width and sign of its numbers unless a target says otherwise: biases have 32 bits where all of the layer fit, else
+    /// 64, and weights the sign of the model file's.
+    pub(crate) fn width(self, layer: &LayerParameters) -> (u32, bool) {
+        let of_biases = |biases: Option<&Vec<i64>>| {
+            let narrow = biases.into_iter().flatten().all(|&bias| i32::try_from(bias).is_ok());
+            (if narrow { 32 } else { 64 }, true)
         };
-        Field { name: self.name().to_owned(), bits, signed }
+        match self {
+            Self::Weight => (8, layer.weight.offset == 0),
+            Self::Bias => of_biases(layer.bias.as_ref()),
+            Self::FoldedBias => of_biases(layer.folded_bias.as_ref()),
+            Self::WeightSum => (32, true),
+            Self::Multiplier => (32, false),
+            Self::Shift | Self::Exponent => (8, true),
+            Self::RoundingConstant => (64, true),
+        }
     }
 
     /// Axes and sizes of its numbers.
@@ -71,7 +88,8 @@ impl Kind {
             | Self::FoldedBias
             | Self::Multiplier
             | Self::Shift
-            | Self::Exponent => ("O", vec![layer.channels]),
+            | Self::Exponent
+            | Self::RoundingConstant => ("O", vec![layer.channels]),
         }
     }
 
@@ -83,18 +101,22 @@ impl Kind {
         }
     }
 
-    /// The numbers of this kind, in row-major order; `None` where they are unknown.
+    /// The numbers of this kind as the model file has them, in row-major order; `None` where they are unknown.
     pub(crate) fn values(self, layer: &LayerParameters) -> Option<Vec<i64>> {
         fn wide<T: Copy + Into<i64>>(values: &[T]) -> Vec<i64> {
             values.iter().map(|&value| value.into()).collect()
         }
         match self {
-            Self::Weight => Some(wide(&layer.weight.codes)),
-            Self::Bias => layer.bias.as_deref().map(wide),
-            Self::WeightSum => Some(wide(&layer.weight_sum)),
-            Self::FoldedBias => layer.folded_bias.as_deref().map(wide),
+            Self::Weight => {
+                let offset = i64::from(layer.weight.offset);
+                Some(layer.weight.codes.iter().map(|&code| i64::from(code) + offset).collect())
+            }
+            Self::Bias => layer.bias.clone(),
+            Self::WeightSum => layer.file_weight_sum().as_deref().map(wide),
+            Self::FoldedBias => layer.folded_bias.clone(),
             Self::Multiplier => layer.multiplier.as_deref().map(wide),
             Self::Shift => layer.shift.as_deref().map(wide),
+            Self::RoundingConstant => layer.rounding_constant.clone(),
             Self::Exponent => {
                 layer.shift.as_ref().map(|shifts| shifts.iter().map(|&n| 31 - i64::from(n)).collect())
             }

@@ -8,4 +8,4 @@ mod plan;
 pub use contents::{Contents, Placed};
 pub use kind::Kind;
 pub(crate) use packed::{PackedFile, pack_all};
-pub use plan::{Memory, Packing, TablePlan};
+pub use plan::{FieldPlan, Memory, Packing, TablePlan};

@@ -30,9 +30,31 @@ pub struct TablePlan {
     /// What follows the layer's name in the name of the file: that of the kind or the record.
     pub name: String,
     /// The numbers side by side, with their widths: one, or those of a record.
-    pub fields: Vec<(Kind, Field)>,
+    pub fields: Vec<FieldPlan>,
     /// How.
     pub packing: Packing,
+}
+
+/// One kind of number in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldPlan {
+    /// The kind.
+    pub kind: Kind,
+    /// Its width; `None` is the one that the layer's numbers usually have.
+    pub bits: Option<u32>,
+    /// Whether it has a sign; `None` is as usual.
+    pub signed: Option<bool>,
+}
+
+impl FieldPlan {
+    fn describe(self, layer: &LayerParameters) -> Field {
+        let (bits, signed) = self.kind.width(layer);
+        Field {
+            name: self.kind.name().to_owned(),
+            bits: self.bits.unwrap_or(bits),
+            signed: self.signed.unwrap_or(signed),
+        }
+    }
 }
 
 /// A layout without the sizes of a tensor.
@@ -104,19 +126,23 @@ impl Packing {
 impl TablePlan {
     /// One number a word, in row-major order.
     pub fn plain(kind: Kind) -> Self {
-        Self { name: kind.name().to_owned(), fields: vec![(kind, kind.field())], packing: Packing::default() }
+        Self {
+            name: kind.name().to_owned(),
+            fields: vec![FieldPlan { kind, bits: None, signed: None }],
+            packing: Packing::default(),
+        }
     }
 
     /// The layout of this table for a layer.
     pub(crate) fn describe(&self, layer: &LayerParameters) -> Description {
-        let (axes, shape) = self.fields.first().map_or(("", Vec::new()), |(kind, _)| kind.shape(layer));
-        let fields = self.fields.iter().map(|(_, field)| field.clone()).collect();
+        let (axes, shape) = self.fields.first().map_or(("", Vec::new()), |field| field.kind.shape(layer));
+        let fields = self.fields.iter().map(|field| field.describe(layer)).collect();
         self.packing.describe(&layer.name, &self.name, fields, axes, shape)
     }
 
     /// The numbers of each field; `None` where one of them is unknown.
     pub(crate) fn values(&self, layer: &LayerParameters) -> Option<Vec<Vec<i64>>> {
-        self.fields.iter().map(|(kind, _)| kind.values(layer)).collect()
+        self.fields.iter().map(|field| field.kind.values(layer)).collect()
     }
 }
 

@@ -4,8 +4,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::reader::{Reader, Section};
-use crate::layout::{BankOrder, ByteOrder, Field, Order, Side};
-use crate::memory::{Kind, Memory, Packing, TablePlan};
+use crate::layout::{BankOrder, ByteOrder, Order, Side};
+use crate::memory::{FieldPlan, Kind, Memory, Packing, TablePlan};
 
 /// The name of the table that activations have.
 const ACTIVATION: &str = "activation";
@@ -32,7 +32,7 @@ pub(super) fn read(reader: &mut Reader<'_>, section: &mut Section<'_>, usual: &[
             reader.fault(offset, format!("record {name:?} has the name of a kind of number"));
         }
         if let Some(record) = record(reader, &mut records, name, &common) {
-            in_records.extend(record.fields.iter().map(|(kind, _)| *kind));
+            in_records.extend(record.fields.iter().map(|field| field.kind));
             tables.push(record);
         }
     }
@@ -44,7 +44,7 @@ pub(super) fn read(reader: &mut Reader<'_>, section: &mut Section<'_>, usual: &[
         None => tables
             .into_iter()
             .filter(|table| match table.fields.as_slice() {
-                [(kind, _)] if kind.name() == table.name => {
+                [FieldPlan { kind, .. }] if kind.name() == table.name => {
                     usual.contains(kind) && !in_records.contains(kind)
                 }
                 _ => true,
@@ -126,14 +126,13 @@ fn table(reader: &mut Reader<'_>, layout: &mut Section<'_>, kind: Kind, common: 
     // Convolutions without weights of so many axes, and linear layers, use what they have of it.
     let least = if kind == Kind::Weight { "OI" } else { "O" };
     packing.order = order(reader, &mut section, kind.axes(), least);
-    let default = kind.field();
-    let field = Field {
-        bits: reader.size(&mut section, "bits", 1..=64).unwrap_or(default.bits),
-        signed: reader.flag(&mut section, "signed").unwrap_or(default.signed),
-        ..default
+    let field = FieldPlan {
+        kind,
+        bits: reader.size(&mut section, "bits", 1..=64),
+        signed: reader.flag(&mut section, "signed"),
     };
     reader.finish(section);
-    TablePlan { name: kind.name().to_owned(), fields: vec![(kind, field)], packing }
+    TablePlan { name: kind.name().to_owned(), fields: vec![field], packing }
 }
 
 fn activation(reader: &mut Reader<'_>, layout: &mut Section<'_>, common: &Packing) -> Option<Packing> {
@@ -175,9 +174,7 @@ fn record(
                 reader.fault(entry.span().start, format!("a field without number, expected {EXPECTED}"));
                 return None;
             };
-            let default = kind.field();
-            let bits = bits.unwrap_or(default.bits);
-            Some((kind, Field { bits, signed: signed.unwrap_or(default.signed), ..default }))
+            Some(FieldPlan { kind, bits, signed })
         })
         .collect();
     reader.finish(section);
