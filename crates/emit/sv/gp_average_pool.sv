@@ -85,22 +85,23 @@ module gp_average_pool #(
     else if (complete) next <= next + 1'b1;
   end
 
-  wire [MULTIPLIER_BITS-1:0] multiplier;
-  wire [SHIFT_BITS-1:0] shift;
+  wire [31:0] multiplier;
+  wire [7:0] shift;
   generate
     if (MULTIPLIER_FILE == "") begin : same
-      assign multiplier = MULTIPLIER_BITS'(MULTIPLIER);
-      assign shift = SHIFT_BITS'(SHIFT);
+      assign multiplier = 32'(MULTIPLIER);
+      assign shift = 8'(SHIFT);
       wire unused = &{1'b0, position};
     end else begin : by_position
-      logic [MULTIPLIER_BITS-1:0] multipliers[0:POSITIONS-1];
-      logic [SHIFT_BITS-1:0] shifts[0:POSITIONS-1];
+      logic [31:0] multipliers[0:POSITIONS-1];
+      logic [7:0] shifts[0:POSITIONS-1];
       initial $readmemh(MULTIPLIER_FILE, multipliers);
       initial $readmemh(SHIFT_FILE, shifts);
       assign multiplier = multipliers[position];
       assign shift = shifts[position];
     end
   endgenerate
+  wire unused = &{1'b0, multiplier, shift};
 
   gp_requantize #(
       .ROUNDING(ROUNDING), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .BIAS_BITS(1), .BIASED_BITS(ACCUMULATOR_BITS),
@@ -112,8 +113,8 @@ module gp_average_pool #(
       .tag(next),
       .accumulator(sum),
       .folded_bias(1'b0),
-      .multiplier(multiplier),
-      .shift(shift),
+      .multiplier(multiplier[MULTIPLIER_BITS-1:0]),
+      .shift(shift[SHIFT_BITS-1:0]),
       .code_valid(write), .code_tag(write_address), .code(write_data),
       /* verilator lint_off PINCONNECTEMPTY */
       .stage_accumulator(), .stage_biased(), .stage_product(), .stage_shifted(), .stage_offset()

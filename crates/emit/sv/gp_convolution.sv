@@ -8,8 +8,8 @@
 // Files, as gen_params writes them: the weights in (output channel, input channel of the group, row, column) order; folded
 // bias, multiplier and shift with one value per output channel.
 //
-// ACCUMULATOR_BITS is the width that was proven for this layer's weights and input range, or the width of your register if
-// that is less (then a sum that leaves it wraps, or saturates after every addition).
+// ACCUMULATOR_BITS, BIASED_BITS and PRODUCT_BITS are the widths that were proven for this layer's weights and input range, or
+// those of your registers where they are less (then what does not fit wraps or saturates).
 //
 // LANES must divide the output channels of a group, and be at most TAPS.
 
@@ -43,7 +43,8 @@ module gp_convolution #(
     parameter int PRODUCT_BITS = 64,
     parameter int SHIFT_BITS = 7,
     parameter int FIXED_SHIFT = -1,  // n, where all channels have the same; -1 reads it from SHIFT_FILE
-    parameter int SATURATE = 0,
+    parameter int SATURATE = 0,       // biased accumulator and product
+    parameter int SATURATE_SUMS = 0,  // the accumulator, after every addition
     parameter int ROUNDING = 0,
     parameter int ZERO_POINT = 0,  // Z3
     parameter int CLAMP_MIN = 0,
@@ -52,6 +53,7 @@ module gp_convolution #(
 
     parameter WEIGHT_FILE = "",
     parameter BIAS_FILE = "",
+    parameter int BIAS_FILE_BITS = 32,
     parameter MULTIPLIER_FILE = "",
     parameter SHIFT_FILE = "",
 
@@ -135,7 +137,7 @@ module gp_convolution #(
       wire signed [ACCUMULATOR_BITS-1:0] sum_so_far = met_first ? '0 : accumulator;
       wire signed [SUM_BITS-1:0] sum = SUM_BITS'(sum_so_far) + SUM_BITS'(product);
       wire signed [ACCUMULATOR_BITS-1:0] held;
-      gp_resize #(.FROM(SUM_BITS), .TO(ACCUMULATOR_BITS), .SATURATE(SATURATE)) hold (
+      gp_resize #(.FROM(SUM_BITS), .TO(ACCUMULATOR_BITS), .SATURATE(SATURATE_SUMS)) hold (
           .value(sum),
           .held
       );
@@ -173,22 +175,25 @@ module gp_convolution #(
     end
   end
 
-  // Requantization, with the constants of the channel.
-  logic [BIAS_BITS-1:0] folded_biases[0:CHANNELS-1];
-  logic [MULTIPLIER_BITS-1:0] multipliers[0:CHANNELS-1];
+  // Requantization, with the constants of the channel. Memories are as wide as the files' values.
+  logic [BIAS_FILE_BITS-1:0] folded_biases[0:CHANNELS-1];
+  logic [31:0] multipliers[0:CHANNELS-1];
   initial if (BIAS_FILE != "") $readmemh(BIAS_FILE, folded_biases);
   initial if (MULTIPLIER_FILE != "") $readmemh(MULTIPLIER_FILE, multipliers);
+  wire [BIAS_FILE_BITS-1:0] folded_bias = folded_biases[channel];
+  wire [31:0] multiplier = multipliers[channel];
 
-  wire [SHIFT_BITS-1:0] shift;
+  wire [7:0] shift;
   generate
     if (FIXED_SHIFT >= 0) begin : fixed_shift
-      assign shift = SHIFT_BITS'(FIXED_SHIFT);
+      assign shift = 8'(FIXED_SHIFT);
     end else begin : channel_shift
-      logic [SHIFT_BITS-1:0] shifts[0:CHANNELS-1];
+      logic [7:0] shifts[0:CHANNELS-1];
       initial if (SHIFT_FILE != "") $readmemh(SHIFT_FILE, shifts);
       assign shift = shifts[channel];
     end
   endgenerate
+  wire unused = &{1'b0, folded_bias, multiplier, shift};
 
   gp_requantize #(
       .ROUNDING(ROUNDING), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .FRACTION_BITS(FRACTION_BITS),
@@ -201,9 +206,9 @@ module gp_convolution #(
       .valid(left != '0),
       .tag(WRITE_BITS'(channel) * WRITE_BITS'(POSITIONS) + WRITE_BITS'(drained_position)),
       .accumulator(draining[ACCUMULATOR_BITS-1:0]),
-      .folded_bias(folded_biases[channel]),
-      .multiplier(multipliers[channel]),
-      .shift,
+      .folded_bias(folded_bias[BIAS_BITS-1:0]),
+      .multiplier(multiplier[MULTIPLIER_BITS-1:0]),
+      .shift(shift[SHIFT_BITS-1:0]),
       .code_valid(write),
       .code_tag(write_address),
       .code(write_data),
