@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use gen_params::lower::Engine;
 use gen_params::parameters::Range;
+use gen_params::target::Rounding;
 
 /// Writes the integers that hardware needs from a trained, quantized neural network: weights, biases, zero points, clamps, and
 /// the factor M = S1*S2/S3 of each layer as an integer M0 and a shift n, M ~ M0 * 2^-n.
@@ -247,6 +248,19 @@ pub(crate) enum RoundingName {
     TowardZero,
     /// gemmlowp's: SRDHM, then a rounding shift (ties away from zero)
     Double,
+}
+
+impl From<RoundingName> for Rounding {
+    fn from(name: RoundingName) -> Self {
+        match name {
+            RoundingName::HalfUp => Self::HalfUp,
+            RoundingName::HalfEven => Self::HalfEven,
+            RoundingName::HalfAway => Self::HalfAway,
+            RoundingName::Floor => Self::Floor,
+            RoundingName::TowardZero => Self::TowardZero,
+            RoundingName::Double => Self::Double,
+        }
+    }
 }
 
 /// What a register does beyond its width.

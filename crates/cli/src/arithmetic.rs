@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use gen_params::contract::Contract;
 use gen_params::machine::Arithmetic;
 use gen_params::network::IntNetwork;
-use gen_params::target::{OnOverflow, Rounding, Target};
+use gen_params::target::{OnOverflow, Target};
 
-use crate::arguments::{Derivation, OverflowName, RoundingName, TargetOptions};
+use crate::arguments::{Derivation, OverflowName, TargetOptions};
 
 /// The name of the integer-only arithmetic.
 pub(crate) const TARGET: &str = "target";
@@ -47,14 +47,7 @@ fn list() -> String {
 /// The target that was described.
 pub(crate) fn target(options: &TargetOptions, derivation: &Derivation) -> Target {
     Target {
-        rounding: match options.rounding {
-            RoundingName::HalfUp => Rounding::HalfUp,
-            RoundingName::HalfEven => Rounding::HalfEven,
-            RoundingName::HalfAway => Rounding::HalfAway,
-            RoundingName::Floor => Rounding::Floor,
-            RoundingName::TowardZero => Rounding::TowardZero,
-            RoundingName::Double => Rounding::Double,
-        },
+        rounding: options.rounding.into(),
         accumulator_bits: derivation.accumulator_bits,
         product_bits: options.product_bits,
         on_overflow: match options.overflow {

@@ -8,6 +8,7 @@ use gen_params::derive;
 use gen_params::formats::SourceModel;
 use gen_params::lower::{self, graph_file::GraphFile};
 use gen_params::parameters::MultiplierForm;
+use gen_params::target::Rounding;
 
 use crate::arguments::{Derivation, Source};
 
@@ -34,7 +35,8 @@ impl Model {
         };
         let name = path.display().to_string();
         let bytes = gen_params::map_file(&path).with_context(|| name.clone())?;
-        let read = gen_params::read(bytes.clone()).with_context(|| name)?;
+        let read =
+            gen_params::read_with(bytes.clone(), &gen_params::Folder::of(&path)).with_context(|| name)?;
         Ok(Self { path, bytes, source: read, options })
     }
 
@@ -51,7 +53,7 @@ fn read_graph(path: &Path) -> Result<GraphFile> {
 }
 
 /// What was asked of the derivation.
-pub(crate) fn derive_options(derivation: &Derivation) -> derive::Options {
+pub(crate) fn derive_options(derivation: &Derivation, rounding: Rounding) -> derive::Options {
     let form = match (derivation.constant, derivation.multiplier_bits) {
         (Some(n), _) => MultiplierForm::Shift(n),
         (None, Some(bits)) => MultiplierForm::Bits(bits),
@@ -61,6 +63,7 @@ pub(crate) fn derive_options(derivation: &Derivation) -> derive::Options {
         form,
         accumulator_bits: derivation.accumulator_bits,
         bias_bits: derivation.bias_bits,
+        rounding,
         ..derive::Options::default()
     }
 }

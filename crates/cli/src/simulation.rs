@@ -13,7 +13,7 @@ use gen_params::target::{Overflow, Stage};
 use gen_params::tensor::Tensor;
 use gen_params::{derive, lower};
 
-use crate::arguments::{Derivation, Source};
+use crate::arguments::{Derivation, Source, TargetOptions};
 use crate::input::{Input, Values};
 use crate::model::{Model, derive_options};
 use crate::{table, terminal};
@@ -26,12 +26,13 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Reads a model and derives its integers.
-    pub(crate) fn open(source: &Source, derivation: &Derivation) -> Result<Self> {
+    /// Reads a model and derives its integers, for this target.
+    pub(crate) fn open(source: &Source, derivation: &Derivation, target: &TargetOptions) -> Result<Self> {
         let model = Model::open(source)?;
         let name = || model.name();
         let network = lower::lower(&model.source, &model.options).with_context(name)?;
-        let parameters = derive::derive(&network, &derive_options(derivation)).with_context(name)?;
+        let parameters = derive::derive(&network, &derive_options(derivation, target.rounding.into()))
+            .with_context(name)?;
         for warning in &parameters.warnings {
             terminal::warning(warning);
         }

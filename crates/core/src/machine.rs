@@ -8,15 +8,16 @@ use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Context, Op, OpError, Value};
 use crate::parameters::{Activation, Parameters};
 use crate::reference::{RunError, missing};
-use crate::target::{Overflow, Target, TargetLayer};
-use crate::tensor::Tensor;
+use crate::target::{Overflow, Target, TargetLayer, TargetOperator, without_integers};
+use crate::tensor::{Codes, Tensor};
 
 /// Whose integers are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
     /// A reference engine's.
     Contract(Contract),
-    /// The hardware's: layers with weights as [`TargetLayer`] says, everything else as [`Contract::Exact`].
+    /// The hardware's: layers with weights as [`TargetLayer`] says, everything else as [`TargetOperator`] does. Reals are
+    /// quantized and dequantized outside of it, as [`Contract::Exact`].
     Target(Target),
 }
 
@@ -44,6 +45,8 @@ pub struct Machine<'a> {
     /// By node; `None` for nodes without weights. The layers of the target, or those that count the accumulators that
     /// all arithmetics share.
     layers: Vec<Option<TargetLayer>>,
+    /// By node; `None` for layers with weights, for conversions from and to reals, and in an engine's arithmetic.
+    operators: Vec<Option<TargetOperator>>,
 }
 
 /// The values on a network's edges while it runs.
@@ -113,7 +116,14 @@ impl<'a> Machine<'a> {
                 }
             }
         }
-        if reasons.is_empty() { Ok(Self { network, arithmetic, layers }) } else { Err(RunError { reasons }) }
+        let operators = match arithmetic {
+            Arithmetic::Target(target) => operators(network, parameters, target, &mut reasons),
+            Arithmetic::Contract(_) => vec![None; network.nodes.len()],
+        };
+        if !reasons.is_empty() {
+            return Err(RunError { reasons });
+        }
+        Ok(Self { network, arithmetic, layers, operators })
     }
 
     /// The network.
@@ -130,6 +140,11 @@ impl<'a> Machine<'a> {
     /// something, and only where they are not known to saturate.
     pub fn layer(&self, node: usize) -> Option<&TargetLayer> {
         self.layers.get(node)?.as_ref()
+    }
+
+    /// The operator without weights at a node, as the target computes it; `None` in an engine's arithmetic.
+    pub fn operator(&self, node: usize) -> Option<&TargetOperator> {
+        self.operators.get(node)?.as_ref()
     }
 
     /// The edges before the first node runs: one value per input of the network, (N, C, spatial...). Codes are taken as
@@ -207,6 +222,14 @@ impl<'a> Machine<'a> {
                 Ok(Step { results: vec![Value::Codes(tensor)], overflows: computed.overflows })
             }
             (op, _, _, _) => {
+                if let Some(operator) = self.operator(node) {
+                    let codes = inputs.iter().map(|value| value.codes()).collect::<Option<Vec<&Codes>>>();
+                    let codes =
+                        codes.ok_or_else(|| at(&this.name, &OpError::new("an input of floats", "codes")))?;
+                    let computed = operator.codes(&codes, &values.shapes).map_err(|e| at(&this.name, &e))?;
+                    let results = computed.results.into_iter().map(Value::Codes).collect();
+                    return Ok(Step { results, overflows: computed.overflows });
+                }
                 let activations: Vec<_> =
                     this.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
                 let results = self.apply(op, &inputs, values, &activations, this.outputs.first().copied());
@@ -235,6 +258,41 @@ impl<'a> Machine<'a> {
         let output = output.and_then(|id| self.network.edge(id).activation);
         op.apply(inputs, &values.shapes, &Context { contract, inputs: activations, output })
     }
+}
+
+/// The operators of a target; what has none is a reason.
+fn operators(
+    network: &IntNetwork,
+    parameters: &Parameters,
+    target: Target,
+    reasons: &mut Vec<Reason>,
+) -> Vec<Option<TargetOperator>> {
+    let mut operators = Vec::with_capacity(network.nodes.len());
+    for node in &network.nodes {
+        if matches!(node.op, Op::Quantize | Op::Dequantize | Op::Layer(_)) {
+            operators.push(None);
+            continue;
+        }
+        let prepared = match parameters.operators.iter().find(|operator| operator.name == node.name) {
+            Some(operator) => {
+                TargetOperator::new(operator, &node.op, parameters.form, target).map_err(|e| e.to_string())
+            }
+            None => Err(match without_integers(&node.op) {
+                Some(why) => format!("{} {why}", node.op.name()),
+                None => "has no integer-only form with the scales that are known".into(),
+            }),
+        };
+        match prepared {
+            Ok(operator) => operators.push(Some(operator)),
+            Err(text) => {
+                operators.push(None);
+                if !reasons.iter().any(|reason| reason.place == node.name) {
+                    reasons.push(Reason { place: node.name.clone(), text });
+                }
+            }
+        }
+    }
+    operators
 }
 
 fn at(place: &str, error: &OpError) -> RunError {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::target::Rounding;
+
 /// How the wiring (who feeds whom) is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wiring {
@@ -39,14 +41,17 @@ pub enum CodeType {
     U8,
     /// Signed 8 bits, -128..=127.
     I8,
+    /// Signed 16 bits, -32768..=32767: activations only, with a zero point of 0 in every file that has them.
+    I16,
 }
 
 impl CodeType {
-    /// The name in the manifest: `uint8`, `int8`.
+    /// The name in the manifest: `uint8`, `int8`, `int16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::U8 => "uint8",
             Self::I8 => "int8",
+            Self::I16 => "int16",
         }
     }
 
@@ -55,6 +60,15 @@ impl CodeType {
         match self {
             Self::U8 => (0, 255),
             Self::I8 => (-128, 127),
+            Self::I16 => (-32_768, 32_767),
+        }
+    }
+
+    /// Width of a code.
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::U8 | Self::I8 => 8,
+            Self::I16 => 16,
         }
     }
 }
@@ -128,8 +142,30 @@ pub struct Weight {
     pub codes: Arc<[i8]>,
     /// S2: one entry (per tensor) or one per output channel.
     pub scale: Vec<f64>,
-    /// Z2: as many entries as `scale`.
+    /// Z2, in the terms of `codes`: as many entries as `scale`.
     pub zero_point: Vec<i32>,
+    /// What was subtracted from the file's codes, and from its zero points, to make them fit: 128 where the file has
+    /// unsigned codes of 8 bits, else 0. Changes neither `(x - Z1) * (w - Z2)` nor the folded bias.
+    pub offset: i32,
+    /// Width of a code in the file: 8, 4, 2 or 1.
+    pub bits: u32,
+}
+
+impl Weight {
+    /// Codes of 8 signed bits, as the file has them.
+    pub fn of_bytes(shape: Vec<usize>, codes: Arc<[i8]>, scale: Vec<f64>, zero_point: Vec<i32>) -> Self {
+        Self { shape, codes, scale, zero_point, offset: 0, bits: 8 }
+    }
+
+    /// The name in the manifest of the file's element type: `int8`, `uint8`, `int4`, ...
+    pub fn type_name(&self) -> String {
+        format!("{}{}", if self.offset > 0 { "uint" } else { "int" }, self.bits)
+    }
+
+    /// The file's Z2: as many entries as `scale`.
+    pub fn file_zero_point(&self) -> Vec<i32> {
+        self.zero_point.iter().map(|z| z.saturating_add(self.offset)).collect()
+    }
 }
 
 /// Geometry of a convolution, one entry per spatial axis, outermost first.
@@ -137,8 +173,10 @@ pub struct Weight {
 pub struct Window {
     /// Step.
     pub stride: Option<Vec<u32>>,
-    /// Padding on both sides.
+    /// Padding before each axis, and after it unless `padding_end` says otherwise.
     pub padding: Option<Vec<u32>>,
+    /// Padding after each axis, where it differs from `padding`.
+    pub padding_end: Option<Vec<u32>>,
     /// Distance between taps.
     pub dilation: Option<Vec<u32>>,
     /// Extra output size (transposed convolutions).
@@ -176,12 +214,13 @@ pub struct LayerParameters {
     pub weight: Weight,
     /// Number of output channels.
     pub channels: usize,
-    /// `round(b / (S1*S2))`, per output channel; zeros where the layer has no bias.
-    pub bias: Option<Vec<i32>>,
-    /// `sum(w_q)`, per output channel.
+    /// `round(b / (S1*S2))`, per output channel; zeros where the layer has no bias. 32 bits, or up to 64 where the
+    /// activations have 16.
+    pub bias: Option<Vec<i64>>,
+    /// `sum(w_q)`, per output channel, in the terms of `weight.codes`.
     pub weight_sum: Vec<i32>,
     /// `bias - Z1*weight_sum + K*Z1*Z2`, per output channel; K is the number of taps.
-    pub folded_bias: Option<Vec<i32>>,
+    pub folded_bias: Option<Vec<i64>>,
     /// M = S1*S2/S3, nearest binary64, per output channel.
     pub real_multiplier: Option<Vec<f64>>,
     /// M0, per output channel.
@@ -207,6 +246,13 @@ impl LayerParameters {
     pub fn per_channel(&self) -> bool {
         self.weight.scale.len() > 1
     }
+
+    /// `sum(w_q)` of the file's codes, per output channel; `None` beyond 32 bits.
+    pub fn file_weight_sum(&self) -> Option<Vec<i32>> {
+        let taps = i32::try_from(self.weight.codes.len() / self.channels.max(1)).ok()?;
+        let added = self.weight.offset.checked_mul(taps)?;
+        self.weight_sum.iter().map(|sum| sum.checked_add(added)).collect()
+    }
 }
 
 /// An element-wise function (sigmoid, hardswish, ...) as a table of 256 codes.
@@ -224,6 +270,86 @@ pub struct TableParameters {
     pub output: Activation,
     /// Output codes of the input codes in ascending order: 0, 1, ... for `uint8`, -128, -127, ... for `int8`.
     pub codes: Vec<i32>,
+}
+
+/// A positive factor in integers: M ~ M0 * 2^-n.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// M0.
+    pub multiplier: u32,
+    /// n; negative for a shift to the left.
+    pub shift: i32,
+}
+
+/// How often an operator in integers gives another code than the real one, rounded once, half to even (`exact`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agreement {
+    /// Everything that can occur: pairs of codes, codes by channel, or sums of a window.
+    pub cases: u64,
+    /// Those with another code. 0 is the proof that both are equal.
+    pub differing: u64,
+}
+
+/// The integer-only form of an operator without weights. Codes are `a`, `b`, `x`; Z their zero points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperatorArithmetic {
+    /// `round((M0a*(a - Za) + M0b*(b - Zb)) * 2^-n) + Z3`.
+    Sum {
+        /// M0a and M0b.
+        multipliers: [u32; 2],
+        /// n.
+        shift: i32,
+    },
+    /// `round(M0*(a - Za)*(b - Zb) * 2^-n) + Z3`.
+    Product(Scale),
+    /// `round(M0*sum((a - Za)*(b - Zb)) * 2^-n) + Z3`, rows of one with columns of the other.
+    MatrixProduct(Scale),
+    /// For each input `round(M0*(x - Z1) * 2^-n) + Z3`; `None` where its codes pass unchanged.
+    Concatenation(Vec<Option<Scale>>),
+    /// `round(M0*sum(x - Z1) * 2^-n) + Z3` over a window.
+    Mean(
+        /// By the number of positions that the sum is divided by. Other numbers, which the sizes of an input may bring,
+        /// get theirs by the same rule: [`crate::target::mean_scale`].
+        Vec<(i64, Scale)>,
+    ),
+    /// `round((M0*(x - Z1) + B) * 2^-n) + Z3`.
+    ChannelScale {
+        /// M0, per channel.
+        multipliers: Vec<i32>,
+        /// B, per channel.
+        offsets: Vec<i32>,
+        /// n.
+        shift: i32,
+    },
+    /// The output codes of the input codes in ascending order, 256 of them.
+    Table(Vec<i32>),
+    /// The code itself, within the clamp.
+    Clamp,
+    /// The largest code of a window.
+    Largest,
+    /// Codes in another shape or place; where there is none, the code Z1.
+    Selection,
+}
+
+/// An operator without weights, ready for hardware. Every code that leaves it is clamped last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperatorParameters {
+    /// Name in the model, with dots.
+    pub name: String,
+    /// What it computes: `add`, `avg_pool`, ...
+    pub op: &'static str,
+    /// S and Z of its inputs.
+    pub inputs: Vec<Activation>,
+    /// S3 and Z3.
+    pub output: Activation,
+    /// Clamp of the output codes.
+    pub clamp: Range<i32>,
+    /// Its integers.
+    pub arithmetic: OperatorArithmetic,
+    /// How it agrees with `exact`; `None` where nothing is rounded, or the number of cases has no bound.
+    pub agreement: Option<Agreement>,
 }
 
 /// How M was turned into integers.
@@ -252,6 +378,10 @@ pub struct Parameters {
     pub layers: Vec<LayerParameters>,
     /// Element-wise functions, in execution order.
     pub tables: Vec<TableParameters>,
+    /// How the divisions by 2^n of [`Self::operators`] round.
+    pub rounding: Rounding,
+    /// Operators without weights, in execution order: those whose scales are known.
+    pub operators: Vec<OperatorParameters>,
     /// What the user must know: one sentence each, with the layer's name.
     pub warnings: Vec<String>,
 }

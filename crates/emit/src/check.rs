@@ -35,6 +35,9 @@ fn check_layer(layer: &LayerParameters) -> Result<(), Error> {
             format!("a shape of {:?}", weight.shape),
         );
     }
+    if layer.file_weight_sum().is_none() {
+        return wrong("weight_sum", "a sum beyond 32 bits".into(), "sums of 32 bits".into());
+    }
     if ![1, layer.channels].contains(&weight.scale.len()) {
         let expected = format!("1 entry or {}", layer.channels);
         return wrong("weight scale", format!("{} entries", weight.scale.len()), expected);

@@ -1,11 +1,14 @@
 //! From parameters to their manifest.
 
-use gen_params_core::parameters::{self as core, Activation, LayerParameters, Parameters, TableParameters};
+use gen_params_core::parameters::{
+    self as core, Activation, LayerParameters, OperatorArithmetic, OperatorParameters, Parameters, Scale,
+    TableParameters,
+};
 
 use crate::files::{Kind, layer_file, table_file};
 use crate::manifest::{
-    Clamp, FilesOfKinds, GENERATOR, Input, Layer, LayerFiles, Manifest, MultiplierForm, NetworkInput,
-    Quantization, Reach, SCHEMA, Source, SourceFile, Table, Weight,
+    Agreement, Clamp, FilesOfKinds, GENERATOR, Input, Layer, LayerFiles, Manifest, MultiplierForm,
+    NetworkInput, Operator, Quantization, Reach, SCHEMA, Source, SourceFile, Table, Weight,
 };
 use crate::{Format, Formats};
 
@@ -34,6 +37,8 @@ impl Manifest {
                 .collect(),
             layers: parameters.layers.iter().map(|layer| describe_layer(layer, formats)).collect(),
             tables: parameters.tables.iter().map(|table| describe_table(table, formats)).collect(),
+            rounding: parameters.rounding.name().to_owned(),
+            operators: parameters.operators.iter().filter_map(describe_operator).collect(),
             warnings: parameters.warnings.clone(),
             files: Vec::new(),
         }
@@ -49,6 +54,72 @@ fn describe_table(table: &TableParameters, formats: &Formats) -> Table {
         output: quantization(&table.output),
         codes: table.codes.clone(),
         file: formats.contains(Format::Hex).then(|| table_file(&table.name, "hex")),
+    }
+}
+
+/// The record of an operator; `None` for those without integers of their own, and for tables, which have their own records.
+fn describe_operator(operator: &OperatorParameters) -> Option<Operator> {
+    let integers = Integers::of(&operator.arithmetic)?;
+    Some(Operator {
+        name: operator.name.clone(),
+        op: operator.op.to_owned(),
+        inputs: operator.inputs.iter().map(quantization).collect(),
+        output: quantization(&operator.output),
+        clamp: Clamp { min: operator.clamp.min, max: operator.clamp.max },
+        multiplier: integers.multiplier,
+        shift: integers.shift,
+        offset: integers.offset,
+        divisor: integers.divisor,
+        against_exact: operator
+            .agreement
+            .map(|agreement| Agreement { cases: agreement.cases, differing: agreement.differing }),
+    })
+}
+
+/// The integers of an operator without weights, as files list them.
+#[derive(Default)]
+pub(crate) struct Integers {
+    pub(crate) multiplier: Vec<Option<i64>>,
+    pub(crate) shift: Vec<Option<i32>>,
+    pub(crate) offset: Option<Vec<i32>>,
+    pub(crate) divisor: Option<Vec<i64>>,
+}
+
+impl Integers {
+    /// Those of one form; `None` where it has none, or is a table.
+    pub(crate) fn of(arithmetic: &OperatorArithmetic) -> Option<Self> {
+        let one = |scale: Scale| (Some(i64::from(scale.multiplier)), Some(scale.shift));
+        let lists = |scales: Vec<(Option<i64>, Option<i32>)>| {
+            let (multiplier, shift) = scales.into_iter().unzip();
+            Self { multiplier, shift, ..Self::default() }
+        };
+        Some(match arithmetic {
+            OperatorArithmetic::Sum { multipliers, shift } => Self {
+                multiplier: multipliers.iter().map(|&m| Some(i64::from(m))).collect(),
+                shift: vec![Some(*shift)],
+                ..Self::default()
+            },
+            OperatorArithmetic::Product(scale) | OperatorArithmetic::MatrixProduct(scale) => {
+                lists(vec![one(*scale)])
+            }
+            OperatorArithmetic::Concatenation(scales) => {
+                lists(scales.iter().map(|scale| scale.map_or((None, None), one)).collect())
+            }
+            OperatorArithmetic::Mean(scales) => Self {
+                divisor: Some(scales.iter().map(|&(divisor, _)| divisor).collect()),
+                ..lists(scales.iter().map(|&(_, scale)| one(scale)).collect())
+            },
+            OperatorArithmetic::ChannelScale { multipliers, offsets, shift } => Self {
+                multiplier: multipliers.iter().map(|&m| Some(i64::from(m))).collect(),
+                shift: vec![Some(*shift)],
+                offset: Some(offsets.clone()),
+                divisor: None,
+            },
+            OperatorArithmetic::Clamp => Self::default(),
+            OperatorArithmetic::Table(_) | OperatorArithmetic::Largest | OperatorArithmetic::Selection => {
+                return None;
+            }
+        })
     }
 }
 
@@ -72,14 +143,14 @@ fn describe_layer(layer: &LayerParameters, formats: &Formats) -> Layer {
         }),
         weight: Weight {
             shape: layer.weight.shape.clone(),
-            dtype: core::CodeType::I8.name().to_owned(),
+            dtype: layer.weight.type_name(),
             scale: layer.weight.scale.clone(),
-            zero_point: layer.weight.zero_point.clone(),
+            zero_point: layer.weight.file_zero_point(),
             axes: layer.kind.axes().to_owned(),
             file: files.hex.as_ref().map(|files| files.weight.clone()),
         },
         bias: layer.bias.clone(),
-        weight_sum: layer.weight_sum.clone(),
+        weight_sum: layer.file_weight_sum(),
         folded_bias: layer.folded_bias.clone(),
         real_multiplier: layer.real_multiplier.clone(),
         multiplier: layer.multiplier.clone(),
@@ -91,6 +162,7 @@ fn describe_layer(layer: &LayerParameters, formats: &Formats) -> Layer {
         biased: layer.biased.map(reach),
         stride: window.stride,
         padding: window.padding,
+        padding_end: window.padding_end,
         dilation: window.dilation,
         output_padding: window.output_padding,
         groups: window.groups,

@@ -23,6 +23,7 @@ pub mod formats;
 pub mod golden;
 pub mod hex;
 mod json;
+pub mod layout;
 pub mod manifest;
 mod names;
 mod nested;
@@ -32,7 +33,7 @@ pub mod systemverilog;
 
 use std::path::Path;
 
-use gen_params_core::parameters::Parameters;
+use gen_params_core::parameters::{Parameters, Weight};
 
 pub use error::Error;
 pub use files::files;
@@ -40,6 +41,17 @@ pub use folder::{Existing, FileToWrite, Output, write_folder};
 pub use formats::{Format, Formats, UnknownFormat};
 pub use golden::{Golden, GoldenTensor, Width, write_golden};
 pub use manifest::{Manifest, SourceFile};
+
+/// Biases as 32 bits, where all fit.
+fn narrow(values: &[i64]) -> Option<Vec<i32>> {
+    values.iter().map(|&value| i32::try_from(value).ok()).collect()
+}
+
+/// Codes of 8 unsigned bits, as the file has them.
+fn file_bytes(weight: &Weight) -> Vec<u8> {
+    let byte = |&code: &i8| (i32::from(code) + weight.offset).to_le_bytes()[0];
+    weight.codes.iter().map(byte).collect()
+}
 
 /// Writes everything that `formats` selects, and the manifest, into `directory`.
 ///

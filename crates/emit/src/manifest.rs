@@ -37,6 +37,12 @@ pub struct Manifest {
     /// Element-wise functions as tables of 256 codes, in execution order.
     #[serde(default)]
     pub tables: Vec<Table>,
+    /// How the divisions by 2^n of `operators` round.
+    #[serde(default)]
+    pub rounding: String,
+    /// Operators without weights that have integers of their own, in execution order.
+    #[serde(default)]
+    pub operators: Vec<Operator>,
     /// What the user must know: one sentence each.
     pub warnings: Vec<String>,
     /// Every other file of the folder, sorted by name.
@@ -60,6 +66,48 @@ pub struct Table {
     pub codes: Vec<i32>,
     /// The file with the codes in hex, where it is written.
     pub file: Option<String>,
+}
+
+/// An operator without weights: `clamp(round(value * 2^-shift) + Z3)`, where the value is, by `op`,
+///
+/// - `add`: `multiplier[0]*(a - Za) + multiplier[1]*(b - Zb)`
+/// - `mul`: `multiplier[0]*(a - Za)*(b - Zb)`; `matmul`: the sum of such products
+/// - `cat`: `multiplier[i]*(x - Z)` for codes of input i; `null` where they pass unchanged
+/// - means: `multiplier[i]*sum(x - Z)` over `divisor[i]` positions; none where the sizes of the input decide
+/// - `batch_norm`: `multiplier[c]*(x - Z) + offset[c]` for channel c
+/// - `relu`, `clamp`: the code itself, without multiplier and shift
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Operator {
+    /// Name in the model.
+    pub name: String,
+    /// What it computes.
+    pub op: String,
+    /// S and Z of its inputs.
+    pub inputs: Vec<Quantization>,
+    /// S3 and Z3.
+    pub output: Quantization,
+    /// Smallest and largest output code.
+    pub clamp: Clamp,
+    /// M0.
+    pub multiplier: Vec<Option<i64>>,
+    /// n: one for all, or as many as there are multipliers.
+    pub shift: Vec<Option<i32>>,
+    /// `batch_norm` only.
+    pub offset: Option<Vec<i32>>,
+    /// Means only.
+    pub divisor: Option<Vec<i64>>,
+    /// How it agrees with real numbers, rounded once, half to even; `null` where nothing is rounded or the number of cases
+    /// has no bound.
+    pub against_exact: Option<Agreement>,
+}
+
+/// A proof of equality, or the count of differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Everything that can occur: pairs of codes, codes by channel, or sums of a window.
+    pub cases: u64,
+    /// Those with another code; 0 is the proof.
+    pub differing: u64,
 }
 
 /// The model file.
@@ -141,11 +189,11 @@ pub struct Layer {
     /// S2, Z2 and where the codes are.
     pub weight: Weight,
     /// `round(b / (S1*S2))`, per output channel.
-    pub bias: Option<Vec<i32>>,
-    /// `sum(w_q)`, per output channel.
-    pub weight_sum: Vec<i32>,
+    pub bias: Option<Vec<i64>>,
+    /// `sum(w_q)`, per output channel; `null` beyond 32 bits.
+    pub weight_sum: Option<Vec<i32>>,
     /// `bias - Z1*weight_sum + K*Z1*Z2`, per output channel; K is the number of taps.
-    pub folded_bias: Option<Vec<i32>>,
+    pub folded_bias: Option<Vec<i64>>,
     /// M = S1*S2/S3, nearest binary64, per output channel.
     pub real_multiplier: Option<Vec<f64>>,
     /// M0, per output channel, 0..=2^32-1.
@@ -164,8 +212,11 @@ pub struct Layer {
     pub biased: Option<Reach>,
     /// Step per spatial axis, outermost first; `null` for linear layers, too, like the next four.
     pub stride: Option<Vec<u32>>,
-    /// Padding on both sides, per spatial axis.
+    /// Padding on both sides, per spatial axis; before the axis, where `padding_end` is given.
     pub padding: Option<Vec<u32>>,
+    /// Padding after each spatial axis, where it differs from `padding`.
+    #[serde(default)]
+    pub padding_end: Option<Vec<u32>>,
     /// Distance between taps, per spatial axis.
     pub dilation: Option<Vec<u32>>,
     /// Extra output size, per spatial axis; transposed convolutions only.
@@ -196,7 +247,7 @@ pub struct Input {
 pub struct Weight {
     /// Sizes along `axes`.
     pub shape: Vec<usize>,
-    /// Element type of the codes: `int8`.
+    /// Element type of the codes: `int8`, `uint8`, `int4`, ...
     pub dtype: String,
     /// S2: one entry, or one per output channel.
     pub scale: Vec<f64>,

@@ -3,9 +3,13 @@
 use std::io::{self, Seek, Write};
 
 use gen_params_core::parameters::Parameters;
+
+use crate::describe::Integers;
 use npyz::{AutoSerialize, WriteOptions, WriterBuilder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
+
+use crate::{file_bytes, narrow};
 
 /// Elements that are copied between two calls of `write_all`.
 const BLOCK: usize = 1 << 14;
@@ -95,16 +99,26 @@ pub(crate) fn write<W: Write + Seek>(out: W, parameters: &Parameters) -> io::Res
     for layer in &parameters.layers {
         let name = |field: &str| format!("{}/{field}", layer.name);
         let weight = &layer.weight;
-        archive.array(&name("weight"), &weight.shape, &weight.codes)?;
+        if weight.offset > 0 {
+            archive.array(&name("weight"), &weight.shape, &file_bytes(weight))?;
+        } else {
+            archive.array(&name("weight"), &weight.shape, &weight.codes)?;
+        }
         archive.array(&name("weight_scale"), &[weight.scale.len()], &weight.scale)?;
-        archive.array(&name("weight_zero_point"), &[weight.zero_point.len()], &weight.zero_point)?;
-        archive.array(&name("weight_sum"), &[layer.channels], &layer.weight_sum)?;
-        for (field, values) in
-            [("bias", &layer.bias), ("folded_bias", &layer.folded_bias), ("shift", &layer.shift)]
-        {
+        archive.array(&name("weight_zero_point"), &[weight.zero_point.len()], &weight.file_zero_point())?;
+        if let Some(sums) = layer.file_weight_sum() {
+            archive.array(&name("weight_sum"), &[layer.channels], &sums)?;
+        }
+        for (field, values) in [("bias", &layer.bias), ("folded_bias", &layer.folded_bias)] {
             if let Some(values) = values {
-                archive.array(&name(field), &[layer.channels], values)?;
+                match narrow(values) {
+                    Some(values) => archive.array(&name(field), &[layer.channels], &values)?,
+                    None => archive.array(&name(field), &[layer.channels], values)?,
+                }
             }
+        }
+        if let Some(values) = &layer.shift {
+            archive.array(&name("shift"), &[layer.channels], values)?;
         }
         if let Some(values) = &layer.multiplier {
             archive.array(&name("multiplier"), &[layer.channels], values)?;
@@ -126,6 +140,24 @@ pub(crate) fn write<W: Write + Seek>(out: W, parameters: &Parameters) -> io::Res
     }
     for table in &parameters.tables {
         archive.array(&format!("{}/table", table.name), &[table.codes.len()], &table.codes)?;
+    }
+    for operator in &parameters.operators {
+        let Some(integers) = Integers::of(&operator.arithmetic) else { continue };
+        let name = |field: &str| format!("{}/{field}", operator.name);
+        // Codes that pass unchanged have neither multiplier nor shift: 1 and 0 say the same.
+        let multiplier: Vec<i64> = integers.multiplier.iter().map(|m| m.unwrap_or(1)).collect();
+        let shift: Vec<i32> = integers.shift.iter().map(|n| n.unwrap_or(0)).collect();
+        if !multiplier.is_empty() {
+            archive.array(&name("multiplier"), &[multiplier.len()], &multiplier)?;
+            archive.array(&name("shift"), &[shift.len()], &shift)?;
+        }
+        if let Some(offset) = &integers.offset {
+            archive.array(&name("offset"), &[offset.len()], offset)?;
+        }
+        if let Some(divisor) = integers.divisor.filter(|divisor| !divisor.is_empty()) {
+            archive.array(&name("divisor"), &[divisor.len()], &divisor)?;
+        }
+        archive.array(&name("clamp"), &[2], &[operator.clamp.min, operator.clamp.max])?;
     }
     archive.finish()
 }

@@ -1,11 +1,12 @@
 //! `SourceModel`: what a file says, un-normalised. Lowering in `core` gives it meaning.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 /// The forms in which people save quantized networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +19,12 @@ pub enum Form {
     GraphModule,
     /// TorchScript, scripted, traced or frozen: module tree and code as text.
     TorchScript,
+    /// A `.pt2` file of `torch.export.save`: the exported program's graph and its tensors.
+    ExportedProgram,
+    /// An ONNX model.
+    Onnx,
+    /// A TFLite (LiteRT) flatbuffer.
+    Tflite,
 }
 
 impl Form {
@@ -28,6 +35,9 @@ impl Form {
             Self::Module => "pickled nn.Module",
             Self::GraphModule => "pickled FX GraphModule",
             Self::TorchScript => "TorchScript",
+            Self::ExportedProgram => "torch.export program",
+            Self::Onnx => "ONNX",
+            Self::Tflite => "TFLite",
         }
     }
 }
@@ -191,12 +201,12 @@ pub struct Geometry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(pub u32);
 
-/// A line of text inside a file.
+/// A line of text inside a file, or an operator by its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The archive entry (`code/__torch__/net.py`) or the attribute (`_code`).
+    /// The archive entry (`code/__torch__/net.py`, `models/model.json`) or the attribute (`_code`).
     pub file: Arc<str>,
-    /// Line, from 1.
+    /// Line, from 1; operator or node, from 0.
     pub line: u32,
 }
 
@@ -217,6 +227,38 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Number of values; every `ValueId` in the graph is below it.
     pub values: u32,
+    /// What the file says of its values, where its format says anything.
+    pub facts: BTreeMap<ValueId, ValueFacts>,
+    /// Versions of the operator sets, by domain; the default domain is empty.
+    pub versions: BTreeMap<String, i64>,
+}
+
+/// What a file says of one value of its graph, un-normalised.
+#[derive(Debug, Clone, Default)]
+pub struct ValueFacts {
+    /// Its name.
+    pub name: String,
+    /// Sizes, outermost axis first, -1 for one that the file leaves open; `None` where not even the rank is known.
+    pub shape: Option<Vec<i64>>,
+    /// The element type as the format calls it (`INT8`, `FLOAT`).
+    pub element_type: String,
+    /// The element type; `None` for types that are no numbers of ours.
+    pub dtype: Option<DType>,
+    /// S and Z, for formats that keep them with the value.
+    pub quantization: Option<Quantization>,
+    /// The elements, for a constant. Codes below 8 bits are unpacked, one to a byte.
+    pub constant: Option<Tensor>,
+}
+
+/// S and Z as a file has them, which need not fit the value that they belong to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quantization {
+    /// Scales.
+    pub scale: Vec<f32>,
+    /// Zero points.
+    pub zero_point: Vec<i64>,
+    /// The axis that the scales run along, where there are several.
+    pub axis: i64,
 }
 
 /// One call.

@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
         anyhow!("--against: found {:?}, expected one of: {known}", arguments.against)
     })?;
     let target = arithmetic::target(&arguments.target, &arguments.derivation);
-    let prepared = Prepared::open(&arguments.source, &arguments.derivation)?;
+    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
     let layers = certify(&prepared, contract, target, arguments.search)
         .with_context(|| prepared.model.path.display().to_string())?;
     let equal = layers.iter().all(|layer| layer.differing == 0);

@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use gen_params::contract::Contract;
 use gen_params::emit::{Existing, Formats, SourceFile, write_parameters};
 use gen_params::error::LowerError;
+use gen_params::target::Rounding;
 use gen_params::{derive, lower};
 
 use crate::arguments::Generate;
@@ -18,7 +19,7 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     };
     let model = Model::open(&arguments.source)?;
     let name = || model.name();
-    let mut options = derive_options(&arguments.derivation);
+    let mut options = derive_options(&arguments.derivation, Rounding::default());
     if let Some(name) = &arguments.tables {
         options.tables = Contract::from_name(name).with_context(|| {
             let known = Contract::ALL.map(Contract::name).join(", ");

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use gen_params::emit::{Formats, Manifest, SourceFile};
+use gen_params::target::Rounding;
 use gen_params::{derive, lower};
 
 use crate::arguments::Inspect;
@@ -24,7 +25,8 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
             layers
         }
     };
-    let parameters = derive::derive(&network, &derive_options(&arguments.derivation)).with_context(name)?;
+    let parameters = derive::derive(&network, &derive_options(&arguments.derivation, Rounding::default()))
+        .with_context(name)?;
     let mut stdout = anstream::stdout();
     if arguments.json {
         let file_name = model.path.file_name().map_or_else(name, |n| n.to_string_lossy().into_owned());

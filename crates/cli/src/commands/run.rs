@@ -18,7 +18,7 @@ use crate::simulation::{self, OverflowList, Prepared};
 use crate::{arithmetic, outputs, terminal};
 
 pub(crate) fn run(arguments: &Run) -> Result<Finding> {
-    let prepared = Prepared::open(&arguments.source, &arguments.derivation)?;
+    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
     let named = |flag: &str, name: &str| {
         arithmetic::named(name, &arguments.target, &arguments.derivation).with_context(|| flag.to_owned())
     };

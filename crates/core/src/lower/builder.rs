@@ -192,7 +192,7 @@ impl Builder {
                         own.or(input.map(|a| unit_interval(a.code_type)))
                     }
                     Function::Tanh => own.or(input.map(|a| symmetric_unit(a.code_type))),
-                    Function::Hardswish => own,
+                    Function::Hardswish | Function::Requantize { .. } => own,
                     Function::LeakyRelu(_) | Function::Elu(_) | Function::Gelu => own.or(input),
                 };
                 (activation, activation.map(full_range))

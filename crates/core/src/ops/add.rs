@@ -119,6 +119,9 @@ pub(super) fn add(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) -> Re
                 binary.clamp(rounded + i64::from(binary.output.zero_point))
             }))
         }
+        contract @ (Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack) => {
+            Err(OpError::no_formula("add", contract))
+        }
         Contract::Exact => {
             context.finite()?;
             Ok(zip(&a, &b, |_, x, y| binary.add_exact(x, y).unwrap_or(binary.output.zero_point)))

@@ -1,6 +1,7 @@
 //! Batch normalisation of codes that could not be folded into a convolution.
 
 use super::{Context, OpError};
+use crate::parameters::Activation;
 use crate::tensor::Codes;
 
 /// Parameters of a quantized batch normalisation, one entry per channel.
@@ -21,41 +22,62 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// `rint(alpha*(x - Z1) + beta) + Z3` in float32 per channel, alpha = gamma/sqrt(var + eps) * (S1/S3),
-    /// beta = (b - mean*gamma/sqrt(var + eps)) / S3.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        reason = "PyTorch narrows to float32, in this order; the cast saturates"
-    )]
+    /// `rint(alpha*(x - Z1) + beta) + Z3` in float32 per channel, clamped.
     pub(super) fn apply(&self, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
         let (source, output) = (context.input(0)?, context.output()?);
-        let epsilon = self.epsilon.ok_or_else(|| OpError::new("a batch norm without epsilon", "one"))?;
+        let gains =
+            self.gains(source, output).ok_or_else(|| OpError::new("a batch norm without epsilon", "one"))?;
         let channels = input.shape().get(1).copied().unwrap_or(0);
-        if [&self.weight, &self.bias, &self.mean, &self.variance].iter().any(|v| v.len() != channels) {
+        let complete = [&self.bias, &self.mean, &self.variance].iter().all(|v| v.len() == self.weight.len());
+        if !complete || gains.len() != channels {
             return Err(OpError::new(
                 format!("an input {:?}", input.shape()),
                 format!("(N, {}, ...)", self.weight.len()),
             ));
         }
-        let (input_scale, output_scale) = (source.scale as f32, output.scale as f32);
-        let constants: Vec<(f32, f32)> = (0..channels)
-            .map(|c| {
-                let gain = self.weight[c] * (1.0 / (self.variance[c] + epsilon as f32).sqrt());
-                let alpha = gain * (input_scale / output_scale);
-                (alpha, (self.bias[c] - self.mean[c] * gain) / output_scale)
-            })
-            .collect();
         let area: usize = input.shape()[2..].iter().product();
         let (min, max) = output.code_type.range();
         let min = if self.relu { min.max(output.zero_point) } else { min };
         let mut index = 0;
         Ok(input.map(|&code| {
-            let (alpha, beta) = constants[index / area % channels];
+            let gain = gains[index / area % channels];
             index += 1;
-            let real = alpha.mul_add((code - source.zero_point) as f32, beta);
-            let rounded = (real.round_ties_even() as i64).saturating_add(i64::from(output.zero_point));
-            i32::try_from(rounded.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
+            let code = gain.code(code - source.zero_point, output);
+            i32::try_from(code.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
         }))
+    }
+
+    /// alpha = gamma/sqrt(var + eps) * (S1/S3) and beta = (b - mean*gamma/sqrt(var + eps)) / S3 of each channel; `None`
+    /// without an epsilon.
+    #[allow(clippy::cast_possible_truncation, reason = "PyTorch narrows to float32, in this order")]
+    pub(crate) fn gains(&self, input: Activation, output: Activation) -> Option<Vec<Gain>> {
+        let epsilon = self.epsilon? as f32;
+        let (input_scale, output_scale) = (input.scale as f32, output.scale as f32);
+        let channels = self.weight.iter().zip(&self.bias).zip(self.mean.iter().zip(&self.variance));
+        let gain = |((weight, bias), (mean, variance)): ((&f32, &f32), (&f32, &f32))| {
+            let gain = weight * (1.0 / (variance + epsilon).sqrt());
+            Gain { alpha: gain * (input_scale / output_scale), beta: (bias - mean * gain) / output_scale }
+        };
+        Some(channels.map(gain).collect())
+    }
+}
+
+/// A batch normalisation of one channel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gain {
+    pub(crate) alpha: f32,
+    pub(crate) beta: f32,
+}
+
+impl Gain {
+    /// `rint(alpha*x + beta) + Z3` of a code minus Z1, before the clamp.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "PyTorch computes in float32; the cast saturates"
+    )]
+    pub(crate) fn code(self, x: i32, output: Activation) -> i64 {
+        let real = self.alpha.mul_add(x as f32, self.beta);
+        (real.round_ties_even() as i64).saturating_add(i64::from(output.zero_point))
     }
 }

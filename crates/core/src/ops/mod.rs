@@ -19,20 +19,22 @@ mod shape;
 mod softmax;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::fmt;
 
 pub use batch_norm::BatchNorm;
 pub use function::{Function, Table};
-pub use layer::{Geometry, Layer, MissingGeometry, PaddingMode};
+pub use layer::{Bias, Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
 pub use pool::Pool;
 pub use shape::{Extent, Shape, Shapes};
+pub use window::Span;
+pub(crate) use window::adaptive_spans;
 
 use crate::contract::Contract;
-use crate::exact::Ratio;
 use crate::parameters::Activation;
-use crate::quantize::{dequantize, quantize, round_exact};
+use crate::quantize::{dequantize, quantize_as};
 use crate::tensor::{Codes, Tensor, coordinates, element_count, strides};
 
 /// What a node computes. Shapes are (N, C, spatial...).
@@ -142,6 +144,11 @@ impl OpError {
     /// An error.
     pub fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self { found: found.into(), expected: expected.into() }
+    }
+
+    /// An operator whose formula under an engine is not known.
+    pub(crate) fn no_formula(op: &str, contract: Contract) -> Self {
+        Self::new(format!("no known formula for {op} under {}", contract.name()), "another contract")
     }
 }
 
@@ -272,6 +279,36 @@ impl Op {
         }
     }
 
+    /// An engine that is not PyTorch has formulas of its own, and not for every operator.
+    fn check_contract(&self, contract: Contract) -> Result<(), OpError> {
+        match contract {
+            Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 | Contract::Exact => {
+                return Ok(());
+            }
+            Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack => {}
+        }
+        match self {
+            Self::Quantize
+            | Self::Dequantize
+            | Self::Layer(_)
+            | Self::MaxPool(_)
+            | Self::Relu
+            | Self::Shape(_) => Ok(()),
+            Self::Add { .. }
+            | Self::Mul { .. }
+            | Self::MatMul
+            | Self::Concatenate { .. }
+            | Self::AveragePool(_)
+            | Self::AdaptiveAveragePool { .. }
+            | Self::Mean { .. }
+            | Self::Clamp { .. }
+            | Self::Function(_)
+            | Self::BatchNorm(_)
+            | Self::LayerNorm(_)
+            | Self::Softmax { .. } => Err(OpError::no_formula(self.name(), contract)),
+        }
+    }
+
     /// Computes the node's results; [`Layer::apply`] gives a layer's accumulators too.
     ///
     /// # Errors
@@ -284,6 +321,7 @@ impl Op {
     ) -> Result<Vec<Value>, OpError> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|v| v.shape()).collect();
         self.shapes(&shapes, known)?;
+        self.check_contract(context.contract)?;
         let codes = |index: usize| match inputs.get(index) {
             Some(Value::Codes(codes)) => Ok(codes),
             Some(Value::Floats(_)) => Err(OpError::new("an input of floats", "codes")),
@@ -293,10 +331,7 @@ impl Op {
             Self::Quantize => match inputs.first() {
                 Some(Value::Floats(floats)) => {
                     let output = context.output()?;
-                    floats.map(|&x| match (context.contract, Ratio::from_f64(f64::from(x))) {
-                        (Contract::Exact, Some(x)) => round_exact(&x, output).unwrap_or(output.zero_point),
-                        _ => quantize(x, output),
-                    })
+                    floats.map(|&x| quantize_as(context.contract, x, output))
                 }
                 _ => return Err(OpError::new("an input of codes", "floats")),
             },
@@ -331,7 +366,7 @@ impl Op {
 }
 
 /// An axis that may count from the end, as an index below `rank`.
-fn axis_of(axis: i64, rank: usize) -> Result<usize, OpError> {
+pub(crate) fn axis_of(axis: i64, rank: usize) -> Result<usize, OpError> {
     let rank_signed = i64::try_from(rank).unwrap_or(i64::MAX);
     let counted = if axis < 0 { axis.saturating_add(rank_signed) } else { axis };
     usize::try_from(counted)
@@ -354,7 +389,7 @@ fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, OpError> {
 }
 
 /// Both operands in the shape of the result.
-fn broadcast(a: &Codes, b: &Codes) -> Result<(Codes, Codes), OpError> {
+pub(crate) fn broadcast(a: &Codes, b: &Codes) -> Result<(Codes, Codes), OpError> {
     let shape = broadcast_shape(a.shape(), b.shape())?;
     let spread = |tensor: &Codes| {
         if tensor.shape() == shape {

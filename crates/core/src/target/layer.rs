@@ -3,7 +3,7 @@
 use super::taps::{Axis, AxisSizes};
 use super::{OnOverflow, Register, Stage, Target};
 use crate::exact::Ratio;
-use crate::ops::{Layer, PaddingMode};
+use crate::ops::{Bias, Layer, PaddingMode};
 use crate::parameters::{CodeType, LayerKind, LayerParameters, Range, Window};
 
 /// Why a layer cannot be computed.
@@ -159,16 +159,9 @@ impl TargetLayer {
             inconsistent(format!("its bias with {fraction} fractional bits is beyond 64 bits"))
         })?;
 
-        let signed = |code_type| if target.signed_activations && code_type == CodeType::U8 { 128 } else { 0 };
-        let (input_shift, output_shift) = (signed(input.code_type), signed(output.code_type));
-        let within = |range: Range<i32>| match target.activation_range {
-            Some(allowed) => Range {
-                min: range.min.clamp(allowed.min, allowed.max),
-                max: range.max.clamp(allowed.min, allowed.max),
-            },
-            None => range,
-        };
-        let clamp = within(clamp);
+        let (input_shift, output_shift) =
+            (target.code_shift(input.code_type), target.code_shift(output.code_type));
+        let clamp = target.within(clamp);
         let (min, max) = input.code_type.range();
 
         let padding_value = input.zero_point - input_shift;
@@ -202,11 +195,12 @@ impl TargetLayer {
             clamp: Range { min: clamp.min - output_shift, max: clamp.max - output_shift },
             input_shift,
             output_shift,
-            input_range: within(Range { min, max }),
+            input_range: target.within(Range { min, max }),
             output_type: output.code_type,
             kind: parameters.kind,
             kernel,
-            window: parameters.window.clone().unwrap_or_default(),
+            // Its own padding alone: a `pad` node before it, which the parameters include, is computed as a node.
+            window: layer.window.clone().unwrap_or_default(),
             padding_mode: layer.padding_mode,
             groups,
             group_inputs,
@@ -417,6 +411,10 @@ impl TargetLayer {
             kernel,
             stride: entry(&self.window.stride, "its stride")?,
             padding: entry(&self.window.padding, "its padding")?,
+            padding_end: match &self.window.padding_end {
+                None => entry(&self.window.padding, "its padding")?,
+                end => entry(end, "its padding")?,
+            },
             dilation: entry(&self.window.dilation, "its dilation")?,
             output_padding: match self.kind {
                 LayerKind::ConvTranspose(_) => entry(&self.window.output_padding, "its output padding")?,
@@ -491,8 +489,8 @@ impl Geometry {
     }
 }
 
-/// Products that certainly sum without overflow in 32 bits: each is below 2^16 in magnitude.
-const SAFE_PRODUCTS: usize = 1 << 14;
+/// Products that certainly sum without overflow in 32 bits: each is at most 2^22 in magnitude.
+const SAFE_PRODUCTS: usize = 1 << 8;
 
 /// The exact sum of x*w.
 fn dot(codes: &[i16], weights: &[i8]) -> i64 {
@@ -622,6 +620,12 @@ fn fractional_bias(
     let scales = spread(&parameters.weight.scale, parameters.channels)?;
     let input_scale = Ratio::from_f64(input_scale)?;
     (bias.len() == parameters.channels).then_some(())?;
+    let bias = match bias {
+        Bias::Real(values) => values,
+        Bias::Codes(codes) | Bias::WideCodes(codes) => {
+            return codes.iter().map(|code| code.checked_mul(1_i64.checked_shl(fraction)?)).collect();
+        }
+    };
     bias.iter()
         .zip(scales)
         .map(|(&bias, scale)| {

@@ -10,16 +10,20 @@ mod fault;
 mod layer;
 #[cfg(test)]
 mod layer_tests;
+mod operator;
 mod taps;
 
 use std::fmt;
 
 pub use fault::Fault;
 pub use layer::{LayerCodes, Overflow, Stages, TargetError, TargetLayer, unravel};
+pub use operator::{
+    Choice, Means, OperatorCodes, Port, TargetOperator, derive_operator, mean_scale, without_integers,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::parameters::Range;
+use crate::parameters::{CodeType, Range};
 
 /// How the product is divided by 2^n.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -195,6 +199,22 @@ impl Default for Target {
 }
 
 impl Target {
+    /// What is subtracted from codes of this type: 128 where unsigned codes travel as signed ones, else 0.
+    pub fn code_shift(&self, code_type: CodeType) -> i32 {
+        if self.signed_activations && code_type == CodeType::U8 { 128 } else { 0 }
+    }
+
+    /// The codes of a range that activations may have.
+    pub fn within(&self, range: Range<i32>) -> Range<i32> {
+        match self.activation_range {
+            Some(allowed) => Range {
+                min: range.min.clamp(allowed.min, allowed.max),
+                max: range.max.clamp(allowed.min, allowed.max),
+            },
+            None => range,
+        }
+    }
+
     /// The register of sum(x_q * w_q).
     pub fn accumulator(&self) -> Register {
         Register { bits: self.accumulator_bits, on_overflow: self.on_overflow }

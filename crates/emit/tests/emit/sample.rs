@@ -4,6 +4,7 @@ use gen_params_core::parameters::{
     Activation, CodeType, LayerKind, LayerParameters, MultiplierForm, Parameters, Range, Reach, Weight,
     Window, Wiring,
 };
+use gen_params_core::target::Rounding;
 
 pub(crate) fn activation(scale: f64, zero_point: i32, code_type: CodeType) -> Option<Activation> {
     Some(Activation { scale, zero_point, code_type })
@@ -17,16 +18,16 @@ pub(crate) fn conv() -> LayerParameters {
         relu: Some(true),
         input: activation(f64::from(0.1_f32), 3, CodeType::U8),
         input_range: Some(Range { min: 0, max: 255 }),
-        weight: Weight {
-            shape: vec![3, 1, 2, 2],
-            codes: [-128, -1, 0, 1, 127, 2, -3, 4, 10, -100, 99, -5].into(),
-            scale: vec![0.1, 1.0 / 3.0, 5e-324],
-            zero_point: vec![0, 0, 0],
-        },
+        weight: Weight::of_bytes(
+            vec![3, 1, 2, 2],
+            [-128, -1, 0, 1, 127, 2, -3, 4, 10, -100, 99, -5].into(),
+            vec![0.1, 1.0 / 3.0, 5e-324],
+            vec![0, 0, 0],
+        ),
         channels: 3,
-        bias: Some(vec![-17, 0, i32::MAX]),
+        bias: Some(vec![-17, 0, i64::from(i32::MAX)]),
         weight_sum: vec![-128, 130, 4],
-        folded_bias: Some(vec![i32::MIN, -390, 2_147_483_635]),
+        folded_bias: Some(vec![i64::from(i32::MIN), -390, 2_147_483_635]),
         real_multiplier: Some(vec![0.000_123_456_789, 0.25, 1.0]),
         multiplier: Some(vec![1 << 31, u32::MAX, 0]),
         shift: Some(vec![-128, 127, 31]),
@@ -38,6 +39,7 @@ pub(crate) fn conv() -> LayerParameters {
         window: Some(Window {
             stride: Some(vec![2, 1]),
             padding: Some(vec![0, 1]),
+            padding_end: None,
             dilation: Some(vec![1, 1]),
             output_padding: None,
             groups: Some(1),
@@ -53,12 +55,7 @@ pub(crate) fn depthwise() -> LayerParameters {
         relu: Some(false),
         input: activation(0.5, -1, CodeType::I8),
         input_range: Some(Range { min: -128, max: 127 }),
-        weight: Weight {
-            shape: vec![2, 1, 3, 3],
-            codes: (-9..9).collect(),
-            scale: vec![0.015_625],
-            zero_point: vec![-4],
-        },
+        weight: Weight::of_bytes(vec![2, 1, 3, 3], (-9..9).collect(), vec![0.015_625], vec![-4]),
         channels: 2,
         bias: Some(vec![1, -1]),
         weight_sum: vec![-45, 36],
@@ -83,12 +80,7 @@ pub(crate) fn linear() -> LayerParameters {
         relu: None,
         input: None,
         input_range: None,
-        weight: Weight {
-            shape: vec![2, 3],
-            codes: [-7, 8, -9, 10, -11, 12].into(),
-            scale: vec![0.003],
-            zero_point: vec![0],
-        },
+        weight: Weight::of_bytes(vec![2, 3], [-7, 8, -9, 10, -11, 12].into(), vec![0.003], vec![0]),
         channels: 2,
         bias: None,
         weight_sum: vec![-8, 11],
@@ -110,12 +102,7 @@ pub(crate) fn transposed() -> LayerParameters {
     LayerParameters {
         name: "up */\n\\".to_owned(),
         kind: LayerKind::ConvTranspose(2),
-        weight: Weight {
-            shape: vec![2, 2, 1, 1],
-            codes: [1, -2, 3, -4].into(),
-            scale: vec![0.5, 0.25],
-            zero_point: vec![1, -2],
-        },
+        weight: Weight::of_bytes(vec![2, 2, 1, 1], [1, -2, 3, -4].into(), vec![0.5, 0.25], vec![1, -2]),
         window: Some(Window { output_padding: Some(vec![1, 0]), groups: Some(1), ..Window::default() }),
         ..depthwise()
     }
@@ -133,6 +120,8 @@ pub(crate) fn network(layers: Vec<LayerParameters>) -> Parameters {
         ],
         layers,
         tables: Vec::new(),
+        rounding: Rounding::HalfUp,
+        operators: Vec::new(),
         warnings: vec!["layer \"1\": who feeds it is not known".to_owned()],
     }
 }

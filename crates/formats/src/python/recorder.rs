@@ -119,7 +119,7 @@ impl Recorder {
             retain_used(&mut nodes, &outputs);
         }
         let values = u32::try_from(optional.len()).unwrap_or(u32::MAX);
-        let mut graph = Graph { inputs, outputs, nodes, values };
+        let mut graph = Graph { inputs, outputs, nodes, values, ..Graph::default() };
         memory::check(&graph)?;
         renumber(&mut graph);
         Ok(graph)

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use zip::CompressionMethod;
 
 use super::budget::Budget;
+use super::export;
 use super::heap::Object;
 use super::pickle::{self, Pickle};
 use super::signature;
@@ -132,7 +133,7 @@ fn legacy(bytes: &Bytes, budget: &Budget) -> Result<Container> {
 /// A zip archive whose entries are slices of the file.
 #[derive(Debug)]
 pub(crate) struct Archive {
-    /// What stands before `data.pkl`: up to and with the first slash.
+    /// What stands before `data.pkl`, or before the graph of a `.pt2` archive: up to and with the first slash.
     prefix: String,
     entries: IndexMap<Box<str>, Entry>,
 }
@@ -209,6 +210,7 @@ impl Archive {
         let prefix = entries
             .keys()
             .find_map(|name| name.strip_suffix("data.pkl").filter(|prefix| prefix.matches('/').count() == 1))
+            .or_else(|| entries.keys().find_map(|name| export::root(name)))
             .map(str::to_owned);
         match prefix {
             Some(prefix) => Ok(Self { prefix, entries }),

@@ -4,6 +4,7 @@ mod budget;
 mod checkpoint;
 mod container;
 mod escapes;
+mod export;
 mod facts;
 mod heap;
 mod input;
@@ -22,7 +23,7 @@ pub use script::Script;
 
 use crate::error::Result;
 use crate::python;
-use crate::source::{Form, SourceModel};
+use crate::source::{Form, Graph, SourceModel};
 use budget::Budget;
 use checkpoint::Network;
 use container::Container;
@@ -48,6 +49,8 @@ pub enum Program {
     Fx(Vec<Text>),
     /// TorchScript.
     Script(Script),
+    /// A graph, which the file holds as one.
+    Graph(Graph),
 }
 
 /// A file's facts beside its program.
@@ -65,7 +68,7 @@ pub struct Contents {
 /// The bytes are malformed, or of a form that is refused by name.
 pub fn read(bytes: bytes::Bytes) -> Result<SourceModel> {
     let Contents { mut model, program } = read_contents(bytes)?;
-    model.graph = match &program {
+    model.graph = match program {
         Program::Absent => None,
         // Of several texts (a GraphModule inside of an eager module) none is the whole network's.
         Program::Fx(texts) => match texts.first() {
@@ -74,6 +77,7 @@ pub fn read(bytes: bytes::Bytes) -> Result<SourceModel> {
             }
             _ => None,
         },
+        Program::Graph(graph) => Some(graph),
         Program::Script(script) => {
             let sources: Vec<(&str, &str)> =
                 script.code.iter().map(|t| (t.entry.as_str(), &*t.text)).collect();
@@ -104,6 +108,11 @@ pub fn read_contents(bytes: bytes::Bytes) -> Result<Contents> {
     };
     let budget = Budget::new(file, bytes.len());
     match container::open(&bytes, &budget)? {
+        Container::Zip(archive) if export::is_export(&archive) => {
+            let (modules, graph) = export::read(&archive, &budget)?;
+            let model = SourceModel { form: Form::ExportedProgram, wrapping, modules, graph: None };
+            Ok(Contents { model, program: Program::Graph(graph) })
+        }
         Container::Zip(archive) if script::is_script(&archive) => {
             let (modules, script) = script::read(&archive, &budget)?;
             let model = SourceModel { form: Form::TorchScript, wrapping, modules, graph: None };

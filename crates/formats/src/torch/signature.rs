@@ -16,7 +16,6 @@ const UNPACK: &str = "unpack it and give the model file inside";
 
 /// Formats that people mistake for a checkpoint, the more specific first.
 const MARKS: &[(Mark, &str, &str)] = &[
-    (Mark::At(4, b"TFL3"), "a TensorFlow Lite model", EXPORT),
     (Mark::At(4, b"PTMF"), "a PyTorch Mobile flatbuffer", EXPORT),
     (Mark::At(4, b"ET12"), "an ExecuTorch program", EXPORT),
     (
@@ -64,9 +63,6 @@ pub(crate) fn refuse(bytes: &[u8]) -> ReadError {
             "safetensors cannot hold the scales of quantized tensors: save the state_dict with torch.save",
         );
     }
-    if is_onnx(bytes) {
-        return ReadError::unsupported("the file", "an ONNX model", expected).hint(EXPORT);
-    }
     let start: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     ReadError::malformed(
         "the file",
@@ -101,8 +97,6 @@ pub(crate) fn refuse_zip<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Re
     let has = |end: &str| names.clone().any(|name| name.ends_with(end));
     let (found, hint) = if has(".data/extern_modules") || has(".data/python_version") {
         ("a torch.package archive", "load it with torch.package and save the model itself with torch.save")
-    } else if has("serialized_exported_program.json") || has("archive_format") {
-        ("a torch.export archive (.pt2)", "save the converted model with torch.jit.save or torch.save")
     } else if has("/model.json") || has("/attributes.pkl") {
         ("TorchScript of before PyTorch 1.3", "load it with torch.jit.load and save it again")
     } else if names.clone().next().is_some() && names.clone().all(|name| name.ends_with(".npy")) {
@@ -124,9 +118,4 @@ fn is_safetensors(bytes: &[u8]) -> bool {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else { return false };
     let length = u64::from_le_bytes(*length);
     usize::try_from(length).is_ok_and(|length| length <= rest.len()) && rest.starts_with(b"{\"")
-}
-
-/// Field 1 (`ir_version`, a small varint), then field 2 (`producer_name`), 7 (`graph`) or 8 (`opset_import`).
-fn is_onnx(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x08, 1..=20, 0x12 | 0x3a | 0x42, ..])
 }

@@ -1,0 +1,99 @@
+//! TFLite files made by others: every file is read or refused with its place, never more.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and talks by printing"
+)]
+
+use std::path::{Path, PathBuf};
+
+use gen_params_formats::{Callee, read};
+
+/// All files below a folder with one of these endings, sorted; none where the folder is absent.
+fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(folder);
+    if !root.is_dir() {
+        println!("{} is absent: nothing to check", root.display());
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut open = vec![root];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The manifest's maker read only the newer of the two fields that hold an operator's code, which older files lack, and
+/// counted the operators of all subgraphs.
+const NOT_COUNTED: [&str; 2] = ["/hps_model/", "/computer.tflite"];
+
+/// Operators of each kind against the manifest that was written with TensorFlow's own reader.
+#[test]
+fn operators_are_those_of_the_manifest() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/models"));
+    let Ok(manifest) = std::fs::read_to_string(root.join("third_party/MANIFEST.json")) else {
+        println!("{} is absent: nothing to check", root.display());
+        return;
+    };
+    let manifest: Vec<serde_json::Value> = serde_json::from_str(&manifest).unwrap();
+    let mut failures = Vec::new();
+    let mut checked = 0;
+    for entry in manifest.iter().filter(|e| e["file"].as_str().is_some_and(|f| f.ends_with(".tflite"))) {
+        let file = entry["file"].as_str().unwrap();
+        let source = match read(std::fs::read(root.join(file)).unwrap().into()) {
+            Ok(source) => source,
+            Err(error) => {
+                failures.push(format!("{file}: {error}"));
+                continue;
+            }
+        };
+        let mut counts = serde_json::Map::new();
+        for node in &source.graph.unwrap().nodes {
+            if let Callee::Function(name) = &node.callee {
+                let count = counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+                counts.insert(name.clone(), (count + 1).into());
+            }
+        }
+        checked += 1;
+        if NOT_COUNTED.iter().any(|name| file.contains(name)) {
+            continue;
+        }
+        if entry["ops"] != serde_json::Value::Object(counts.clone()) {
+            failures.push(format!("{file}: {counts:?}, expected {}", entry["ops"]));
+        }
+    }
+    println!("{checked} files");
+    assert!(failures.is_empty(), "{} wrong:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn hostile_files_are_read_or_refused_with_a_place() {
+    let mut refused = 0;
+    let mut wrong = Vec::new();
+    let endings = [""];
+    let all: Vec<PathBuf> =
+        files("bad/tflite", &endings).into_iter().chain(files("bad/flatbuffers", &endings)).collect();
+    for path in &all {
+        let bytes = std::fs::read(path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // Files that do not claim to be TFLite are other readers' affair; these bytes are read as TFLite all the same.
+        if let Err(error) = gen_params_formats::tflite::read(&bytes.into()) {
+            refused += 1;
+            if error.place.is_empty() || error.found.is_empty() {
+                wrong.push(format!("{name}: {error:?}"));
+            }
+            println!("{name}: {error}");
+        }
+    }
+    println!("{} files, {refused} refused", all.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
