@@ -235,6 +235,7 @@ fn stage(name: &str) -> Option<Stage> {
 fn bits(width: Width) -> u32 {
     match width {
         Width::Uint8 | Width::Int8 => 8,
+        Width::Int16 => 16,
         Width::Int32 => 32,
         Width::Int64 => 64,
     }

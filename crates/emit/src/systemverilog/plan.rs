@@ -189,6 +189,9 @@ impl Planner<'_> {
         let Some(activation) = self.machine.input_activation(id) else {
             return self.refuse("", "an input whose scale and zero point are not known".into());
         };
+        if activation.code_type.bits() != 8 {
+            self.refuse("", format!("an input of {}, expected 8 bits", activation.code_type.name()));
+        }
         self.shapes[id.0] = Some(shape.to_vec());
         let shape = shape.get(1..).unwrap_or_default().to_vec();
         self.plan.buffers.push(Buffer { id: "input".into(), shape, activation, node: None });
@@ -295,6 +298,9 @@ impl Planner<'_> {
     ) -> Result<(), String> {
         let activation = self.network.edge(edge).activation;
         let activation = activation.ok_or("a result whose scale and zero point are not known")?;
+        if activation.code_type.bits() != 8 {
+            return Err(format!("codes of {}, expected 8 bits", activation.code_type.name()));
+        }
         let id = identifier(&stem);
         let output = self.plan.buffers.len();
         self.plan.buffers.push(Buffer {
