@@ -1,7 +1,8 @@
 // Copies blocks of codes from one tensor into another, one code per clock: block k of BLOCK codes, in order, goes to the
 // addresses from OFFSET + k * DISTANCE on. One of them per input is a concatenation.
 //
-// RESCALES = 0: codes pass within the clamp. RESCALES = 1: round(MULTIPLIER * (code - Z1) * 2^-SHIFT) + Z3.
+// Every code becomes round(MULTIPLIER * (code - Z1) * 2^-SHIFT) + Z3, clamped; codes that pass unchanged have Z1 = Z3 = 0,
+// MULTIPLIER = 1 and SHIFT = 0.
 
 `default_nettype none
 
@@ -10,7 +11,6 @@ module gp_copy #(
     parameter int BLOCK = 1,
     parameter int DISTANCE = 1,
     parameter int OFFSET = 0,
-    parameter int RESCALES = 0,
     parameter int INPUT_SIGNED = 0,
     parameter int INPUT_ZERO_POINT = 0,  // Z1
     parameter int MULTIPLIER = 1,
@@ -59,9 +59,8 @@ module gp_copy #(
     end
   end
 
-  // Unscaled codes go through the same steps with Z1 = Z3 = 0, M0 = 1, n = 0.
   wire signed [9:0] code = {{2{INPUT_SIGNED != 0 && read_data[7]}}, read_data};
-  localparam signed [9:0] Z1 = RESCALES != 0 ? 10'(INPUT_ZERO_POINT) : '0;
+  localparam signed [9:0] Z1 = 10'(INPUT_ZERO_POINT);
   wire signed [9:0] centred = code - Z1;
 
   gp_requantize #(

@@ -1,19 +1,22 @@
 //! One node as instances of the library's modules: geometry, widths, constants and the files that they read.
 
 use gen_params_core::network::Node;
-use gen_params_core::ops::{Op, Pool};
+use gen_params_core::ops::{Op, PaddingMode};
 use gen_params_core::parameters::{LayerKind, Parameters, Range};
-use gen_params_core::target::{OnOverflow, TargetLayer};
+use gen_params_core::target::{OnOverflow, Rounding, TargetLayer, TargetOperator};
 
+use super::operator;
 use super::plan::{Buffer, Data, Instance, Options, Value};
 use super::widths::{Widths, address_bits, unsigned_bits};
-use crate::files::{Kind, layer_file, table_file};
+use crate::files::{Kind, layer_file};
 
 /// What is to be computed.
 pub(super) struct Request<'a> {
     pub(super) node: &'a Node,
     /// Its integers, where it has weights.
     pub(super) layer: Option<&'a TargetLayer>,
+    /// Its integers, where it has none.
+    pub(super) operator: Option<&'a TargetOperator>,
     pub(super) parameters: &'a Parameters,
     pub(super) inputs: Vec<&'a Buffer>,
     /// Their (C, spatial...): a memory may hold another shape of the same elements.
@@ -31,7 +34,7 @@ pub(super) struct Computed {
 }
 
 impl Computed {
-    fn one(instance: Instance) -> Self {
+    pub(super) fn one(instance: Instance) -> Self {
         Self { instances: vec![instance], stages: None, data: Vec::new() }
     }
 }
@@ -39,32 +42,31 @@ impl Computed {
 /// The folder of the parameter files.
 pub(super) const DATA: &str = "data";
 
-fn number(value: impl TryInto<i64>) -> Value {
+pub(super) fn number(value: impl TryInto<i64>) -> Value {
     // Sizes that do not fit stand for tensors that could not have been computed either.
     Value::Integer(value.try_into().unwrap_or(i64::MAX))
 }
 
-fn flag(value: bool) -> Value {
+pub(super) fn flag(value: bool) -> Value {
     Value::Integer(i64::from(value))
 }
 
-fn path(name: &str) -> String {
+pub(super) fn path(name: &str) -> String {
     format!("{DATA}/{name}")
 }
 
 /// The block of a node; an error says what cannot be written.
 pub(super) fn of(request: &Request<'_>) -> Result<Computed, String> {
     let op = &request.node.op;
-    match op {
-        Op::Layer(_) => layer(request),
-        Op::MaxPool(pool) => max_pool(request, pool),
-        Op::Function(_) => table(request),
-        _ => Err(format!("the operator {}, which has no module yet", op.name())),
+    match (op, request.operator) {
+        (Op::Layer(_), _) => layer(request),
+        (_, Some(operator)) => operator::of(request, operator),
+        (_, None) => Err(format!("the operator {}, which has no integers", op.name())),
     }
 }
 
 /// Rows, columns of (C, spatial...) with one or two spatial axes, or none.
-fn plane(shape: &[usize]) -> Result<[usize; 2], String> {
+pub(super) fn plane(shape: &[usize]) -> Result<[usize; 2], String> {
     match shape {
         [_] => Ok([1, 1]),
         [_, width] => Ok([1, *width]),
@@ -74,7 +76,7 @@ fn plane(shape: &[usize]) -> Result<[usize; 2], String> {
 }
 
 /// A list of one or two entries, one per spatial axis, as rows and columns.
-fn pair<T: Copy>(values: &[T], missing: T) -> Result<[T; 2], String> {
+pub(super) fn pair<T: Copy>(values: &[T], missing: T) -> Result<[T; 2], String> {
     match values {
         [] => Ok([missing, missing]),
         [width] => Ok([missing, *width]),
@@ -84,17 +86,17 @@ fn pair<T: Copy>(values: &[T], missing: T) -> Result<[T; 2], String> {
 }
 
 /// A window over an input plane.
-struct Geometry {
-    input: [usize; 2],
-    output: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    padding: [usize; 2],
-    dilation: [usize; 2],
+pub(super) struct Geometry {
+    pub(super) input: [usize; 2],
+    pub(super) output: [usize; 2],
+    pub(super) kernel: [usize; 2],
+    pub(super) stride: [usize; 2],
+    pub(super) padding: [usize; 2],
+    pub(super) dilation: [usize; 2],
 }
 
 impl Geometry {
-    fn parameters(&self) -> Vec<(&'static str, Value)> {
+    pub(super) fn parameters(&self) -> Vec<(&'static str, Value)> {
         let names = [
             (["INPUT_HEIGHT", "INPUT_WIDTH"], self.input),
             (["OUTPUT_HEIGHT", "OUTPUT_WIDTH"], self.output),
@@ -106,15 +108,14 @@ impl Geometry {
         names.into_iter().flat_map(|(names, values)| names.into_iter().zip(values.map(number))).collect()
     }
 
-    fn positions(&self) -> usize {
+    pub(super) fn positions(&self) -> usize {
         self.output.iter().product()
     }
 }
 
-/// Address widths of input and output.
-fn addresses(request: &Request<'_>) -> [(&'static str, Value); 2] {
-    let read = request.inputs.first().map_or(1, |input| address_bits(input.elements()));
-    [("READ_BITS", number(read)), ("WRITE_BITS", number(address_bits(request.shape.iter().product())))]
+/// Address widths of an input and of the output, by their elements.
+pub(super) fn address_parameters(read: usize, write: usize) -> [(&'static str, Value); 2] {
+    [("READ_BITS", number(address_bits(read))), ("WRITE_BITS", number(address_bits(write)))]
 }
 
 fn first_shape<'a>(request: &Request<'a>) -> Result<&'a [usize], String> {
@@ -135,7 +136,7 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
     if !layer.weight_zero_point.iter().all(|&zero| zero == 0) {
         return Err("weights with a zero point other than 0".into());
     }
-    if op.padding_mode != gen_params_core::ops::PaddingMode::Zeros {
+    if op.padding_mode != PaddingMode::Zeros {
         return Err(format!("padding mode {}, expected zeros", op.padding_mode.name()));
     }
     let (geometry, groups) = match op.kind {
@@ -219,7 +220,7 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
         ("MULTIPLIER_FILE", Value::File(name(Kind::Multiplier))),
         ("SHIFT_FILE", Value::File(name(Kind::Shift))),
     ]);
-    list.extend(addresses(request));
+    list.extend(address_parameters(input.elements(), request.shape.iter().product()));
 
     let bias = if wide_bias {
         Data::Signed64(layer.folded_bias.clone())
@@ -249,69 +250,19 @@ fn lanes(outputs: usize, taps: usize, clocks: usize) -> usize {
 }
 
 /// The number of a rounding in `gp_round`.
-pub(super) fn rounding(rounding: gen_params_core::target::Rounding) -> usize {
-    gen_params_core::target::Rounding::ALL.iter().position(|&known| known == rounding).unwrap_or_default()
-}
-
-/// The geometry of a pooling.
-fn pooling(request: &Request<'_>, pool: &Pool) -> Result<Geometry, String> {
-    let sizes = |values: &[i64], missing: i64| -> Result<[usize; 2], String> {
-        let pair = pair(values, missing)?;
-        let [height, width] = pair.map(usize::try_from);
-        Ok([height, width].map(|size| size.unwrap_or_default()))
-    };
-    Ok(Geometry {
-        input: plane(first_shape(request)?)?,
-        output: plane(request.shape)?,
-        kernel: sizes(&pool.kernel, 1)?,
-        stride: sizes(&pool.stride, 1)?,
-        padding: sizes(&pool.padding, 0)?,
-        dilation: sizes(&pool.dilation, 1)?,
-    })
-}
-
-fn max_pool(request: &Request<'_>, pool: &Pool) -> Result<Computed, String> {
-    let input = first(request)?;
-    let geometry = pooling(request, pool)?;
-    let channels = first_shape(request)?.first().copied().unwrap_or(1);
-    let mut list = vec![("CHANNELS", number(channels))];
-    list.extend(geometry.parameters());
-    list.push(("INPUT_SIGNED", flag(input.is_signed())));
-    list.extend(addresses(request));
-    let taps: usize = geometry.kernel.iter().product();
-    let clocks = (channels * geometry.positions() * taps) as u64 + 8;
-    Ok(Computed::one(Instance { module: "gp_max_pool", parameters: list, clocks }))
-}
-
-/// A function as a table.
-fn table(request: &Request<'_>) -> Result<Computed, String> {
-    let input = first(request)?;
-    let table = request.parameters.tables.iter().find(|table| table.name == request.node.name);
-    let table = table.ok_or("a function without a table")?;
-    let file = path(&table_file(&request.node.name, "hex"));
-    let mut list = vec![
-        ("COUNT", number(input.elements())),
-        ("INPUT_SIGNED", flag(input.is_signed())),
-        ("TABLE_FILE", Value::File(file.clone())),
-    ];
-    list.extend(addresses(request));
-    let clocks = input.elements() as u64 + 8;
-    let mut computed = Computed::one(Instance { module: "gp_table", parameters: list, clocks });
-    let bytes = table.codes.iter().map(|code| code.to_le_bytes()[0].cast_signed()).collect();
-    computed.data.push((file, Data::Bytes(bytes)));
-    Ok(computed)
+pub(super) fn rounding(rounding: Rounding) -> usize {
+    Rounding::ALL.iter().position(|&known| known == rounding).unwrap_or_default()
 }
 
 /// A selection by a table of addresses; negative sources are padding.
 pub(super) fn gather(stem: &str, sources: &[i32], zero_point: i32, read: usize) -> Computed {
     let file = path(&format!("{stem}_address.hex"));
-    let list = vec![
+    let mut list = vec![
         ("COUNT", number(sources.len())),
         ("FILL", number(zero_point)),
         ("ADDRESS_FILE", Value::File(file.clone())),
-        ("READ_BITS", number(address_bits(read))),
-        ("WRITE_BITS", number(address_bits(sources.len()))),
     ];
+    list.extend(address_parameters(read, sources.len()));
     let clocks = sources.len() as u64 + 8;
     let mut computed = Computed::one(Instance { module: "gp_gather", parameters: list, clocks });
     // All ones, -1, has the highest bit set.

@@ -14,6 +14,7 @@
 mod bench;
 mod block;
 mod modules;
+mod operator;
 mod plan;
 mod widths;
 

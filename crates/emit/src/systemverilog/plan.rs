@@ -273,6 +273,7 @@ impl Planner<'_> {
         let request = block::Request {
             node,
             layer: self.machine.layer(index),
+            operator: self.machine.operator(index),
             parameters: self.parameters,
             inputs: places.iter().filter_map(|&place| self.plan.buffers.get(place)).collect(),
             input_shapes: node

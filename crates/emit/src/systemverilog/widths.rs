@@ -15,10 +15,10 @@ pub(super) struct Widths {
     pub(super) saturating_sums: bool,
 }
 
-/// Bits of the narrowest two's complement integer that holds both ends.
+/// Bits of the narrowest two's complement integer that holds both ends, at least 2: a sign and something else.
 pub(super) fn signed_bits(range: Range<i128>) -> u32 {
     let magnitude = |value: i128| if value < 0 { !value } else { value };
-    129 - magnitude(range.min).max(magnitude(range.max)).leading_zeros()
+    (129 - magnitude(range.min).max(magnitude(range.max)).leading_zeros()).max(2)
 }
 
 /// Bits of the narrowest unsigned integer that holds a value, at least 1.
@@ -99,13 +99,28 @@ fn offsets(product: Range<i128>, rounding: Rounding, shift: i32, zero_point: i32
     Range { min: offset(product.min), max: offset(product.max) }
 }
 
+/// Width of the product stages of `round(M0 * sum * 2^-n) + Z3` for sums in a range and several (M0, n).
+pub(super) fn product_bits(
+    sum: Range<i128>,
+    scales: &[(u32, i32)],
+    rounding: Rounding,
+    zero_point: i32,
+) -> u32 {
+    let all = scales.iter().map(|&(multiplier, shift)| {
+        let multiplier = i128::from(multiplier);
+        let product = Range { min: sum.min * multiplier, max: sum.max * multiplier };
+        hull(product, offsets(product, rounding, shift, zero_point))
+    });
+    all.reduce(hull).map_or(1, signed_bits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn bits_hold_both_ends_and_no_more() {
-        let rows = [(0, 0, 1), (-1, 0, 1), (0, 1, 2), (-2, 1, 2), (-3, 1, 3), (-128, 127, 8), (0, 255, 9)];
+        let rows = [(0, 0, 2), (-1, 0, 2), (0, 1, 2), (-2, 1, 2), (-3, 1, 3), (-128, 127, 8), (0, 255, 9)];
         for (min, max, bits) in rows {
             assert_eq!(signed_bits(Range { min, max }), bits, "{min}..={max}");
         }
@@ -115,5 +130,14 @@ mod tests {
         for (elements, bits) in [(0, 1), (1, 1), (2, 1), (3, 2), (64, 6), (65, 7)] {
             assert_eq!(address_bits(elements), bits, "{elements}");
         }
+    }
+
+    #[test]
+    fn a_product_register_holds_the_product_and_the_offset() {
+        // 255 * 3 = 765 needs 11 bits; an offset of 100 on top of 765/1 needs no more, one of 300 does.
+        let sum = Range { min: 0, max: 255 };
+        assert_eq!(product_bits(sum, &[(3, 0)], Rounding::HalfUp, 100), 11);
+        assert_eq!(product_bits(sum, &[(3, 0)], Rounding::HalfUp, 300), 12);
+        assert_eq!(product_bits(sum, &[(3, 0), (300, 4)], Rounding::HalfUp, 0), 18);
     }
 }
