@@ -33,6 +33,7 @@ pub mod npz;
 pub mod packages;
 pub mod read_back;
 pub mod svh;
+pub mod systemverilog;
 pub mod target_file;
 
 use std::path::Path;
