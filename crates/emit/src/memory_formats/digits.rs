@@ -65,7 +65,9 @@ mod tests {
 
     #[test]
     fn digits_are_those_of_the_number() {
-        let rows: [(&[u8], u32, &str, &str, &str, &str); 5] = [
+        // Word, bits; in hexadecimal, in binary, without and with a sign.
+        type Row<'a> = (&'a [u8], u32, &'a str, &'a str, &'a str, &'a str);
+        let rows: [Row<'_>; 5] = [
             (&[0x0a], 8, "0a", "00001010", "10", "10"),
             (&[0xfe], 8, "fe", "11111110", "254", "-2"),
             (&[0x01, 0x02], 10, "201", "1000000001", "513", "-511"),

@@ -20,8 +20,8 @@ use crate::Formats;
 use crate::memory::{Kind, Memory};
 use reader::{Reader, Section};
 
-/// A target: how its integers are derived, computed with and laid out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A target: how its integers are derived, computed with and laid out. The default is that of `q31`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetFile {
     /// What it is, in a sentence; empty if nobody said.
     pub description: String,
@@ -45,19 +45,6 @@ pub enum Relu {
     Clamp,
     /// By a unit of its own; the clamp is that of the codes alone.
     Separate,
-}
-
-impl Default for TargetFile {
-    fn default() -> Self {
-        Self {
-            description: String::new(),
-            derivation: derive::Options::default(),
-            arithmetic: Target::default(),
-            relu: Relu::default(),
-            memory: Memory::default(),
-            formats: None,
-        }
-    }
 }
 
 /// Everything that is wrong with a target file.
