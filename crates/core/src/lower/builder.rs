@@ -143,9 +143,10 @@ impl Builder {
             }
             Op::Dequantize => (None, None),
             Op::Layer(layer) => (own, own.and_then(|a| layer_clamp(layer, a))),
-            Op::Add { relu } | Op::Mul { relu } => (own, with_relu(*relu)),
+            Op::Add { relu } | Op::Sub { relu } | Op::Mul { relu } => (own, with_relu(*relu)),
             Op::BatchNorm(norm) => (own, with_relu(norm.relu)),
             Op::MatMul
+            | Op::Extremum(_)
             | Op::Concatenate { requantizes: true, .. }
             | Op::LayerNorm(_)
             | Op::Softmax { .. } => (own, with_relu(false)),
