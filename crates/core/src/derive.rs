@@ -344,6 +344,7 @@ fn derive_layer(
         real_multiplier,
         multiplier,
         shift,
+        rounding_constant: None,
         output,
         clamp,
         padding_value: input.filter(|_| mode == PaddingMode::Zeros).map(|a| a.zero_point),

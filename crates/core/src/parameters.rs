@@ -227,6 +227,9 @@ pub struct LayerParameters {
     pub multiplier: Option<Vec<u32>>,
     /// n, per output channel: M ~ M0 * 2^-n. Negative for M of 2^31 and more.
     pub shift: Option<Vec<i32>>,
+    /// C, per output channel, where one was chosen (see [`crate::certify`]): added to the product before the shift, in
+    /// place of the rounding: `(M0 * (sum(x_q * w_q) + folded_bias) + C) >> n`.
+    pub rounding_constant: Option<Vec<i64>>,
     /// S3, Z3.
     pub output: Option<Activation>,
     /// Clamp of the output codes. `None` where the file does not say whether a ReLU is fused and it matters.
@@ -357,7 +360,8 @@ pub struct OperatorParameters {
 pub enum MultiplierForm {
     /// `CONSTANT`: one n for all layers, M0 = round(M * 2^n).
     Shift(u32),
-    /// M0 has exactly this many bits (normalised per channel, each with its own n).
+    /// M0 has exactly this many bits, normalised per channel, each with its own n; or at most as many, where they were
+    /// chosen (see [`crate::certify`]).
     Bits(u32),
 }
 

@@ -75,9 +75,16 @@ fn write_layer(
             Value::Integer(value) if value < 0 => writeln!(out, "#define {name} ({value})")?,
             Value::Integer(value) => writeln!(out, "#define {name} {value}")?,
             Value::Signed(values) => write_table(out, "int32_t", &name, &values)?,
-            Value::Wide(values) => write_table(out, "int64_t", &name, values)?,
             Value::Unsigned(values) => write_table(out, multiplier_type, &name, values)?,
             Value::Short(values) => write_table(out, "int8_t", &name, values)?,
+            Value::Wide(values) => {
+                // No decimal constant of C99 is the smallest.
+                let decimal = |value: &i64| match value {
+                    &i64::MIN => "INT64_MIN".to_owned(),
+                    value => value.to_string(),
+                };
+                write_table(out, "int64_t", &name, &values.iter().map(decimal).collect::<Vec<_>>())?;
+            }
             Value::Unknown(why) => writeln!(out, "// {name} is unknown: {why}")?,
         }
     }

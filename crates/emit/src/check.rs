@@ -53,6 +53,7 @@ fn check_layer(layer: &LayerParameters) -> Result<(), Error> {
         ("real_multiplier", layer.real_multiplier.as_ref().map(Vec::len)),
         ("multiplier", layer.multiplier.as_ref().map(Vec::len)),
         ("shift", layer.shift.as_ref().map(Vec::len)),
+        ("rounding_constant", layer.rounding_constant.as_ref().map(Vec::len)),
     ];
     for (field, length) in lengths {
         if let Some(length) = length.filter(|&length| length != layer.channels) {

@@ -45,7 +45,8 @@ const NO_CLAMP: &str = "neither the file nor the user says whether a ReLU is fus
 const NO_MULTIPLIER: &str = "it takes the scales of the layer's input and output";
 const NO_REACH: &str = "the codes that the layer's input can take are not known";
 
-/// Every constant of `layer` but its weights. Their suffixes depend on its kind, not on what is known.
+/// Every constant of `layer` but its weights. Their suffixes depend on its kind and on whether rounding constants were
+/// chosen, not on what is known.
 pub(crate) fn constants(layer: &LayerParameters) -> Vec<Constant<'_>> {
     let mut list = vec![integer("CHANNELS", Some(layer.channels), "")];
     for (axis, &size) in layer.kind.axes().chars().zip(&layer.weight.shape) {
@@ -84,6 +85,9 @@ pub(crate) fn constants(layer: &LayerParameters) -> Vec<Constant<'_>> {
     list.push(array("FOLDED_BIAS", layer.folded_bias.as_deref(), biases, NO_INPUT));
     list.push(array("MULTIPLIER", layer.multiplier.as_deref(), Value::Unsigned, NO_MULTIPLIER));
     list.push(array("SHIFT", layer.shift.as_deref(), Value::Short, NO_MULTIPLIER));
+    if let Some(constants) = &layer.rounding_constant {
+        list.push(Constant { suffix: "ROUNDING_CONSTANT".into(), value: Value::Wide(constants) });
+    }
     list
 }
 
@@ -154,9 +158,17 @@ pub(crate) fn description(layer: &LayerParameters) -> [String; 3] {
             layer.kind.axes(),
             layer.weight.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
         ),
-        "output = clamp(round((accumulator + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT, CLAMP_MIN, \
-         CLAMP_MAX)"
-            .to_owned(),
+        match layer.rounding_constant {
+            None => {
+                "output = clamp(round((accumulator + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT, \
+                 CLAMP_MIN, CLAMP_MAX)"
+            }
+            Some(_) => {
+                "output = clamp((((accumulator + FOLDED_BIAS) * MULTIPLIER + ROUNDING_CONSTANT) >> SHIFT) + \
+                 OUTPUT_ZERO_POINT, CLAMP_MIN, CLAMP_MAX)"
+            }
+        }
+        .to_owned(),
         format!(
             "S1 = {}, S2 = {weight_scale}, S3 = {}",
             real(layer.input.map(|input| input.scale)),

@@ -155,6 +155,7 @@ fn describe_layer(layer: &LayerParameters, formats: &Formats) -> Layer {
         real_multiplier: layer.real_multiplier.clone(),
         multiplier: layer.multiplier.clone(),
         shift: layer.shift.clone(),
+        rounding_constant: layer.rounding_constant.clone(),
         output: layer.output.as_ref().map(quantization),
         clamp: layer.clamp.map(|clamp| Clamp { min: clamp.min, max: clamp.max }),
         padding_value: layer.padding_value,
@@ -179,6 +180,7 @@ fn files_of_kinds(layer: &LayerParameters, extension: &str) -> FilesOfKinds {
         folded_bias: layer.folded_bias.is_some().then(|| file(Kind::FoldedBias)),
         multiplier: layer.multiplier.is_some().then(|| file(Kind::Multiplier)),
         shift: layer.shift.is_some().then(|| file(Kind::Shift)),
+        rounding_constant: layer.rounding_constant.is_some().then(|| file(Kind::RoundingConstant)),
     }
 }
 

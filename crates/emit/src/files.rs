@@ -20,11 +20,19 @@ pub(crate) enum Kind {
     FoldedBias,
     Multiplier,
     Shift,
+    RoundingConstant,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Weight, Self::Bias, Self::WeightSum, Self::FoldedBias, Self::Multiplier, Self::Shift];
+    const ALL: [Self; 7] = [
+        Self::Weight,
+        Self::Bias,
+        Self::WeightSum,
+        Self::FoldedBias,
+        Self::Multiplier,
+        Self::Shift,
+        Self::RoundingConstant,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -34,6 +42,7 @@ impl Kind {
             Self::FoldedBias => "folded_bias",
             Self::Multiplier => "multiplier",
             Self::Shift => "shift",
+            Self::RoundingConstant => "rounding_constant",
         }
     }
 
@@ -46,6 +55,7 @@ impl Kind {
             Self::FoldedBias => layer.folded_bias.as_deref().map(Numbers::Bias),
             Self::Multiplier => layer.multiplier.as_deref().map(Numbers::Unsigned),
             Self::Shift => layer.shift.as_deref().map(Numbers::Shift),
+            Self::RoundingConstant => layer.rounding_constant.as_deref().map(Numbers::Wide),
         }
     }
 }
@@ -59,6 +69,7 @@ enum Numbers<'a> {
     Signed(Vec<i32>),
     Unsigned(&'a [u32]),
     Shift(&'a [i32]),
+    Wide(&'a [i64]),
 }
 
 /// The name of the file with the numbers of one kind of one layer.
@@ -141,6 +152,7 @@ fn write_hex(out: &mut dyn Output, numbers: &Numbers<'_>) -> io::Result<()> {
             let narrow = values.iter().map(|&value| i8::try_from(value)).collect::<Result<Vec<_>, _>>();
             hex::write_i8(out, &narrow.map_err(io::Error::other)?)
         }
+        Numbers::Wide(values) => hex::write_i64(out, values),
     }
 }
 
@@ -151,6 +163,7 @@ fn write_list(out: &mut dyn Output, numbers: &Numbers<'_>) -> io::Result<()> {
         Numbers::Signed(values) => decimal_list::write_integers(out, values),
         Numbers::Shift(values) => decimal_list::write_integers(out, values),
         Numbers::Unsigned(values) => decimal_list::write_integers(out, values),
+        Numbers::Wide(values) => decimal_list::write_integers(out, values),
     }
 }
 

@@ -70,3 +70,16 @@ pub fn write_parameters(
     let manifest = Manifest::describe(parameters, source, formats);
     write_folder(directory, &files, manifest, existing)
 }
+
+/// SHA-256 of the parameters, lower-case hex: that of the archive `params.npz`, which holds every integer of every layer.
+/// The same is in the manifest's list of files.
+///
+/// # Errors
+///
+/// [`Error::Inconsistent`] for parameters that cannot be written.
+pub fn digest(parameters: &Parameters) -> Result<String, Error> {
+    check::check(parameters)?;
+    let mut archive = std::io::Cursor::new(Vec::new());
+    npz::write(&mut archive, parameters).map_err(Error::io("write", "params.npz"))?;
+    Ok(folder::hex_digest(archive.get_ref()))
+}

@@ -200,6 +200,10 @@ pub struct Layer {
     pub multiplier: Option<Vec<u32>>,
     /// n, per output channel, -128..=127.
     pub shift: Option<Vec<i32>>,
+    /// C, per output channel, where constants were chosen: `(M0 * (sum(x_q * w_q) + folded_bias) + C) >> n` takes the
+    /// place of the rounding.
+    #[serde(default)]
+    pub rounding_constant: Option<Vec<i64>>,
     /// S3, Z3.
     pub output: Option<Quantization>,
     /// Smallest and largest code of its output.
@@ -303,6 +307,9 @@ pub struct FilesOfKinds {
     pub multiplier: Option<String>,
     /// `shift`.
     pub shift: Option<String>,
+    /// `rounding_constant`, where constants were chosen.
+    #[serde(default)]
+    pub rounding_constant: Option<String>,
 }
 
 /// One file of the folder.

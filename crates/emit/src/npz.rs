@@ -123,6 +123,9 @@ pub(crate) fn write<W: Write + Seek>(out: W, parameters: &Parameters) -> io::Res
         if let Some(values) = &layer.multiplier {
             archive.array(&name("multiplier"), &[layer.channels], values)?;
         }
+        if let Some(values) = &layer.rounding_constant {
+            archive.array(&name("rounding_constant"), &[layer.channels], values)?;
+        }
         if let Some(values) = &layer.real_multiplier {
             archive.array(&name("real_multiplier"), &[layer.channels], values)?;
         }

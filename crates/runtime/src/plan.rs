@@ -82,6 +82,9 @@ impl Plan {
                 "has codes of 16 bits, which only the reference computes with",
             ));
         }
+        if let Some(node) = network.nodes.iter().find(|node| matches!(node.op, Op::Constant(_))) {
+            return Err(Error::node(&node.name, "is a constant, which only the reference computes with"));
+        }
         let mut planner = Planner::new(network, contract);
         for (index, (&id, image)) in network.inputs.iter().zip(images).enumerate() {
             planner.shapes[id.0] = Some(image_to_batch(image));
@@ -265,7 +268,9 @@ impl<'a> Planner<'a> {
             | Op::LayerNorm(_)
             | Op::MatMul
             | Op::Softmax { .. } => return self.reference(node, oracle),
-            Op::Quantize | Op::Dequantize => return Err(oracle.error("is computed elsewhere")),
+            Op::Quantize | Op::Dequantize | Op::Constant(_) => {
+                return Err(oracle.error("is computed elsewhere"));
+            }
         })
     }
 

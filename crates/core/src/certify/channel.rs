@@ -154,7 +154,7 @@ pub fn layer_channels(
                 multiplier,
                 shift,
                 rounding: target.rounding,
-                constant: None,
+                constant: hardware.rounding_constant.as_ref().and_then(|constants| of_channel(constants)),
                 zero_point: hardware.output_zero_point,
                 clamp: hardware.clamp,
             },
@@ -199,8 +199,7 @@ impl Channel {
         if needed > product_bits {
             return Err(Refusal::Product { needed, available: product_bits });
         }
-        let code = |accumulator| self.hardware.apply(accumulator);
-        Ok(Steps::of(self.accumulator, self.hardware.clamp, code))
+        Ok(self.hardware.steps(self.accumulator))
     }
 
     /// Where both differ.

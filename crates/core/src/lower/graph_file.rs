@@ -279,6 +279,7 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         | Op::LayerNorm(_)
         | Op::MatMul
         | Op::Softmax { .. }
+        | Op::Constant(_)
         | Op::Function(_) => true,
         Op::Concatenate { requantizes, .. } => *requantizes,
         Op::Dequantize
@@ -300,6 +301,8 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         entry.dtype = Some(activation.code_type.name().into());
     }
     match &node.op {
+        // The codes stay in the model: this says where they are used.
+        Op::Constant(_) => {}
         Op::Quantize
         | Op::Dequantize
         | Op::Relu

@@ -48,6 +48,8 @@ pub enum Op {
     Quantize,
     /// Codes to float.
     Dequantize,
+    /// Codes that the file holds; it has no input, and is the same for all images.
+    Constant(Codes),
     /// Convolution, transposed convolution or linear layer.
     Layer(Layer),
     /// Sum of two tensors, optionally with ReLU.
@@ -122,6 +124,7 @@ impl Op {
         match self {
             Self::Quantize => "quantize",
             Self::Dequantize => "dequantize",
+            Self::Constant(_) => "constant",
             Self::Layer(layer) => layer.kind.name(),
             Self::Add { .. } => "add",
             Self::Sub { .. } => "sub",
@@ -256,6 +259,9 @@ impl Op {
     }
 
     fn result_shapes(&self, inputs: &[&[usize]], known: &Shapes) -> Result<Vec<Vec<usize>>, OpError> {
+        if let Self::Constant(codes) = self {
+            return Ok(vec![codes.shape().to_vec()]);
+        }
         let Some((&first, rest)) = inputs.split_first() else {
             return Err(OpError::new("no inputs", "at least one"));
         };
@@ -275,6 +281,7 @@ impl Op {
                 axis_of(*axis, first.len())?;
                 one(first.to_vec())
             }
+            Self::Constant(codes) => one(codes.shape().to_vec()),
             Self::Layer(layer) => one(layer.shape(first)?),
             Self::Add { .. } | Self::Sub { .. } | Self::Mul { .. } | Self::Extremum(_) => {
                 let second = rest.first().ok_or_else(|| OpError::new("one input", "two"))?;
@@ -351,6 +358,7 @@ impl Op {
                 let input = context.input(0)?;
                 return Ok(vec![Value::Floats(codes(0)?.map(|&code| dequantize(code, input)))]);
             }
+            Self::Constant(codes) => codes.clone(),
             Self::Layer(layer) => layer.apply(codes(0)?, context)?.1,
             Self::Add { relu } => add::add(codes(0)?, codes(1)?, Sign::Plus, *relu, context)?,
             Self::Sub { relu } => add::add(codes(0)?, codes(1)?, Sign::Minus, *relu, context)?,

@@ -48,6 +48,7 @@ impl Op {
             Self::Quantize
             | Self::Dequantize
             | Self::Layer(_)
+            | Self::Constant(_)
             | Self::Add { .. }
             | Self::Sub { .. }
             | Self::Mul { .. }

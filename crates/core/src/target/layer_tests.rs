@@ -47,6 +47,7 @@ impl Given {
             real_multiplier: None,
             multiplier: Some(self.multiplier),
             shift: Some(self.shift),
+            rounding_constant: None,
             output: Some(self.output),
             clamp: Some(self.clamp),
             padding_value: None,

@@ -55,6 +55,10 @@ fn arrays_come_back_with_type_and_shape() {
                 assert_eq!(found, ("'<i4'".to_owned(), channels.clone(), values), "{field}");
             }
         }
+        if let Some(values) = &layer.rounding_constant {
+            let found = read(&mut zip, &name("rounding_constant"));
+            assert_eq!(found, ("'<i8'".to_owned(), channels.clone(), values.clone()));
+        }
         if let Some(values) = &layer.multiplier {
             let found = read(&mut zip, &name("multiplier"));
             assert_eq!(found, ("'<u4'".to_owned(), channels.clone(), values.clone()));
@@ -74,8 +78,8 @@ fn arrays_come_back_with_type_and_shape() {
             assert_eq!(found, ("'<i4'".to_owned(), vec![2], vec![clamp.min, clamp.max]));
         }
     }
-    // 15 arrays of a layer of which all is known; 4 of the one of which only the weights are.
-    assert_eq!(zip.len(), 3 * 15 + 4);
+    // 15 arrays of a layer of which all is known, rounding constants of two; 4 of the one of which only the weights are.
+    assert_eq!(zip.len(), 3 * 15 + 2 + 4);
 }
 
 #[test]

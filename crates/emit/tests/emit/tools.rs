@@ -89,6 +89,7 @@ fn tables(layer: &LayerParameters) -> Vec<(&'static str, usize, bool, Vec<i64>)>
     list.extend(layer.bias.as_ref().map(|values| ("BIAS", 32, true, values.clone())));
     list.extend(layer.folded_bias.as_ref().map(|values| ("FOLDED_BIAS", 32, true, values.clone())));
     list.extend(layer.shift.as_ref().map(|values| ("SHIFT", 8, true, wide(values))));
+    list.extend(layer.rounding_constant.iter().map(|values| ("ROUNDING_CONSTANT", 64, true, values.clone())));
     list.extend(
         layer
             .multiplier
