@@ -16,6 +16,7 @@ mod onnx;
 mod parts;
 mod prepared;
 mod qdq;
+pub mod tflite;
 
 use std::collections::BTreeMap;
 
@@ -85,6 +86,7 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
         match source.form {
             Form::Onnx => onnx::lower(source, graph, options)?,
             Form::ExportedProgram => export::lower(source, graph, options)?,
+            Form::Tflite => tflite::lower(source, graph, options)?,
             _ => calls::lower(source, graph, options, &mut warnings)?,
         }
     } else {
