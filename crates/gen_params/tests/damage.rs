@@ -45,6 +45,7 @@ impl Random {
 struct Victim {
     name: String,
     bytes: Vec<u8>,
+    /// Pickles, and the graphs and lists of exported programs.
     pickles: Vec<std::ops::Range<usize>>,
 }
 
@@ -58,7 +59,7 @@ impl Victim {
             for index in 0..archive.len() {
                 let entry = archive.by_index_raw(index).unwrap();
                 checksums.push(usize::try_from(entry.central_header_start()).unwrap() + 16);
-                if entry.name().unwrap().ends_with(".pkl") {
+                if [".pkl", ".json"].iter().any(|end| entry.name().unwrap().ends_with(end)) {
                     let start = usize::try_from(entry.data_start().unwrap()).unwrap();
                     pickles.push(start..start + usize::try_from(entry.size()).unwrap());
                 }
@@ -216,6 +217,7 @@ fn damaged_files_are_derived_or_refused() {
         "containers/protocol4.pt",
         "containers/big_endian.pt",
         "containers/shared_storage.pt",
+        "export/small.pt2",
     ]
     .iter()
     .map(|name| Victim::new(&root, name))
