@@ -87,8 +87,8 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
         match source.form {
             Form::Onnx => onnx::lower(source, graph, options)?,
-            Form::Tflite => tflite::lower(source, graph, options)?,
             Form::ExportedProgram => export::lower(source, graph, options)?,
+            Form::Tflite => tflite::lower(source, graph, options)?,
             _ => calls::lower(source, graph, options, &mut warnings)?,
         }
     } else {

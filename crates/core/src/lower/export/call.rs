@@ -192,6 +192,8 @@ impl Lowering<'_> {
         match argument {
             Argument::Value(id) => match self.slots.get(id) {
                 Some(Slot::Value(value)) => Ok(value.clone()),
+                Some(Slot::Computed(operator)) => Err(call
+                    .refuse(format!("its `{name}` is float: nothing quantizes what `{operator}` computes"))),
                 Some(Slot::Values(_) | Slot::Size(_)) | None => {
                     Err(call.refuse(format!("its `{name}` is no tensor")))
                 }

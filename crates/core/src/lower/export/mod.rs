@@ -132,6 +132,10 @@ pub(super) const OPERATORS: &[Operator] = &[
     row("_operator.floordiv", arithmetic::over),
 ];
 
+/// What to do about a layer whose float result another operator takes.
+const LEFT_FLOAT: &str = "quantize with XNNPACKQuantizer, which quantizes the result of every operator; \
+                          X86InductorQuantizer leaves float what its backend fuses";
+
 /// What a value of the file is.
 #[derive(Debug, Clone)]
 enum Slot {
@@ -141,6 +145,8 @@ enum Slot {
     Values(Vec<Value>),
     /// A size, or a computation on sizes.
     Size(Extent),
+    /// What this operator computes from constants alone, and what nothing quantized can use.
+    Computed(String),
 }
 
 /// Lowers an exported program.
@@ -170,15 +176,12 @@ pub(super) fn edges(
 /// As [`lower`], where there is no layer at all.
 pub(super) fn layers(source: &SourceModel, graph: &SourceGraph, options: &Options) -> Result<IntNetwork> {
     let mut lowering = Lowering::walk(source, graph, options);
-    let refusal = LowerError { reasons: lowering.reasons.split_off(0), hint: lowering.hint.take() };
-    let (mut network, _) = lowering.finish()?;
-    if !network.nodes.iter().any(|node| matches!(node.op, Op::Layer(_))) {
-        return Err(refusal);
+    let refusal = LowerError { reasons: std::mem::take(&mut lowering.reasons), hint: lowering.hint.take() };
+    match lowering.finish() {
+        Ok((network, _)) if network.nodes.iter().any(|node| matches!(node.op, Op::Layer(_))) => Ok(network),
+        Ok(_) => Err(refusal),
+        Err(error) => Err(if refusal.reasons.is_empty() { error } else { refusal }),
     }
-    network
-        .warnings
-        .extend(refusal.reasons.into_iter().map(|reason| format!("{}: {}", reason.place, reason.text)));
-    Ok(network)
 }
 
 /// The walk.
@@ -226,20 +229,12 @@ impl<'a> Lowering<'a> {
         let (Callee::Function(target) | Callee::Method(target) | Callee::Module(target)) = &node.callee;
         let name = target.strip_prefix("torch.ops.").unwrap_or(target);
         let call = Call::new(node, name, self.name_of(node, name));
-        let Some(operator) = OPERATORS.iter().find(|operator| operator.name == name) else {
-            self.refused(node, call.refuse(format!("the operator `{name}` is not supported")));
-            return;
-        };
         // Its producer has been refused already: no second reason for the same thing.
         if !quantization::starts_anew(name) && call.values().any(|id| !self.slots.contains_key(&id)) {
             self.dangle(node);
             return;
         }
-        let slot = (operator.lower)(self, &call).and_then(|slot| match call.unread() {
-            Some(unread) => Err(call.refuse(format!("its {unread} is not supported"))),
-            None => Ok(slot),
-        });
-        match slot {
+        match self.lowered(&call) {
             Ok(Slot::Values(values)) => {
                 for (&id, value) in node.outputs.iter().zip(values) {
                     self.slots.insert(id, Slot::Value(value));
@@ -250,24 +245,49 @@ impl<'a> Lowering<'a> {
                     self.slots.insert(id, slot);
                 }
             }
+            // Batch norms that were not folded compute with constants; whether that matters, their user knows.
+            Err(_) if is_float_arithmetic(name) && call.values().all(|id| self.is_computed(id)) => {
+                if let Some(&id) = node.outputs.first() {
+                    self.slots.insert(id, Slot::Computed(name.to_owned()));
+                }
+            }
             Err(error) => self.refused(node, error),
+        }
+    }
+
+    fn is_computed(&self, id: ValueId) -> bool {
+        matches!(self.slots.get(&id), Some(Slot::Computed(_)))
+    }
+
+    fn lowered(&mut self, call: &Call<'_>) -> Result<Slot> {
+        let operator = OPERATORS.iter().find(|operator| operator.name == call.operator);
+        let operator = operator
+            .ok_or_else(|| call.refuse(format!("the operator `{}` is not supported", call.operator)))?;
+        let slot = (operator.lower)(self, call)?;
+        match call.unread() {
+            Some(unread) => Err(call.refuse(format!("its {unread} is not supported"))),
+            None => Ok(slot),
         }
     }
 
     fn refused(&mut self, node: &Node, error: LowerError) {
         self.reasons.extend(error.reasons);
         self.hint = self.hint.take().or(error.hint);
-        self.dangle(node);
+        if self.dangle(node) {
+            self.hint.get_or_insert_with(|| LEFT_FLOAT.to_owned());
+        }
     }
 
-    /// Keeps the layers that a refused call would have used.
-    fn dangle(&mut self, node: &Node) {
+    /// Keeps the layers that a refused call would have used; true if there are any.
+    fn dangle(&mut self, node: &Node) -> bool {
         let call = Call::new(node, "", String::new());
         let layers = call.values().filter_map(|id| match self.slots.get(&id) {
             Some(Slot::Value(value)) if Graph::is_layer(value) => Some((node.name.clone(), value.clone())),
             _ => None,
         });
+        let before = self.dangling.len();
         self.dangling.extend(layers);
+        self.dangling.len() > before
     }
 
     /// The network, with an edge for each name of a quantized result.
@@ -276,11 +296,18 @@ impl<'a> Lowering<'a> {
             return Err(LowerError { reasons: self.reasons, hint: self.hint });
         }
         let mut outputs = self.dangling;
-        for output in &self.program.outputs {
-            if let Argument::Value(id) = output
-                && let Some(Slot::Value(value)) = self.slots.get(id)
-            {
-                outputs.push((format!("output {}", outputs.len()), value.clone()));
+        for (index, output) in self.program.outputs.iter().enumerate() {
+            let name = format!("output {index}");
+            match output {
+                Argument::Value(id) => match self.slots.get(id) {
+                    Some(Slot::Value(value)) => outputs.push((name, value.clone())),
+                    Some(_) => return Err(LowerError::at(name, "is no tensor that the network computes")),
+                    // Refused, where only the layers are asked for.
+                    None => {}
+                },
+                Argument::Constant(..) | Argument::List(_) => {
+                    return Err(LowerError::at(name, "is a constant"));
+                }
             }
         }
         let quantized =
@@ -305,6 +332,11 @@ impl<'a> Lowering<'a> {
         let base = operator.split('.').nth(1).unwrap_or(operator).trim_end_matches('_');
         super::parts::join(&node.scope, base)
     }
+}
+
+/// False for the operators whose constants are weights.
+fn is_float_arithmetic(operator: &str) -> bool {
+    !operator.starts_with("quantized_decomposed.")
 }
 
 /// Every value that something takes.
