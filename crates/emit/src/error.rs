@@ -1,7 +1,12 @@
 //! What can go wrong while writing, with the place, what was found and what to do.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+use gen_params_core::error::Reason;
+
+use crate::layout::LayoutError;
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +37,16 @@ pub enum Error {
         /// The layer that comes second.
         second: String,
     },
+    /// A table cannot be laid out as the target says.
+    #[error("layer {layer:?}: table {table}: {source}")]
+    Layout {
+        /// The layer's name in the model.
+        layer: String,
+        /// The table.
+        table: String,
+        /// Why.
+        source: LayoutError,
+    },
     /// The output folder holds something that this tool did not write.
     #[error("will not replace {}: {found}\nhint: {hint}", directory.display())]
     Foreign {
@@ -58,12 +73,33 @@ pub enum Error {
         /// What is wrong.
         found: String,
     },
+    /// A network has parts that cannot be written in a language.
+    #[error("cannot be written in {what}:{}", List(reasons))]
+    Unsupported {
+        /// The language.
+        what: &'static str,
+        /// Every part.
+        reasons: Vec<Reason>,
+    },
     /// A manifest cannot be read back.
     #[error("not a manifest of this tool: {found}")]
     Manifest {
         /// What is wrong with it.
         found: String,
     },
+}
+
+/// Reasons, one a line.
+struct List<'a>(&'a [Reason]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Reason { place, text } in self.0 {
+            let separator = if place.is_empty() { "" } else { ": " };
+            write!(f, "\n  {place}{separator}{text}")?;
+        }
+        Ok(())
+    }
 }
 
 impl Error {

@@ -2,11 +2,14 @@
 
 pub(crate) mod certify;
 pub(crate) mod compare;
+pub(crate) mod emit;
 pub(crate) mod generate;
 mod golden;
 pub(crate) mod graph;
 pub(crate) mod inspect;
+pub(crate) mod layout;
 pub(crate) mod run;
+pub(crate) mod targets;
 mod versus;
 
 /// What a command that compares has found.
