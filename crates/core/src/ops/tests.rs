@@ -280,7 +280,11 @@ fn sums_and_products() {
         assert_eq!(apply(&op(true), contract, &inputs, half).elements(), [8, 1], "{name}");
         // ONNX Runtime adds the zero point before it rounds, TFLite rounds ties up.
         let tie = if matches!(contract, Contract::Onnxruntime | Contract::Litert) { 2 } else { 1 };
-        assert_eq!(apply(&Op::Mul { relu: false }, contract, &inputs, half).elements(), [6, tie], "{name} mul");
+        assert_eq!(
+            apply(&Op::Mul { relu: false }, contract, &inputs, half).elements(),
+            [6, tie],
+            "{name} mul"
+        );
     }
 }
 

@@ -1,7 +1,6 @@
 //! One published case: its numbers by name, and operators run on them.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,13 +9,22 @@ use gen_params::ops::{Bias, Context, Layer, Op, PaddingMode, Value};
 use gen_params::parameters::{Activation, CodeType, LayerKind, Range, Weight, Window};
 use gen_params::tensor::{Codes, Tensor};
 use npyz::npz::NpzArchive;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 /// Integers and arrays of a case.
+#[derive(Clone)]
 pub(super) struct Case {
     pub(super) name: String,
-    config: Json,
-    archive: NpzArchive<BufReader<File>>,
+    config: Map<String, Json>,
+    arrays: BTreeMap<String, Array>,
+}
+
+/// An array of integers of any width.
+#[derive(Clone)]
+struct Array {
+    values: Vec<i64>,
+    /// Elements of 16 bits.
+    wide: bool,
 }
 
 /// Sizes of a tensor as TFLite keeps it.
@@ -24,12 +32,43 @@ pub(super) type Nhwc = [usize; 4];
 
 impl Case {
     pub(super) fn open(folder: &Path, name: &str, facts: &Json) -> Self {
-        let archive = NpzArchive::open(folder.join(format!("{name}.npz"))).unwrap();
-        Self { name: name.into(), config: facts["config"].clone(), archive }
+        let mut archive = NpzArchive::open(folder.join(format!("{name}.npz"))).unwrap();
+        let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+        let arrays = names.into_iter().map(|name| {
+            let file = archive.by_name(&name).unwrap().unwrap();
+            let descr = file.dtype().descr();
+            let values = match descr.trim_matches('\'').trim_start_matches(['|', '<', '=']) {
+                "i1" => widen(file.into_vec::<i8>().unwrap()),
+                "i2" => widen(file.into_vec::<i16>().unwrap()),
+                "i4" => widen(file.into_vec::<i32>().unwrap()),
+                "i8" => file.into_vec::<i64>().unwrap(),
+                other => panic!("{name} is {other}"),
+            };
+            (name, Array { values, wide: descr.contains("i2") })
+        });
+        let arrays = arrays.collect();
+        Self { name: name.into(), config: facts["config"].as_object().unwrap().clone(), arrays }
+    }
+
+    /// One layer of a case of several: the integers whose names begin with `prefix`, and some arrays under other names.
+    pub(super) fn part(&self, prefix: &str, arrays: &[(&str, Vec<i64>)]) -> Self {
+        let config = self
+            .config
+            .iter()
+            .filter_map(|(key, value)| key.strip_prefix(prefix).map(|rest| (rest.to_owned(), value.clone())));
+        let arrays = arrays
+            .iter()
+            .map(|(name, values)| ((*name).to_owned(), Array { values: values.clone(), wide: false }));
+        Self { name: prefix.into(), config: config.collect(), arrays: arrays.collect() }
+    }
+
+    /// Names of the integers.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.config.keys().map(String::as_str)
     }
 
     pub(super) fn known(&self, key: &str) -> Option<i64> {
-        self.config[key].as_i64()
+        self.config.get(key)?.as_i64()
     }
 
     pub(super) fn integer(&self, key: &str) -> Result<i64, String> {
@@ -44,30 +83,39 @@ impl Case {
         i32::try_from(self.integer(key)?).map_err(|error| error.to_string())
     }
 
+    /// Gives an integer another value.
+    pub(super) fn set(&mut self, key: &str, value: usize) {
+        self.config.insert(key.into(), value.into());
+    }
+
+    /// Gives an integer a second name.
+    pub(super) fn copy(&mut self, from: &str, to: &str) -> Result<(), String> {
+        let value = self.integer(from)?;
+        self.config.insert(to.into(), value.into());
+        Ok(())
+    }
+
+    /// Gives an array other elements.
+    pub(super) fn set_array(&mut self, name: &str, values: Vec<i64>) {
+        self.arrays.insert(name.into(), Array { values, wide: false });
+    }
+
+    /// Arrays of these names are no longer there.
+    pub(super) fn forget(&mut self, names: &[&str]) {
+        self.arrays.retain(|name, _| !names.contains(&name.as_str()));
+    }
+
     /// Whether the elements of an array have 16 bits.
-    pub(super) fn is_wide(&mut self, name: &str) -> bool {
-        self.descr(name).is_some_and(|descr| descr.contains("i2"))
+    pub(super) fn is_wide(&self, name: &str) -> bool {
+        self.arrays.get(name).is_some_and(|array| array.wide)
     }
 
-    fn descr(&mut self, name: &str) -> Option<String> {
-        self.archive.by_name(name).unwrap().map(|file| file.dtype().descr())
-    }
-
-    /// An array of integers of any width.
-    pub(super) fn array(&mut self, name: &str) -> Option<Vec<i64>> {
-        let descr = self.descr(name)?;
-        let file = self.archive.by_name(name).unwrap()?;
-        Some(match descr.trim_matches('\'').trim_start_matches(['|', '<', '=']) {
-            "i1" => widen(file.into_vec::<i8>().unwrap()),
-            "i2" => widen(file.into_vec::<i16>().unwrap()),
-            "i4" => widen(file.into_vec::<i32>().unwrap()),
-            "i8" => file.into_vec::<i64>().unwrap(),
-            other => panic!("{}: {name} is {other}", self.name),
-        })
+    pub(super) fn array(&self, name: &str) -> Option<Vec<i64>> {
+        self.arrays.get(name).map(|array| array.values.clone())
     }
 
     /// The first of some arrays that has this many elements: newer generations of a case lie beside older ones.
-    pub(super) fn of_length(&mut self, names: &[&str], length: usize) -> Result<Vec<i64>, String> {
+    pub(super) fn of_length(&self, names: &[&str], length: usize) -> Result<Vec<i64>, String> {
         let found = names.iter().filter_map(|name| self.array(name)).find(|values| values.len() == length);
         found.ok_or_else(|| format!("no array {} of {length} elements", names.join(" or ")))
     }

@@ -20,7 +20,7 @@ fn padding(input: usize, output: usize, kernel: [usize; 3], before: usize, trans
 }
 
 /// A bias as the case has it: 64 bits beside 16-bit codes, but for the cases that say otherwise in their name.
-fn bias(case: &mut Case, channels: usize, wide: bool) -> Option<Bias> {
+fn bias(case: &Case, channels: usize, wide: bool) -> Option<Bias> {
     let published = case.of_length(&["input_bias", "bias", "biases"], channels).ok();
     let narrow = !wide || case.name.contains("xint32");
     let values = published.filter(|_| !case.name.contains("null_bias"));
@@ -31,7 +31,7 @@ fn bias(case: &mut Case, channels: usize, wide: bool) -> Option<Bias> {
     }
 }
 
-fn multipliers(case: &mut Case, channels: usize) -> Result<Vec<f64>, String> {
+fn multipliers(case: &Case, channels: usize) -> Result<Vec<f64>, String> {
     if let (Some(multiplier), Some(shift)) = (case.known("output_multiplier"), case.known("output_shift")) {
         return Ok(vec![factor(multiplier, shift)]);
     }
@@ -40,7 +40,7 @@ fn multipliers(case: &mut Case, channels: usize) -> Result<Vec<f64>, String> {
     Ok(multipliers.iter().zip(&shifts).map(|(&m, &s)| factor(m, s)).collect())
 }
 
-fn weights(case: &mut Case, count: usize) -> Result<(Vec<i64>, u32), String> {
+fn weights(case: &Case, count: usize) -> Result<(Vec<i64>, u32), String> {
     let names = ["input_weights", "weights"];
     if let Ok(weights) = case.of_length(&names, count) {
         return Ok((weights, 8));
@@ -56,7 +56,33 @@ fn clamp(case: &Case) -> Result<Range<i32>, String> {
 /// What is computed and what is published.
 pub(super) type Outcome = Result<(Vec<i64>, Vec<i64>), String>;
 
-pub(super) fn convolution(case: &mut Case) -> Outcome {
+/// Convolutions with weights of 4 bits.
+///
+/// Most of these cases hold arrays of two generations under one configuration, which is the newer one's; the newer input
+/// and shifts are not there. The older arrays tell whether they belong to the offsets that are published, or to an input
+/// offset of 0: only then is the case whole.
+pub(super) fn narrow_convolution(case: &Case) -> Outcome {
+    let mixed = case.array("output_multiplier").is_some() && case.array("output_mult").is_some();
+    if !mixed {
+        return convolution(case);
+    }
+    let mut older = case.clone();
+    older.forget(&["input_weights", "input_bias", "output_multiplier", "output"]);
+    let image = case.size("input_h")? * case.size("input_w")? * case.size("in_ch")?;
+    let length = |name| case.array(name).map_or(0, |values: Vec<i64>| values.len());
+    older.set("input_batches", length("input") / image);
+    older.set("dst_size", length("output_ref"));
+    for offset in [case.size("input_offset")?, 0] {
+        older.set("input_offset", offset);
+        let outcome = convolution(&older)?;
+        if outcome.0 == outcome.1 {
+            return Ok(outcome);
+        }
+    }
+    Err("arrays of one generation, configuration of another".into())
+}
+
+pub(super) fn convolution(case: &Case) -> Outcome {
     let (inputs, outputs) = (case.size("in_ch")?, case.size("out_ch")?);
     let input = [case.size("input_batches")?, case.size("input_h")?, case.size("input_w")?, inputs];
     let output = [case.size("output_h")?, case.size("output_w")?];
@@ -129,7 +155,7 @@ pub(super) fn convolution(case: &mut Case) -> Outcome {
     Ok((to_nhwc(&found), expected))
 }
 
-pub(super) fn fully_connected(case: &mut Case) -> Outcome {
+pub(super) fn fully_connected(case: &Case) -> Outcome {
     let (rows, depth) = (case.size("input_batches")?, case.size("accumulation_depth")?);
     let outputs = case.size("out_ch")?;
     let wide = case.is_wide("input");

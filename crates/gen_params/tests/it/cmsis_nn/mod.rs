@@ -2,6 +2,7 @@
 
 mod case;
 mod layers;
+mod networks;
 mod operators;
 
 use std::collections::BTreeMap;
@@ -11,11 +12,14 @@ use layers::Outcome;
 
 use crate::support::{assert_no_failures, shared};
 
+/// What computes a case.
+type Compute = fn(&Case) -> Outcome;
+
 /// The group of a case, and what computes it; `None` for cases of operators that are not here.
-fn group(name: &str) -> (&'static str, Option<fn(&mut Case) -> Outcome>) {
+fn group(name: &str) -> (&'static str, Option<Compute>) {
     let prefixed = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     if prefixed(&["ds_cnn"]) {
-        ("whole networks", None)
+        ("whole networks", Some(networks::ds_cnn))
     } else if prefixed(&["lstm"]) {
         ("lstm", None)
     } else if prefixed(&["svdf"]) {
@@ -41,7 +45,7 @@ fn group(name: &str) -> (&'static str, Option<fn(&mut Case) -> Outcome>) {
     } else if name.contains("int16") || name == "requantize_s64" {
         ("convolution, 16-bit codes", Some(layers::convolution))
     } else if name.contains("int4") {
-        ("convolution, 4-bit weights", Some(layers::convolution))
+        ("convolution, 4-bit weights", Some(layers::narrow_convolution))
     } else if prefixed(&["depthwise", "in_ch_one"]) {
         ("depthwise convolution", Some(layers::convolution))
     } else {
@@ -72,7 +76,7 @@ fn published_cases_are_reproduced() {
             row.left_out.push(name.clone());
             continue;
         };
-        match compute(&mut Case::open(&folder, name, facts)) {
+        match compute(&Case::open(&folder, name, facts)) {
             Ok((found, expected)) => {
                 let differing = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
                 row.cases += 1;

@@ -10,7 +10,7 @@ fn wide(codes: &Codes) -> Vec<i64> {
     codes.elements().iter().map(|&code| i64::from(code)).collect()
 }
 
-pub(super) fn pool(case: &mut Case) -> Outcome {
+pub(super) fn pool(case: &Case) -> Outcome {
     let batch = case.size("batch_size")?;
     let channels = case.size("input_c")?;
     let input = [batch, case.size("input_h")?, case.size("input_w")?, channels];
@@ -43,7 +43,7 @@ pub(super) fn pool(case: &mut Case) -> Outcome {
 }
 
 /// Sums and products of two tensors of one shape.
-pub(super) fn binary(case: &mut Case) -> Outcome {
+pub(super) fn binary(case: &Case) -> Outcome {
     let length = case.size("dst_size")?;
     let wide_codes = case.is_wide("input1");
     let [a, b] = ["input1", "input2"].map(|name| case.of_length(&[name], length));
@@ -70,7 +70,7 @@ pub(super) fn binary(case: &mut Case) -> Outcome {
 }
 
 /// Minimum and maximum, broadcast.
-pub(super) fn extremum(case: &mut Case) -> Outcome {
+pub(super) fn extremum(case: &Case) -> Outcome {
     let mut operands = Vec::new();
     for number in [1, 2] {
         let mut shape = Vec::new();
@@ -86,7 +86,7 @@ pub(super) fn extremum(case: &mut Case) -> Outcome {
     Ok((wide(&found), case.of_length(&["output"], case.size("dst_size")?)?))
 }
 
-pub(super) fn pad(case: &mut Case) -> Outcome {
+pub(super) fn pad(case: &Case) -> Outcome {
     let mut shape = Vec::new();
     let mut amounts = Vec::new();
     for axis in ["n", "h", "w", "c"] {
@@ -103,7 +103,7 @@ pub(super) fn pad(case: &mut Case) -> Outcome {
     Ok((wide(&found), case.array("output").ok_or("no output")?))
 }
 
-pub(super) fn softmax(case: &mut Case) -> Outcome {
+pub(super) fn softmax(case: &Case) -> Outcome {
     let shape = [case.size("num_rows")?, case.size("row_size")?];
     if case.is_wide("input") {
         return Err("softmax of 16-bit codes has no formula here".into());
@@ -122,7 +122,7 @@ pub(super) fn softmax(case: &mut Case) -> Outcome {
     Ok((wide(&found), case.of_length(&["output_ref"], length)?))
 }
 
-pub(super) fn batch_matmul(case: &mut Case) -> Outcome {
+pub(super) fn batch_matmul(case: &Case) -> Outcome {
     let wide_codes = case.is_wide("lhs_input_tensor");
     let mut operands = Vec::new();
     for (side, transposed) in [("lhs", "adj_x"), ("rhs", "adj_y")] {
