@@ -9,6 +9,7 @@
 
 mod cmsis_nn;
 mod containers;
+mod export;
 mod forms;
 mod goldens;
 mod layers;
