@@ -229,3 +229,40 @@ fn external(
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::NoFiles;
+
+    fn tensor(data_type: i32, dims: &[i64], raw: &'static [u8]) -> proto::Tensor {
+        let raw_data = Some(Bytes::from_static(raw));
+        proto::Tensor { data_type, dims: dims.to_vec(), raw_data, ..proto::Tensor::default() }
+    }
+
+    #[test]
+    fn narrow_and_wide_integers_are_unpacked() {
+        // Two elements of 4 bits a byte, the first in the low half; what is left of the last byte is nothing.
+        for (data_type, raw, expected) in [
+            (22, &[0x8f, 0x07][..], [-1, -8, 7]),
+            (21, &[0x8f, 0x07][..], [15, 8, 7]),
+            (26, &[0b0011_1001][..], [1, -2, -1]),
+            (4, &[0xff, 0xff, 0x01, 0x00, 0x00, 0x80][..], [65_535, 1, 32_768]),
+            (5, &[0xff, 0xff, 0x01, 0x00, 0x00, 0x80][..], [-1, 1, -32_768]),
+        ] {
+            let read = read(&tensor(data_type, &[3], raw), "t", &NoFiles).unwrap().unwrap();
+            assert_eq!(read.to_i64().unwrap(), expected, "type {data_type}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_as_many_as_the_sizes_say() {
+        for dims in [&[2][..], &[-1], &[i64::MAX, i64::MAX], &[1 << 40]] {
+            assert!(read(&tensor(3, dims, &[1, 2, 3]), "t", &NoFiles).is_err(), "{dims:?}");
+        }
+        let typed =
+            proto::Tensor { data_type: 3, dims: vec![1], int32_data: vec![128], ..proto::Tensor::default() };
+        assert!(read(&typed, "t", &NoFiles).is_err(), "an int8 of 128");
+        assert!(read(&tensor(17, &[1], &[0]), "t", &NoFiles).unwrap().is_none(), "float8 is not read");
+    }
+}

@@ -14,7 +14,7 @@ use gen_params::ops::{Bias, Context, Op, Value};
 use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
 
-use crate::support::shared;
+use crate::support::{assert_no_failures, fixtures, parameters, shared};
 
 type Archive = NpzArchive<BufReader<File>>;
 
@@ -270,4 +270,87 @@ fn every_code_of_other_peoples_models_is_onnx_runtimes() {
         model_reference(path, model.network.inputs.len())
     });
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_code_of_our_own_models_is_onnx_runtimes() {
+    let failures = table(&fixtures().join("onnx"), |path, _| fixture_reference(path));
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Where both forms have the same S1, Z1, S2, S3, Z3 in a layer, everything that is derived is the same.
+fn same_integers(qdq: &Path, qoperator: &Path, failures: &mut Vec<String>) -> usize {
+    let options = gen_params::derive::Options::default();
+    let (first, second) = match (parameters(qdq, None, &options), parameters(qoperator, None, &options)) {
+        (Ok(first), Ok(second)) => (first.layers, second.layers),
+        (first, second) => {
+            failures.extend([first.err(), second.err()].into_iter().flatten());
+            return 0;
+        }
+    };
+    if first.len() != second.len() {
+        failures.push(format!("{}: {} and {} layers", qdq.display(), first.len(), second.len()));
+    }
+    let mut compared = 0;
+    for (a, b) in first.iter().zip(&second) {
+        if (a.input, a.output, &a.weight) != (b.input, b.output, &b.weight) {
+            continue;
+        }
+        compared += 1;
+        let numbers = |l: &gen_params::parameters::LayerParameters| {
+            (
+                l.bias.clone(),
+                l.folded_bias.clone(),
+                l.multiplier.clone(),
+                l.shift.clone(),
+                l.weight_sum.clone(),
+            )
+        };
+        if numbers(a) != numbers(b) || a.name != b.name || a.window != b.window {
+            failures.push(format!("{} {}: {:?}\n{:?}", qdq.display(), a.name, numbers(a), numbers(b)));
+        }
+    }
+    compared
+}
+
+#[test]
+fn qdq_and_qoperator_give_the_same_integers() {
+    let mut failures = Vec::new();
+    let own = fixtures().join("onnx");
+    let mut layers = same_integers(&own.join("qdq.onnx"), &own.join("qoperator.onnx"), &mut failures);
+    if let Some(shared) = shared() {
+        for qdq in files(&shared.join("fixtures/onnx/ort"), ".onnx") {
+            let name = qdq.file_name().unwrap().to_string_lossy().into_owned();
+            if let Some(rest) = name.strip_prefix("qdq_") {
+                layers +=
+                    same_integers(&qdq, &qdq.with_file_name(format!("qoperator_{rest}")), &mut failures);
+            }
+        }
+    }
+    println!("{layers} layers have the same quantization in both forms");
+    assert_no_failures(&failures, layers);
+}
+
+#[test]
+fn weights_may_stand_beside_the_model_and_nowhere_else() {
+    let folder = fixtures().join("onnx");
+    let inside = load(&folder.join("qdq.onnx")).unwrap().network;
+    let beside = load(&folder.join("external.onnx")).unwrap().network;
+    assert_eq!(inside, beside);
+    let bytes = std::fs::read(folder.join("external.onnx")).unwrap();
+    let alone = gen_params::read(bytes.clone().into()).unwrap_err();
+    assert!(alone.to_string().contains("weights in another file"), "{alone}");
+    // The same length, so that the protobuf around it stays sound.
+    let name = b"external.bin";
+    for outside in ["../../../etc", "/etc/passwd\0", "sub/../../a.b", "C:\\external"] {
+        let mut bytes = bytes.clone();
+        for at in 0..bytes.len() - name.len() {
+            if bytes[at..].starts_with(name) {
+                bytes[at..at + name.len()].copy_from_slice(&outside.as_bytes()[..name.len()]);
+            }
+        }
+        let path = folder.join("external.onnx");
+        let error = gen_params::read_with(bytes.into(), &gen_params::Folder::of(&path)).unwrap_err();
+        assert!(error.to_string().contains("file"), "{error}");
+    }
 }
