@@ -79,7 +79,9 @@ pub(super) fn read(tensor: &proto::Tensor, place: &str, files: &dyn Files) -> Re
         return Err(ReadError::unsupported(place, "a tensor in segments", "a tensor in one piece"));
     }
     let shape: Option<Vec<usize>> = tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-    let count = shape.as_ref().and_then(|s| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d)));
+    // Sizes of an empty tensor are bounded too: whoever computes with them multiplies them.
+    let bounded = |s: &Vec<usize>| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
+    let count = shape.as_ref().filter(|s| bounded(s).is_some()).map(|s| s.iter().product::<usize>());
     let (Some(shape), Some(count)) = (shape, count) else {
         return Err(malformed(format!("sizes {:?}", tensor.dims), "sizes of a tensor".into()));
     };
