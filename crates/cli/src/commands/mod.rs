@@ -2,6 +2,8 @@
 
 pub(crate) mod certify;
 pub(crate) mod compare;
+pub(crate) mod emit;
+mod emit_c;
 pub(crate) mod generate;
 mod golden;
 pub(crate) mod graph;

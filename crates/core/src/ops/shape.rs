@@ -161,6 +161,25 @@ impl Shape {
         Ok(self.selections(input, known)?.into_iter().map(|s| s.shape).collect())
     }
 
+    /// For each result its shape and, row-major, the row-major index of the input element that stands there; `None` where
+    /// there is padding.
+    ///
+    /// # Errors
+    /// The input does not fit.
+    pub fn sources(
+        &self,
+        input: &[usize],
+        known: &Shapes,
+    ) -> Result<Vec<(Vec<usize>, Vec<Option<usize>>)>, OpError> {
+        let results = self.selections(input, known)?.into_iter().map(|selection| {
+            let count = element_count(&selection.shape).unwrap_or(0);
+            let place = |index| (selection.source)(&coordinates(index, &selection.shape));
+            let sources = (0..count).map(place).collect();
+            (selection.shape, sources)
+        });
+        Ok(results.collect())
+    }
+
     /// The results.
     pub(super) fn apply(
         &self,
