@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails, and prints tables"
 )]
 
+mod c_programs;
 mod containers;
 mod forms;
 mod goldens;
