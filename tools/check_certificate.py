@@ -33,7 +33,13 @@ def reference_code(reference, accumulator):
     zero_point, limits = reference["zero_point"], reference["clamp"]
     if name == "exact":
         return limits["min"] + sum(first <= accumulator for first in constants["thresholds"])
+    if name == "fixed":
+        code = fixed_product(accumulator + constants["bias"], constants["factor"], constants["rounding"])
+        return clamp(code + zero_point, limits["min"], limits["max"])
     c = {key: f32(value) for key, value in constants.items()}
+    if name == "rounded":
+        real = f32(f32(accumulator + constants["bias"]) * c["multiplier"])
+        return round(clamp(real, limits["min"] - zero_point, limits["max"] - zero_point)) + zero_point
     if name == "onednn":
         real = f32(f32(f32(accumulator) * c["scale"]) + c["bias"])
         code = round(f32(f32(real * c["multiplier"]) + zero_point))
@@ -63,6 +69,17 @@ def divide(value, n, rounding):
     if rounding == "half-even":
         return round(Fraction(value, 1 << n))
     return (value + {"half-up": half, "floor": 0}[rounding]) >> n
+
+
+def fixed_product(value, factor, rounding):
+    """value * multiplier * 2^(exponent - 31), as TFLite rounds it."""
+    multiplier, exponent = factor["multiplier"], factor["exponent"]
+    if rounding == "double":
+        high = divide((value << max(exponent, 0)) * multiplier, 31, "half-up")
+        return divide(high, max(-exponent, 0), "half-away")
+    if rounding == "reduced":
+        return divide(value * min((multiplier + (1 << 15)) >> 16, 0x7FFF), 15 - exponent, "half-up")
+    return divide(value * multiplier, 31 - exponent, "half-up")
 
 
 def hardware_code(hardware, accumulator):
@@ -95,7 +112,7 @@ def stretches(code, low, high):
 def is_tie(real, accumulator, level):
     """Whether the exact output lies halfway between level - 1 and level."""
     scales = [Fraction(real[key]) for key in ("input_scale", "weight_scale", "output_scale")]
-    exact = (accumulator * scales[0] * scales[1] + Fraction(f32(real["bias"]))) / scales[2]
+    exact = ((accumulator + real["bias_code"]) * scales[0] * scales[1] + Fraction(f32(real["bias"]))) / scales[2]
     return exact == level - Fraction(1, 2)
 
 

@@ -51,6 +51,8 @@ pub(crate) enum Command {
 pub(crate) enum Emit {
     /// C99: a header and a source without allocation or library, with a known-answer test compiled in
     C(EmitC),
+    /// SystemVerilog: a module per layer, the network, self-checking testbenches; for Icarus Verilog, Verilator and Yosys
+    Sv(EmitSv),
 }
 
 /// The main command: writes the folder of parameters.
@@ -156,6 +158,36 @@ pub(crate) struct Compare {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmitSv {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) derivation: Derivation,
+    /// What the testbenches run it on, in the forms that `run` takes; its sizes are those of the hardware
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+    /// Folder to write; replaced only if it is one of ours
+    #[arg(short, long, value_name = "DIR", default_value = "sv")]
+    pub(crate) output: PathBuf,
+    /// Golden values of every stage of every layer, for +stages: accumulator, biased, product, shifted, offset
+    #[arg(long)]
+    pub(crate) stages: bool,
+    /// Clocks that an output of a layer may take, where its output channels can be computed side by side
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) clocks_per_output: u32,
+    /// No registers inside of the requantization, instead of three stages
+    #[arg(long)]
+    pub(crate) combinational: bool,
+    /// Replace the folder even if it is not one of ours
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) target: TargetOptions,
 }
@@ -310,18 +342,70 @@ pub(crate) struct Certify {
     pub(crate) source: Source,
     #[command(flatten)]
     pub(crate) derivation: Derivation,
-    /// The engine whose codes are the reference: fbgemm, qnnpack, onednn, x86 or exact
-    #[arg(long, value_name = "CONTRACT")]
-    pub(crate) against: String,
-    /// Also find the narrowest M0 that is proven equal: rounding half up, and with a rounding constant of its own for each
-    /// channel
+    /// The engine whose codes are the reference, or exact (see --contract of `run`)
+    #[arg(long, value_name = "CONTRACT", required = true)]
+    pub(crate) against: Option<String>,
+    /// Write the certificate, which `--check` proves again without the model
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Prove a certificate again: no model, no other option
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    pub(crate) check: Option<PathBuf>,
+    /// Be content (exit 0) with codes within 1 LSB everywhere that differ at no more than this fraction of accumulators
+    #[arg(long, value_name = "FRACTION")]
+    pub(crate) within: Option<f64>,
+    /// Find the narrowest M0, and how many accumulators differ with each width of 4 to 32 bits. CONSTANT, if given, is the
+    /// shift of all
     #[arg(long)]
     pub(crate) search: bool,
+    /// Who shares a shift in the search [each channel has its own, or the network CONSTANT]
+    #[arg(long, value_enum, requires = "search", conflicts_with = "constant")]
+    pub(crate) shift: Option<ShiftName>,
+    /// Draw width against differing accumulators as SVG
+    #[arg(long, value_name = "FILE", requires = "search")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Write the constants that the search chose into this folder, as the main command does, and their certificate: the
+    /// narrowest M0 that is equal for the whole network, or within the bound of --within
+    #[arg(long, value_name = "DIR", requires = "search")]
+    pub(crate) write: Option<PathBuf>,
+    /// What --write may choose for each channel
+    #[arg(long, value_enum, requires = "write", default_value_t = FreedomName::Constant)]
+    pub(crate) choose: FreedomName,
+    /// Bits of M0 for --write, whatever differs
+    #[arg(long, value_name = "B", requires = "write", value_parser = clap::value_parser!(u32).range(4..=32))]
+    pub(crate) width: Option<u32>,
+    /// Replace the --write folder even if it is not one of ours
+    #[arg(long, requires = "write")]
+    pub(crate) force: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) target: TargetOptions,
+}
+
+/// Who shares a shift.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ShiftName {
+    /// Every channel has its own
+    Channel,
+    /// The channels of a layer
+    Layer,
+    /// All channels of the network
+    Network,
+}
+
+/// What may be chosen for each channel.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FreedomName {
+    /// Nothing: M0 = round(M * 2^n)
+    Nearest,
+    /// M0
+    Multiplier,
+    /// M0 and the bias
+    Bias,
+    /// M0 and the constant that is added before the shift, in place of the rounding
+    Constant,
 }
 
 /// The model and what the user says beside it.

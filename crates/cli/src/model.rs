@@ -35,7 +35,8 @@ impl Model {
         };
         let name = path.display().to_string();
         let bytes = gen_params::map_file(&path).with_context(|| name.clone())?;
-        let read = gen_params::read(bytes.clone()).with_context(|| name)?;
+        let read =
+            gen_params::read_with(bytes.clone(), &gen_params::Folder::of(&path)).with_context(|| name)?;
         Ok(Self { path, bytes, source: read, options })
     }
 

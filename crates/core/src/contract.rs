@@ -1,8 +1,8 @@
 //! Contracts: the exact arithmetic of a named reference engine, from accumulator to output code.
 //!
 //! "Bit-exact" means nothing without the engine's name: two engines of one PyTorch build give different codes. The order
-//! of float32 roundings below is theirs, read from their sources and confirmed on 83,869,184 outputs of PyTorch 1.13,
-//! 2.4, 2.9 and 2.15 without a mismatch.
+//! of roundings below is theirs, read from their sources and confirmed on 83,869,184 outputs of PyTorch 1.13, 2.4, 2.9 and
+//! 2.15, 116,000,000 of ONNX Runtime 1.32 and 33,000,000 of LiteRT 2.3 without a mismatch.
 
 use std::fmt;
 
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::derive::layer_clamp;
 use crate::exact::Ratio;
-use crate::ops::Layer;
+use crate::fixed_point::FixedPoint;
+use crate::ops::{Bias, Layer};
 use crate::parameters::{Activation, CodeType, LayerKind, Range};
 
 /// The engine whose integers are reproduced.
@@ -24,13 +25,28 @@ pub enum Contract {
     Onednn,
     /// PyTorch's x86.
     X86,
+    /// ONNX Runtime's CPU provider.
+    Onnxruntime,
+    /// LiteRT's (TFLite's) reference kernels.
+    Litert,
+    /// LiteRT's XNNPACK delegate.
+    LitertXnnpack,
     /// No engine: real numbers, rounded once.
     Exact,
 }
 
 impl Contract {
     /// All contracts, for messages.
-    pub const ALL: [Self; 5] = [Self::Fbgemm, Self::Qnnpack, Self::Onednn, Self::X86, Self::Exact];
+    pub const ALL: [Self; 8] = [
+        Self::Fbgemm,
+        Self::Qnnpack,
+        Self::Onednn,
+        Self::X86,
+        Self::Onnxruntime,
+        Self::Litert,
+        Self::LitertXnnpack,
+        Self::Exact,
+    ];
 
     /// The name in commands and manifests.
     pub fn name(self) -> &'static str {
@@ -39,6 +55,9 @@ impl Contract {
             Self::Qnnpack => "qnnpack",
             Self::Onednn => "onednn",
             Self::X86 => "x86",
+            Self::Onnxruntime => "onnxruntime",
+            Self::Litert => "litert",
+            Self::LitertXnnpack => "litert-xnnpack",
             Self::Exact => "exact",
         }
     }
@@ -60,6 +79,13 @@ impl Contract {
             Self::Onednn => "PyTorch's onednn engine: float32 bias, zero point added before rounding.",
             Self::X86 => {
                 "PyTorch's x86 engine on a CPU with AVX512-VNNI: onednn for convolutions, fbgemm for everything else."
+            }
+            Self::Onnxruntime => "ONNX Runtime 1.32 on a CPU: int32 bias, float32 multiplier.",
+            Self::Litert => {
+                "LiteRT 2.3 (TFLite), reference kernels: int32 bias, 31-bit multiplier; convolutions round twice."
+            }
+            Self::LitertXnnpack => {
+                "LiteRT 2.3 (TFLite) with its XNNPACK delegate, the default: int32 bias, float32 multiplier."
             }
             Self::Exact => {
                 "Real arithmetic without any engine: every operation is rounded once, ties to even."
@@ -91,11 +117,19 @@ pub enum Missing {
     Scale,
     /// There is no such output channel.
     Channel,
+    /// An integer bias does not fit the engine's accumulator of 32 bits.
+    Bias,
+    /// The engine has no layers with activations of 16 bits.
+    Wide(Contract),
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Wide(contract) => {
+                return write!(f, "{} has no layers with activations of 16 bits", contract.name());
+            }
+            Self::Bias => "its bias does not fit in 32 bits",
             Self::Relu => "the file does not say whether a ReLU is fused",
             Self::Scale => "a scale is not a positive number",
             Self::Channel => "there is no such output channel",
@@ -107,7 +141,7 @@ impl std::error::Error for Missing {}
 
 /// One output channel's way from the accumulator `sum((x - Z1) * (w - Z2))` to the output code: plain data, cheap to
 /// apply, and a step function that never falls as long as the scaled accumulator fits 32 bits (beyond, FBGEMM and QNNPACK
-/// jump to the smallest code).
+/// jump to the smallest code, and LiteRT wraps).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requantizer {
@@ -116,7 +150,7 @@ pub struct Requantizer {
     clamp: Range<i32>,
 }
 
-/// The float32 constants of one channel, or what replaces them.
+/// The constants of one channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Arithmetic {
@@ -152,11 +186,39 @@ pub enum Arithmetic {
         /// 1 / S3.
         multiplier: f32,
     },
+    /// rint(f32(acc + bias) * multiplier), limited to the clamp before it becomes an integer: ONNX Runtime, XNNPACK.
+    Rounded {
+        /// round(b / (S1*S2)).
+        bias: i32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
+    /// factor * (acc + bias), in TFLite's fixed-point arithmetic.
+    Fixed {
+        /// round(b / (S1*S2)).
+        bias: i64,
+        /// S1*S2/S3.
+        factor: FixedPoint,
+        /// How the product is rounded.
+        rounding: FixedRounding,
+    },
     /// Steps at accumulators.
     Exact {
         /// The smallest accumulators that give clamp.min + 1, clamp.min + 2, ...
         thresholds: Vec<i64>,
     },
+}
+
+/// How TFLite rounds the product of an accumulator and a [`FixedPoint`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FixedRounding {
+    /// [`FixedPoint::double`].
+    Double,
+    /// [`FixedPoint::single`].
+    Single,
+    /// [`FixedPoint::reduced`].
+    Reduced,
 }
 
 impl Requantizer {
@@ -179,22 +241,40 @@ impl Requantizer {
         if ![input.scale, weight_scale, output.scale].into_iter().all(positive) {
             return Err(Missing::Scale);
         }
-        let bias = match &layer.bias {
-            Some(bias) => Some(*bias.get(channel).ok_or(Missing::Channel)?),
-            None => None,
+        if layer.bias.as_ref().is_some_and(|bias| bias.len() <= channel) {
+            return Err(Missing::Channel);
+        }
+        let real = layer.bias.as_ref().and_then(|bias| bias.real(channel, input.scale, weight_scale));
+        let integer = match &layer.bias {
+            Some(bias) => bias.code(channel, input.scale, weight_scale).ok_or(Missing::Bias)?,
+            None => 0,
         };
+        let narrow = || i32::try_from(integer).map_err(|_| Missing::Bias);
+        let wide = [input, output].iter().any(|activation| activation.code_type == CodeType::I16);
         let scales = Scales { input: input.scale, weight: weight_scale, output: output.scale };
         let arithmetic = match contract.of_layer(layer) {
-            Contract::Fbgemm | Contract::X86 => scales.fbgemm(bias, per_channel),
-            Contract::Qnnpack => scales.qnnpack(bias, input.code_type),
-            Contract::Onednn => scales.onednn(bias, layer.kind, per_channel),
-            Contract::Exact => scales.exact(bias, output.zero_point, clamp).ok_or(Missing::Scale)?,
+            Contract::Litert => scales.litert(integer, layer, input.code_type)?,
+            engine if wide => return Err(Missing::Wide(engine)),
+            Contract::Fbgemm | Contract::X86 => scales.fbgemm(real, per_channel),
+            Contract::Qnnpack => match &layer.bias {
+                Some(Bias::Codes(_) | Bias::WideCodes(_)) => scales.qnnpack(narrow()?, input.code_type),
+                Some(Bias::Real(_)) | None => scales.qnnpack(scales.qnnpack_bias(real), input.code_type),
+            },
+            Contract::Onednn => scales.onednn(real, layer.kind, per_channel),
+            Contract::Onnxruntime | Contract::LitertXnnpack => scales.rounded(narrow()?),
+            Contract::Exact => {
+                let (real, integer) = match &layer.bias {
+                    Some(Bias::Real(_)) => (real, 0),
+                    Some(Bias::Codes(_) | Bias::WideCodes(_)) | None => (None, integer),
+                };
+                scales.exact(real, integer, output.zero_point, clamp).ok_or(Missing::Scale)?
+            }
         };
         Ok(Self { arithmetic, zero_point: output.zero_point, clamp })
     }
 
     /// The output code of an accumulator.
-    pub fn apply(&self, accumulator: i32) -> i32 {
+    pub fn apply(&self, accumulator: i64) -> i32 {
         let rounded = match &self.arithmetic {
             Arithmetic::FbgemmPerChannel { addend, multiplier } => {
                 convert((float(accumulator) + addend) * multiplier)
@@ -203,19 +283,38 @@ impl Requantizer {
                 convert(bias.mul_add(*reciprocal, float(accumulator)) * multiplier)
             }
             Arithmetic::Qnnpack { bias, multiplier } => {
-                convert(float(accumulator.wrapping_add(*bias)) * multiplier)
+                convert(float(i64::from(wrap(accumulator.saturating_add(i64::from(*bias))))) * multiplier)
             }
             Arithmetic::Onednn { scale, bias, multiplier } => {
                 let real = float(accumulator) * scale + bias;
-                let code = (real * multiplier + float(self.zero_point)).round_ties_even();
+                let code = (real * multiplier + float(i64::from(self.zero_point))).round_ties_even();
                 #[allow(
                     clippy::cast_possible_truncation,
                     reason = "the cast saturates, as the engine does"
                 )]
                 return (code as i32).clamp(self.clamp.min, self.clamp.max);
             }
+            Arithmetic::Rounded { bias, multiplier } => {
+                let real = float(i64::from(wrap(accumulator.saturating_add(i64::from(*bias))))) * multiplier;
+                let [min, max] =
+                    [self.clamp.min, self.clamp.max].map(|code| float(i64::from(code - self.zero_point)));
+                #[allow(clippy::cast_possible_truncation, reason = "within the clamp")]
+                return real.max(min).min(max).round_ties_even() as i32 + self.zero_point;
+            }
+            Arithmetic::Fixed { bias, factor, rounding } => {
+                let sum = accumulator.saturating_add(*bias);
+                let scaled = match rounding {
+                    FixedRounding::Double => i64::from(factor.double(wrap(sum))),
+                    FixedRounding::Single => factor.single(sum),
+                    FixedRounding::Reduced => factor.reduced(sum),
+                };
+                let code = scaled
+                    .saturating_add(i64::from(self.zero_point))
+                    .clamp(i64::from(self.clamp.min), i64::from(self.clamp.max));
+                return i32::try_from(code).unwrap_or(self.clamp.max);
+            }
             Arithmetic::Exact { thresholds } => {
-                let steps = thresholds.partition_point(|&t| t <= i64::from(accumulator));
+                let steps = thresholds.partition_point(|&t| t <= accumulator);
                 // At most 255 thresholds: the codes of a clamp range but its first.
                 return self.clamp.min + i32::try_from(steps).unwrap_or(0);
             }
@@ -239,8 +338,9 @@ impl Requantizer {
     /// keeps the order of what it rounds, so the values at both ends bound all others.
     pub fn never_falls(&self, range: Range<i32>) -> bool {
         let sound = |x: &f32| x.is_finite() && *x >= 0.0;
-        let within = |value: &dyn Fn(i32) -> f32| {
-            [range.min, range.max].into_iter().all(|end| value(end).round_ties_even().abs() < 2_147_483_648.0)
+        let ends = [range.min, range.max].map(i64::from);
+        let within = |value: &dyn Fn(i64) -> f32| {
+            ends.into_iter().all(|end| value(end).round_ties_even().abs() < 2_147_483_648.0)
         };
         let arithmetic = match &self.arithmetic {
             Arithmetic::FbgemmPerChannel { addend, multiplier } => {
@@ -255,20 +355,29 @@ impl Requantizer {
                     && within(&|accumulator| bias.mul_add(*reciprocal, float(accumulator)) * multiplier)
             }
             Arithmetic::Qnnpack { bias, multiplier } => {
-                let fits = |end: i32| end.checked_add(*bias).is_some();
                 sound(multiplier)
-                    && fits(range.min)
-                    && fits(range.max)
-                    && within(&|accumulator| float(accumulator.wrapping_add(*bias)) * multiplier)
+                    && ends.iter().all(|&end| fits_32_bits(end + i64::from(*bias)))
+                    && within(&|accumulator| float(accumulator + i64::from(*bias)) * multiplier)
+            }
+            Arithmetic::Rounded { bias, multiplier } => {
+                sound(multiplier) && ends.iter().all(|&end| fits_32_bits(end + i64::from(*bias)))
+            }
+            Arithmetic::Fixed { bias, factor, rounding } => {
+                let known = factor.multiplier >= 0 && (-31..=31).contains(&factor.exponent);
+                let shifted = |end: i64| {
+                    end.checked_add(*bias).is_some_and(|sum| match rounding {
+                        FixedRounding::Double => {
+                            fits_32_bits(sum) && fits_32_bits(sum << factor.exponent.clamp(0, 31))
+                        }
+                        FixedRounding::Single | FixedRounding::Reduced => true,
+                    })
+                };
+                known && ends.into_iter().all(shifted)
             }
             Arithmetic::Onednn { scale, bias, multiplier } => {
                 // Beyond the floats nothing falls, but infinity times a multiplier of 0 is no number.
-                let finite = |end: i32| (float(end) * scale + bias).is_finite();
-                bias.is_finite()
-                    && sound(scale)
-                    && sound(multiplier)
-                    && finite(range.min)
-                    && finite(range.max)
+                let finite = |end: i64| (float(end) * scale + bias).is_finite();
+                bias.is_finite() && sound(scale) && sound(multiplier) && ends.into_iter().all(finite)
             }
             Arithmetic::Exact { thresholds } => {
                 thresholds.is_sorted()
@@ -314,16 +423,42 @@ impl Scales {
     }
 
     /// QNNPACK for quint8, XNNPACK (which PyTorch's qnnpack engine calls) for qint8: an int32 bias.
-    fn qnnpack(&self, bias: Option<f32>, code_type: CodeType) -> Arithmetic {
-        let bias_scale = (self.weight * self.input) as f32;
-        // The cast saturates, as PyTorch's quantization to qint32 does.
-        let bias = bias.map_or(0, |b| (b * (1.0 / bias_scale)).round_ties_even() as i32);
+    fn qnnpack(&self, bias: i32, code_type: CodeType) -> Arithmetic {
         let (input, weight, output) = (self.input as f32, self.weight as f32, self.output as f32);
         let multiplier = match code_type {
             CodeType::U8 => (weight * input) * (1.0 / output),
-            CodeType::I8 => (input * weight) / output,
+            CodeType::I8 | CodeType::I16 => (input * weight) / output,
         };
         Arithmetic::Qnnpack { bias, multiplier }
+    }
+
+    /// The int32 bias that PyTorch makes for QNNPACK.
+    fn qnnpack_bias(&self, bias: Option<f32>) -> i32 {
+        let bias_scale = (self.weight * self.input) as f32;
+        // The cast saturates, as PyTorch's quantization to qint32 does.
+        bias.map_or(0, |b| (b * (1.0 / bias_scale)).round_ties_even() as i32)
+    }
+
+    /// ONNX Runtime's MLAS, and XNNPACK's fp32 requantization.
+    fn rounded(&self, bias: i32) -> Arithmetic {
+        let multiplier = (self.input as f32 * self.weight as f32) / self.output as f32;
+        Arithmetic::Rounded { bias, multiplier }
+    }
+
+    /// TFLite's reference kernels. With accumulators of 64 bits the multiplier has 15 bits; of the rest, fully connected
+    /// layers round once, convolutions twice.
+    fn litert(&self, bias: i64, layer: &Layer, input: CodeType) -> Result<Arithmetic, Missing> {
+        let factor = FixedPoint::of(self.input * self.weight / self.output).ok_or(Missing::Scale)?;
+        let wide = input == CodeType::I16 && !matches!(layer.bias, Some(Bias::Real(_) | Bias::Codes(_)));
+        let rounding = match layer.kind {
+            _ if wide => FixedRounding::Reduced,
+            LayerKind::Linear => FixedRounding::Single,
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => FixedRounding::Double,
+        };
+        if rounding != FixedRounding::Reduced && !fits_32_bits(bias) {
+            return Err(Missing::Bias);
+        }
+        Ok(Arithmetic::Fixed { bias, factor, rounding })
     }
 
     /// oneDNN: reciprocals of reciprocals, some of them from the double.
@@ -340,15 +475,25 @@ impl Scales {
 
     /// round((acc*S1*S2 + b) / S3) + Z3, ties to even: the code k is reached at (k - Z3 - 1/2)*S3, where the tie
     /// belongs to the even k - Z3.
-    fn exact(&self, bias: Option<f32>, zero_point: i32, clamp: Range<i32>) -> Option<Arithmetic> {
+    ///
+    /// b is a real number or an integer of accumulators.
+    fn exact(
+        &self,
+        real: Option<f32>,
+        integer: i64,
+        zero_point: i32,
+        clamp: Range<i32>,
+    ) -> Option<Arithmetic> {
         let product = Ratio::from_f64(self.input)?.times(&Ratio::from_f64(self.weight)?);
-        let bias = Ratio::from_f64(f64::from(bias.unwrap_or(0.0)))?;
+        let bias = Ratio::from_f64(f64::from(real.unwrap_or(0.0)))?;
+        let integer = Ratio::from_i64(integer);
         let half_step = Ratio::from_f64(self.output)?.times(&Ratio::from_f64(0.5)?);
         let mut thresholds = Vec::new();
         for code in clamp.min + 1..=clamp.max {
             let offset = code - zero_point;
             let bound =
                 half_step.times(&Ratio::from_i64(2 * i64::from(offset) - 1)).minus(&bias).over(&product)?;
+            let bound = bound.minus(&integer);
             let first = bound.ceil_saturating();
             let tie_goes_down = offset & 1 == 1 && bound.is_integer();
             thresholds.push(if tie_goes_down { first.saturating_add(1) } else { first });
@@ -357,10 +502,20 @@ impl Scales {
     }
 }
 
-/// int32 to float32, rounded to nearest even: exact below 2^24.
+/// Integer to float32, rounded to nearest even: exact below 2^24.
 #[allow(clippy::cast_precision_loss, reason = "this rounding is the engine's")]
-fn float(x: i32) -> f32 {
+fn float(x: i64) -> f32 {
     x as f32
+}
+
+/// The low 32 bits.
+#[allow(clippy::cast_possible_truncation, reason = "int32 additions of the engines wrap")]
+fn wrap(x: i64) -> i32 {
+    x as i32
+}
+
+fn fits_32_bits(x: i64) -> bool {
+    i32::try_from(x).is_ok()
 }
 
 /// `cvtps2dq`: round to nearest even; what does not fit becomes the smallest integer.
@@ -392,20 +547,16 @@ mod tests {
     fn layer(weight_scale: f64, bias: Option<f32>, relu: bool) -> Layer {
         Layer {
             kind: LayerKind::Linear,
-            weight: Weight {
-                shape: vec![1, 1],
-                codes: Arc::from([1i8]),
-                scale: vec![weight_scale],
-                zero_point: vec![0],
-            },
-            bias: bias.map(|b| vec![b]),
+            weight: Weight::of_bytes(vec![1, 1], Arc::from([1i8]), vec![weight_scale], vec![0]),
+            bias: bias.map(|b| Bias::Real(vec![b])),
             relu: Some(relu),
+            clamp: None,
             window: None,
             padding_mode: PaddingMode::Zeros,
         }
     }
 
-    fn code(contract: Contract, layer: &Layer, output: Activation, accumulator: i32) -> i32 {
+    fn code(contract: Contract, layer: &Layer, output: Activation, accumulator: i64) -> i32 {
         Requantizer::new(contract, layer, activation(1.0, 0), output, 0).unwrap().apply(accumulator)
     }
 
@@ -475,7 +626,7 @@ mod tests {
             let (floor, rest) = (numerator.div_euclid(24), numerator.rem_euclid(24));
             let up = rest > 12 || (rest == 12 && floor % 2 != 0);
             let expected = (floor + i32::from(up) + 100).clamp(0, 255);
-            assert_eq!(requantizer.apply(accumulator), expected, "{accumulator}");
+            assert_eq!(requantizer.apply(i64::from(accumulator)), expected, "{accumulator}");
         }
     }
 

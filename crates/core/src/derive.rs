@@ -15,10 +15,10 @@ use crate::contract::Contract;
 use crate::error::{LowerError, Reason, Result};
 use crate::exact::Ratio;
 use crate::network::{EdgeId, IntNetwork, Node};
-use crate::ops::{Function, Layer, Op, PaddingMode, Shape};
+use crate::ops::{Bias, Function, Layer, Op, PaddingMode, Shape};
 use crate::parameters::{
-    Activation, LayerKind, LayerParameters, MultiplierForm, OperatorParameters, Parameters, Range, Reach,
-    TableParameters, Window,
+    Activation, CodeType, LayerKind, LayerParameters, MultiplierForm, OperatorParameters, Parameters, Range,
+    Reach, TableParameters, Window,
 };
 use crate::target::{Choice, Rounding, derive_operator};
 
@@ -222,41 +222,53 @@ fn derive_layer(
         ));
     }
 
+    // Accumulators of 16-bit activations have up to 64 bits, and so may their bias.
+    let wide = input.is_some_and(|input| input.code_type == CodeType::I16);
+    let fits = |value: &i64| wide || i32::try_from(*value).is_ok();
     let bias = match (input, &layer.bias) {
-        (None, Some(_)) => None,
+        (_, Some(Bias::Codes(codes) | Bias::WideCodes(codes))) => {
+            if let Some(code) = codes.iter().find(|code| !fits(code)) {
+                return Err(refuse(format!("bias {code} does not fit in 32 bits")));
+            }
+            Some(codes.clone())
+        }
+        (None, Some(Bias::Real(_))) => None,
         (_, None) => Some(vec![0; channels]),
-        (Some(input), Some(bias)) => Some(
+        (Some(input), Some(Bias::Real(bias))) => Some(
             bias.iter()
                 .enumerate()
                 .map(|(channel, &b)| {
                     let scale = per_channel(&layer.weight.scale, channel);
-                    quantize_bias(b, input.scale, scale).ok_or_else(|| {
+                    quantize_bias(b, input.scale, scale).filter(fits).ok_or_else(|| {
                         refuse(format!(
-                            "bias {b} of channel {channel} divided by S1*S2 = {:.3e} does not fit in 32 bits",
-                            input.scale * scale
+                            "bias {b} of channel {channel} divided by S1*S2 = {:.3e} does not fit in {} bits",
+                            input.scale * scale,
+                            if wide { 64 } else { 32 }
                         ))
                     })
                 })
-                .collect::<Result<Vec<i32>>>()?,
+                .collect::<Result<Vec<i64>>>()?,
         ),
     };
     let taps = layer.weight.codes.len() / channels;
-    let folded_bias =
-        match (input, &bias) {
-            (Some(input), Some(bias)) => {
-                let folded = bias.iter().zip(&weight_sum).enumerate().map(|(channel, (&b, &sum))| {
-                    let z1 = i64::from(input.zero_point);
-                    let zero_points = &layer.weight.zero_point;
-                    let z2 = i64::from(zero_points[if zero_points.len() > 1 { channel } else { 0 }]);
-                    let taps = i64::try_from(taps).unwrap_or(i64::MAX);
-                    i64::from(b) - z1 * i64::from(sum) + taps * z1 * z2
-                });
-                Some(narrow(folded).ok_or_else(|| {
-                    refuse("folded_bias = bias - Z1*weight_sum does not fit in 32 bits".into())
-                })?)
-            }
-            _ => None,
-        };
+    let folded_bias = match (input, &bias) {
+        (Some(input), Some(bias)) => {
+            let folded = bias.iter().zip(&weight_sum).enumerate().map(|(channel, (&b, &sum))| {
+                let z1 = i64::from(input.zero_point);
+                let zero_points = &layer.weight.zero_point;
+                let z2 = i64::from(zero_points[if zero_points.len() > 1 { channel } else { 0 }]);
+                let taps = i64::try_from(taps).unwrap_or(i64::MAX);
+                taps.checked_mul(z1 * z2)?.checked_sub(z1 * i64::from(sum))?.checked_add(b).filter(fits)
+            });
+            Some(folded.collect::<Option<Vec<i64>>>().ok_or_else(|| {
+                refuse(format!(
+                    "folded_bias = bias - Z1*weight_sum does not fit in {} bits",
+                    if wide { 64 } else { 32 }
+                ))
+            })?)
+        }
+        _ => None,
+    };
 
     let (mut real_multiplier, mut multiplier, mut shift) = (None, None, None);
     if let (Some(input), Some(output)) = (input, output) {
@@ -286,7 +298,7 @@ fn derive_layer(
         channels
             .iter()
             .zip(folded)
-            .map(|(&(min, max), &b)| (min + i64::from(b), max + i64::from(b)))
+            .map(|(&(min, max), &b)| (min.saturating_add(b), max.saturating_add(b)))
             .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
             .map(|(min, max)| reach_of(min, max))
     });
@@ -298,7 +310,7 @@ fn derive_layer(
             ));
         }
     }
-    if let Some(widest) = folded_bias.iter().flatten().map(|&b| signed_bits(i64::from(b), i64::from(b))).max()
+    if let Some(widest) = folded_bias.iter().flatten().map(|&b| signed_bits(b, b)).max()
         && widest > options.bias_bits
     {
         warnings
@@ -332,6 +344,7 @@ fn derive_layer(
         real_multiplier,
         multiplier,
         shift,
+        rounding_constant: None,
         output,
         clamp,
         padding_value: input.filter(|_| mode == PaddingMode::Zeros).map(|a| a.zero_point),
@@ -348,19 +361,21 @@ fn folded_padding(network: &IntNetwork, input: EdgeId, layer: &Layer) -> (Option
     let pad = network.nodes.iter().find(|n| n.outputs.contains(&input));
     let Some(Op::Shape(Shape::Pad { amounts, mode })) = pad.map(|n| &n.op) else { return own };
     let alone = network.nodes.iter().filter(|n| n.inputs.contains(&input)).count() == 1;
-    // Before and after each axis, from the last axis backwards; only equal sides are a convolution's padding.
+    // Before and after each axis, from the last axis backwards.
     let sides = amounts.chunks(2).rev().map(|side| match side {
-        [before, after] if before == after => u32::try_from(*before).ok(),
+        [before, after] => u32::try_from(*before).ok().zip(u32::try_from(*after).ok()),
         _ => None,
     });
-    match (own.0, sides.collect::<Option<Vec<u32>>>()) {
-        (Some(mut window), Some(padding))
+    match (own.0, sides.collect::<Option<(Vec<u32>, Vec<u32>)>>()) {
+        (Some(mut window), Some((padding, padding_end)))
             if alone
+                && window.padding_end.is_none()
                 && window
                     .padding
                     .as_ref()
                     .is_some_and(|p| p.len() == padding.len() && p.iter().all(|&p| p == 0)) =>
         {
+            window.padding_end = (padding_end != padding).then_some(padding_end);
             window.padding = Some(padding);
             (Some(window), *mode)
         }
@@ -368,11 +383,11 @@ fn folded_padding(network: &IntNetwork, input: EdgeId, layer: &Layer) -> (Option
     }
 }
 
-/// `round(b / (S1*S2))`, exact, ties to even; `None` if it does not fit in 32 bits.
-pub fn quantize_bias(bias: f32, input_scale: f64, weight_scale: f64) -> Option<i32> {
+/// `round(b / (S1*S2))`, exact, ties to even; `None` if it does not fit in 64 bits.
+pub fn quantize_bias(bias: f32, input_scale: f64, weight_scale: f64) -> Option<i64> {
     let scale = Ratio::from_f64(input_scale)?.times(&Ratio::from_f64(weight_scale)?);
     let rounded = Ratio::from_f64(f64::from(bias))?.over(&scale)?.round_scaled(0)?;
-    i32::try_from(rounded).ok()
+    i64::try_from(rounded).ok()
 }
 
 /// M = S1*S2/S3, exactly; `None` if a scale is not finite or S3 is zero.
@@ -571,8 +586,9 @@ fn accumulator_range(
 ) -> Option<Vec<(i64, i64)>> {
     let sums = tap_sums(layer, channels, &layer.weight.zero_point);
     // A clamp such as [1, 6] excludes the real zero; padding then widens what a tap can meet.
+    let pads = |sides: Option<&Vec<u32>>| sides.is_none_or(|sides| sides.iter().any(|&side| side > 0));
     let range = match &layer.window {
-        Some(window) if window.padding.as_ref().is_none_or(|p| p.iter().any(|&p| p > 0)) => {
+        Some(window) if pads(window.padding.as_ref()) || window.padding_end.iter().any(|p| pads(Some(p))) => {
             Range { min: range.min.min(zero_point), max: range.max.max(zero_point) }
         }
         _ => range,
@@ -635,10 +651,15 @@ pub fn centred_accumulators(layer: &Layer, input: Activation, range: Range<i32>)
 /// The clamp of a layer's own output codes; `None` where it depends on whether a ReLU is fused and nobody says.
 pub(crate) fn layer_clamp(layer: &Layer, output: Activation) -> Option<Range<i32>> {
     let (min, max) = output.code_type.range();
+    let Range { min, max } = match layer.clamp {
+        // A clamp beside the type's codes leaves the nearest of them.
+        Some(clamp) => Range { min: clamp.min.clamp(min, max), max: clamp.max.clamp(min, max) },
+        None => Range { min, max },
+    };
     match layer.relu {
-        Some(true) => Some(Range { min: output.zero_point.max(min), max }),
+        Some(true) => Some(Range { min: output.zero_point.clamp(min, max), max }),
         Some(false) => Some(Range { min, max }),
-        None if output.zero_point == min => Some(Range { min, max }),
+        None if output.zero_point <= min => Some(Range { min, max }),
         None => None,
     }
 }

@@ -8,6 +8,7 @@ pub mod contract;
 pub mod derive;
 pub mod error;
 pub mod exact;
+pub mod fixed_point;
 pub mod lower;
 pub mod machine;
 pub mod network;

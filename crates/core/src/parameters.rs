@@ -41,14 +41,17 @@ pub enum CodeType {
     U8,
     /// Signed 8 bits, -128..=127.
     I8,
+    /// Signed 16 bits, -32768..=32767: activations only, with a zero point of 0 in every file that has them.
+    I16,
 }
 
 impl CodeType {
-    /// The name in the manifest: `uint8`, `int8`.
+    /// The name in the manifest: `uint8`, `int8`, `int16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::U8 => "uint8",
             Self::I8 => "int8",
+            Self::I16 => "int16",
         }
     }
 
@@ -57,6 +60,15 @@ impl CodeType {
         match self {
             Self::U8 => (0, 255),
             Self::I8 => (-128, 127),
+            Self::I16 => (-32_768, 32_767),
+        }
+    }
+
+    /// Width of a code.
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::U8 | Self::I8 => 8,
+            Self::I16 => 16,
         }
     }
 }
@@ -130,8 +142,30 @@ pub struct Weight {
     pub codes: Arc<[i8]>,
     /// S2: one entry (per tensor) or one per output channel.
     pub scale: Vec<f64>,
-    /// Z2: as many entries as `scale`.
+    /// Z2, in the terms of `codes`: as many entries as `scale`.
     pub zero_point: Vec<i32>,
+    /// What was subtracted from the file's codes, and from its zero points, to make them fit: 128 where the file has
+    /// unsigned codes of 8 bits, else 0. Changes neither `(x - Z1) * (w - Z2)` nor the folded bias.
+    pub offset: i32,
+    /// Width of a code in the file: 8, 4, 2 or 1.
+    pub bits: u32,
+}
+
+impl Weight {
+    /// Codes of 8 signed bits, as the file has them.
+    pub fn of_bytes(shape: Vec<usize>, codes: Arc<[i8]>, scale: Vec<f64>, zero_point: Vec<i32>) -> Self {
+        Self { shape, codes, scale, zero_point, offset: 0, bits: 8 }
+    }
+
+    /// The name in the manifest of the file's element type: `int8`, `uint8`, `int4`, ...
+    pub fn type_name(&self) -> String {
+        format!("{}{}", if self.offset > 0 { "uint" } else { "int" }, self.bits)
+    }
+
+    /// The file's Z2: as many entries as `scale`.
+    pub fn file_zero_point(&self) -> Vec<i32> {
+        self.zero_point.iter().map(|z| z.saturating_add(self.offset)).collect()
+    }
 }
 
 /// Geometry of a convolution, one entry per spatial axis, outermost first.
@@ -139,8 +173,10 @@ pub struct Weight {
 pub struct Window {
     /// Step.
     pub stride: Option<Vec<u32>>,
-    /// Padding on both sides.
+    /// Padding before each axis, and after it unless `padding_end` says otherwise.
     pub padding: Option<Vec<u32>>,
+    /// Padding after each axis, where it differs from `padding`.
+    pub padding_end: Option<Vec<u32>>,
     /// Distance between taps.
     pub dilation: Option<Vec<u32>>,
     /// Extra output size (transposed convolutions).
@@ -178,18 +214,22 @@ pub struct LayerParameters {
     pub weight: Weight,
     /// Number of output channels.
     pub channels: usize,
-    /// `round(b / (S1*S2))`, per output channel; zeros where the layer has no bias.
-    pub bias: Option<Vec<i32>>,
-    /// `sum(w_q)`, per output channel.
+    /// `round(b / (S1*S2))`, per output channel; zeros where the layer has no bias. 32 bits, or up to 64 where the
+    /// activations have 16.
+    pub bias: Option<Vec<i64>>,
+    /// `sum(w_q)`, per output channel, in the terms of `weight.codes`.
     pub weight_sum: Vec<i32>,
     /// `bias - Z1*weight_sum + K*Z1*Z2`, per output channel; K is the number of taps.
-    pub folded_bias: Option<Vec<i32>>,
+    pub folded_bias: Option<Vec<i64>>,
     /// M = S1*S2/S3, nearest binary64, per output channel.
     pub real_multiplier: Option<Vec<f64>>,
     /// M0, per output channel.
     pub multiplier: Option<Vec<u32>>,
     /// n, per output channel: M ~ M0 * 2^-n. Negative for M of 2^31 and more.
     pub shift: Option<Vec<i32>>,
+    /// C, per output channel, where one was chosen (see [`crate::certify`]): added to the product before the shift, in
+    /// place of the rounding: `(M0 * (sum(x_q * w_q) + folded_bias) + C) >> n`.
+    pub rounding_constant: Option<Vec<i64>>,
     /// S3, Z3.
     pub output: Option<Activation>,
     /// Clamp of the output codes. `None` where the file does not say whether a ReLU is fused and it matters.
@@ -208,6 +248,13 @@ impl LayerParameters {
     /// True if there is one weight scale (and so one multiplier) per output channel.
     pub fn per_channel(&self) -> bool {
         self.weight.scale.len() > 1
+    }
+
+    /// `sum(w_q)` of the file's codes, per output channel; `None` beyond 32 bits.
+    pub fn file_weight_sum(&self) -> Option<Vec<i32>> {
+        let taps = i32::try_from(self.weight.codes.len() / self.channels.max(1)).ok()?;
+        let added = self.weight.offset.checked_mul(taps)?;
+        self.weight_sum.iter().map(|sum| sum.checked_add(added)).collect()
     }
 }
 
@@ -313,7 +360,8 @@ pub struct OperatorParameters {
 pub enum MultiplierForm {
     /// `CONSTANT`: one n for all layers, M0 = round(M * 2^n).
     Shift(u32),
-    /// M0 has exactly this many bits (normalised per channel, each with its own n).
+    /// M0 has exactly this many bits, normalised per channel, each with its own n; or at most as many, where they were
+    /// chosen (see [`crate::certify`]).
     Bits(u32),
 }
 

@@ -1,20 +1,45 @@
-//! Real numbers to codes, as PyTorch does it: multiply by the float32 reciprocal, round half to even, add the zero point.
+//! Real numbers to codes and back, as each engine does it.
 
+use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::parameters::Activation;
+
+/// The code that an engine gives a real number.
+///
+/// PyTorch and XNNPACK multiply by the reciprocal of S, see [`quantize`]. ONNX Runtime and LiteRT's reference kernels divide
+/// by S in binary32, and LiteRT's round ties away from zero; Z is added after rounding. 0 mismatches in 27,000,000 values
+/// of `QuantizeLinear` (ONNX Runtime 1.32) and 24,000,000 of `QUANTIZE` (LiteRT 2.3).
+pub fn quantize_as(contract: Contract, x: f32, activation: Activation) -> i32 {
+    #[allow(clippy::cast_possible_truncation, reason = "the engines hold scales as float32")]
+    let scaled = x / activation.scale as f32;
+    match contract {
+        Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 | Contract::LitertXnnpack => {
+            quantize(x, activation)
+        }
+        Contract::Onnxruntime => offset(scaled.round_ties_even(), activation),
+        Contract::Litert => offset(scaled.round(), activation),
+        Contract::Exact => match Ratio::from_f64(f64::from(x)) {
+            Some(real) => round_exact(&real, activation).unwrap_or(activation.zero_point),
+            None => quantize(x, activation),
+        },
+    }
+}
+
+/// `clamp(rounded + Z, qmin, qmax)`.
+pub(crate) fn offset(rounded: f32, activation: Activation) -> i32 {
+    let (min, max) = activation.code_type.range();
+    #[allow(clippy::cast_possible_truncation, reason = "the cast saturates before the clamp")]
+    let code = (rounded as i64).saturating_add(i64::from(activation.zero_point));
+    i32::try_from(code.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
+}
 
 /// `clamp(rint(x * (1/S)) + Z, qmin, qmax)`, all in binary32 but the zero point, which is added after rounding.
 ///
 /// Source: PyTorch `quantize_val`; 0 mismatches in 17,694,720 values for `torch.quantize_per_tensor` of torch 1.13 to 2.15.
 pub fn quantize(x: f32, activation: Activation) -> i32 {
-    let (min, max) = activation.code_type.range();
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "PyTorch narrows the scale to float32 first; the cast saturates"
-    )]
-    let rounded = (x * (1.0 / activation.scale as f32)).round_ties_even() as i64;
-    let code = rounded.saturating_add(i64::from(activation.zero_point)).clamp(i64::from(min), i64::from(max));
-    i32::try_from(code).unwrap_or(min)
+    #[allow(clippy::cast_possible_truncation, reason = "PyTorch narrows the scale to float32 first")]
+    let reciprocal = 1.0 / activation.scale as f32;
+    offset((x * reciprocal).round_ties_even(), activation)
 }
 
 /// `(code - Z) * S` in binary32: what `torch.dequantize` gives.
@@ -60,6 +85,18 @@ pub fn requantize_exact(code: i32, input: Activation, output: Activation) -> i32
 mod tests {
     use super::*;
     use crate::parameters::CodeType;
+
+    #[test]
+    fn engines_differ_at_ties_and_by_the_reciprocal() {
+        let step =
+            |scale: f32| Activation { scale: f64::from(scale), zero_point: 1, code_type: CodeType::I8 };
+        // 2.5 steps of a half; and 7.4999995 steps of 0.3, which times the float32 reciprocal are 7.5.
+        let rows = [(1.25, 0.5, [3, 3, 4, 3]), (-1.25, 0.5, [-1, -1, -2, -1]), (2.25, 0.3, [9, 8, 8, 8])];
+        let contracts = [Contract::Fbgemm, Contract::Onnxruntime, Contract::Litert, Contract::Exact];
+        for (x, scale, expected) in rows {
+            assert_eq!(contracts.map(|c| quantize_as(c, x, step(scale))), expected, "{x} by {scale}");
+        }
+    }
 
     #[test]
     fn ties_and_ends() {

@@ -7,7 +7,7 @@ use crate::error::Reason;
 use crate::network::{IntNetwork, Node};
 use crate::ops::{Context, Op, OpError, Value};
 use crate::parameters::{Activation, LayerKind};
-use crate::quantize::quantize;
+use crate::quantize::quantize_as;
 use crate::tensor::Tensor;
 
 /// What a run keeps.
@@ -27,7 +27,7 @@ pub struct Trace {
     /// By edge; `None` where it was not kept.
     pub edges: Vec<Option<Value>>,
     /// By node: `sum((x - Z1) * (w - Z2))` in the shape of the layer's result; `None` for other nodes.
-    pub accumulators: Vec<Option<Tensor<i32>>>,
+    pub accumulators: Vec<Option<Tensor<i64>>>,
     /// The outputs of the network, in order.
     pub outputs: Vec<Value>,
     /// Shapes of all edges.
@@ -121,7 +121,7 @@ pub fn run(
     for (&id, value) in network.inputs.iter().zip(inputs) {
         let value = match (value, network.edge(id).activation) {
             (Value::Floats(floats), Some(activation)) => {
-                Value::Codes(floats.map(|&x| quantize(x, activation)))
+                Value::Codes(floats.map(|&x| quantize_as(contract, x, activation)))
             }
             (Value::Codes(codes), Some(activation)) => {
                 let (min, max) = activation.code_type.range();

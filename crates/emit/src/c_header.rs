@@ -41,7 +41,11 @@ pub(crate) fn write(out: &mut (impl Write + ?Sized), parameters: &Parameters) ->
         write_layer(out, layer, multiplier_type)?;
     }
     for table in &parameters.tables {
-        let element = if table.output.code_type == CodeType::I8 { "int8_t" } else { "uint8_t" };
+        let element = match table.output.code_type {
+            CodeType::U8 => "uint8_t",
+            CodeType::I8 => "int8_t",
+            CodeType::I16 => "int16_t",
+        };
         writeln!(
             out,
             "\n// {:?}: {} by the arithmetic `{}`, one entry per input code from {} on.",
@@ -70,18 +74,27 @@ fn write_layer(
         match value {
             Value::Integer(value) if value < 0 => writeln!(out, "#define {name} ({value})")?,
             Value::Integer(value) => writeln!(out, "#define {name} {value}")?,
-            Value::Signed(values) => write_table(out, "int32_t", &name, values)?,
+            Value::Signed(values) => write_table(out, "int32_t", &name, &values)?,
             Value::Unsigned(values) => write_table(out, multiplier_type, &name, values)?,
             Value::Short(values) => write_table(out, "int8_t", &name, values)?,
+            Value::Wide(values) => {
+                // No decimal constant of C99 is the smallest.
+                let decimal = |value: &i64| match value {
+                    &i64::MIN => "INT64_MIN".to_owned(),
+                    value => value.to_string(),
+                };
+                write_table(out, "int64_t", &name, &values.iter().map(decimal).collect::<Vec<_>>())?;
+            }
             Value::Unknown(why) => writeln!(out, "// {name} is unknown: {why}")?,
         }
     }
-    write!(out, "static const int8_t {prefix}_WEIGHT")?;
+    let element = if layer.weight.offset > 0 { "uint8_t" } else { "int8_t" };
+    write!(out, "static const {element} {prefix}_WEIGHT")?;
     for size in &layer.weight.shape {
         write!(out, "[{size}]")?;
     }
     out.write_all(b" = ")?;
-    nested::write(out, &layer.weight.shape, &layer.weight.codes, &C)?;
+    nested::write(out, &layer.weight, &C)?;
     out.write_all(b";\n")
 }
 

@@ -35,6 +35,9 @@ fn check_layer(layer: &LayerParameters) -> Result<(), Error> {
             format!("a shape of {:?}", weight.shape),
         );
     }
+    if layer.file_weight_sum().is_none() {
+        return wrong("weight_sum", "a sum beyond 32 bits".into(), "sums of 32 bits".into());
+    }
     if ![1, layer.channels].contains(&weight.scale.len()) {
         let expected = format!("1 entry or {}", layer.channels);
         return wrong("weight scale", format!("{} entries", weight.scale.len()), expected);
@@ -50,6 +53,7 @@ fn check_layer(layer: &LayerParameters) -> Result<(), Error> {
         ("real_multiplier", layer.real_multiplier.as_ref().map(Vec::len)),
         ("multiplier", layer.multiplier.as_ref().map(Vec::len)),
         ("shift", layer.shift.as_ref().map(Vec::len)),
+        ("rounding_constant", layer.rounding_constant.as_ref().map(Vec::len)),
     ];
     for (field, length) in lengths {
         if let Some(length) = length.filter(|&length| length != layer.channels) {

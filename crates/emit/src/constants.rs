@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use gen_params_core::parameters::{LayerKind, LayerParameters, Window};
 
+use crate::narrow;
+
 /// One constant of one layer.
 pub(crate) struct Constant<'a> {
     /// What follows the layer's prefix and an underscore.
@@ -17,7 +19,9 @@ pub(crate) enum Value<'a> {
     /// One integer.
     Integer(i64),
     /// One signed integer of 32 bits per output channel.
-    Signed(&'a [i32]),
+    Signed(Cow<'a, [i32]>),
+    /// One signed integer of 64 bits per output channel, at least one of which needs more than 32.
+    Wide(&'a [i64]),
     /// One unsigned integer of 32 bits per output channel.
     Unsigned(&'a [u32]),
     /// One signed integer of 8 bits per output channel.
@@ -41,7 +45,8 @@ const NO_CLAMP: &str = "neither the file nor the user says whether a ReLU is fus
 const NO_MULTIPLIER: &str = "it takes the scales of the layer's input and output";
 const NO_REACH: &str = "the codes that the layer's input can take are not known";
 
-/// Every constant of `layer` but its weights. Their suffixes depend on its kind alone, not on what is known.
+/// Every constant of `layer` but its weights. Their suffixes depend on its kind and on whether rounding constants were
+/// chosen, not on what is known.
 pub(crate) fn constants(layer: &LayerParameters) -> Vec<Constant<'_>> {
     let mut list = vec![integer("CHANNELS", Some(layer.channels), "")];
     for (axis, &size) in layer.kind.axes().chars().zip(&layer.weight.shape) {
@@ -56,11 +61,12 @@ pub(crate) fn constants(layer: &LayerParameters) -> Vec<Constant<'_>> {
     list.push(integer("INPUT_MIN", layer.input_range.map(|range| range.min), NO_REACH));
     list.push(integer("INPUT_MAX", layer.input_range.map(|range| range.max), NO_REACH));
     list.push(integer("PADDING_VALUE", layer.padding_value, NO_INPUT));
-    list.push(match layer.weight.zero_point.as_slice() {
+    let weight_zero_point = layer.weight.file_zero_point();
+    list.push(match weight_zero_point.as_slice() {
         [first, rest @ ..] if rest.iter().all(|other| other == first) => {
             integer("WEIGHT_ZERO_POINT", Some(*first), "")
         }
-        each => Constant { suffix: "WEIGHT_ZERO_POINT".into(), value: Value::Signed(each) },
+        _ => Constant { suffix: "WEIGHT_ZERO_POINT".into(), value: Value::Signed(weight_zero_point.into()) },
     });
     let output = layer.output.as_ref();
     list.push(integer("OUTPUT_ZERO_POINT", output.map(|output| output.zero_point), NO_OUTPUT));
@@ -69,12 +75,28 @@ pub(crate) fn constants(layer: &LayerParameters) -> Vec<Constant<'_>> {
     list.push(integer("ACCUMULATOR_BITS", layer.accumulator.map(|reach| reach.bits), NO_REACH));
     list.push(integer("BIASED_BITS", layer.biased.map(|reach| reach.bits), NO_REACH));
 
-    list.push(array("BIAS", layer.bias.as_deref(), Value::Signed, NO_INPUT));
-    list.push(array("WEIGHT_SUM", Some(layer.weight_sum.as_slice()), Value::Signed, ""));
-    list.push(array("FOLDED_BIAS", layer.folded_bias.as_deref(), Value::Signed, NO_INPUT));
+    list.push(array("BIAS", layer.bias.as_deref(), biases, NO_INPUT));
+    list.push(Constant {
+        suffix: "WEIGHT_SUM".into(),
+        value: layer
+            .file_weight_sum()
+            .map_or(Value::Unknown("it does not fit in 32 bits"), |sums| Value::Signed(sums.into())),
+    });
+    list.push(array("FOLDED_BIAS", layer.folded_bias.as_deref(), biases, NO_INPUT));
     list.push(array("MULTIPLIER", layer.multiplier.as_deref(), Value::Unsigned, NO_MULTIPLIER));
     list.push(array("SHIFT", layer.shift.as_deref(), Value::Short, NO_MULTIPLIER));
+    if let Some(constants) = &layer.rounding_constant {
+        list.push(Constant { suffix: "ROUNDING_CONSTANT".into(), value: Value::Wide(constants) });
+    }
     list
+}
+
+/// Biases as integers of 32 bits, where they fit.
+fn biases(values: &[i64]) -> Value<'_> {
+    match narrow(values) {
+        Some(narrow) => Value::Signed(narrow.into()),
+        None => Value::Wide(values),
+    }
 }
 
 /// The geometry of a convolution, one constant per spatial axis.
@@ -82,10 +104,14 @@ fn window(kind: LayerKind, window: Option<&Window>, list: &mut Vec<Constant<'_>>
     let fields = [
         ("STRIDE", window.and_then(|window| window.stride.as_ref())),
         ("PADDING", window.and_then(|window| window.padding.as_ref())),
+        ("PADDING_END", window.and_then(|window| window.padding_end.as_ref())),
         ("DILATION", window.and_then(|window| window.dilation.as_ref())),
         ("OUTPUT_PADDING", window.and_then(|window| window.output_padding.as_ref())),
     ];
     for (name, sizes) in fields {
+        if name == "PADDING_END" && sizes.is_none() {
+            continue;
+        }
         if name == "OUTPUT_PADDING" && !matches!(kind, LayerKind::ConvTranspose(_)) {
             continue;
         }
@@ -132,9 +158,17 @@ pub(crate) fn description(layer: &LayerParameters) -> [String; 3] {
             layer.kind.axes(),
             layer.weight.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
         ),
-        "output = clamp(round((accumulator + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT, CLAMP_MIN, \
-         CLAMP_MAX)"
-            .to_owned(),
+        match layer.rounding_constant {
+            None => {
+                "output = clamp(round((accumulator + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT, \
+                 CLAMP_MIN, CLAMP_MAX)"
+            }
+            Some(_) => {
+                "output = clamp((((accumulator + FOLDED_BIAS) * MULTIPLIER + ROUNDING_CONSTANT) >> SHIFT) + \
+                 OUTPUT_ZERO_POINT, CLAMP_MIN, CLAMP_MAX)"
+            }
+        }
+        .to_owned(),
         format!(
             "S1 = {}, S2 = {weight_scale}, S3 = {}",
             real(layer.input.map(|input| input.scale)),

@@ -11,7 +11,7 @@ const PYTHON: Punctuation = Punctuation { open: b'[', close: b']', between_outer
 
 /// Writes the codes nested like the weight's shape, on one line: `[[[[1, -2], ...`.
 pub fn write_weight(out: &mut (impl Write + ?Sized), weight: &Weight) -> io::Result<()> {
-    nested::write(out, &weight.shape, &weight.codes, &PYTHON)?;
+    nested::write(out, weight, &PYTHON)?;
     out.write_all(b"\n")
 }
 

@@ -143,18 +143,19 @@ fn describe_layer(layer: &LayerParameters, formats: &Formats) -> Layer {
         }),
         weight: Weight {
             shape: layer.weight.shape.clone(),
-            dtype: core::CodeType::I8.name().to_owned(),
+            dtype: layer.weight.type_name(),
             scale: layer.weight.scale.clone(),
-            zero_point: layer.weight.zero_point.clone(),
+            zero_point: layer.weight.file_zero_point(),
             axes: layer.kind.axes().to_owned(),
             file: files.hex.as_ref().map(|files| files.weight.clone()),
         },
         bias: layer.bias.clone(),
-        weight_sum: layer.weight_sum.clone(),
+        weight_sum: layer.file_weight_sum(),
         folded_bias: layer.folded_bias.clone(),
         real_multiplier: layer.real_multiplier.clone(),
         multiplier: layer.multiplier.clone(),
         shift: layer.shift.clone(),
+        rounding_constant: layer.rounding_constant.clone(),
         output: layer.output.as_ref().map(quantization),
         clamp: layer.clamp.map(|clamp| Clamp { min: clamp.min, max: clamp.max }),
         padding_value: layer.padding_value,
@@ -162,6 +163,7 @@ fn describe_layer(layer: &LayerParameters, formats: &Formats) -> Layer {
         biased: layer.biased.map(reach),
         stride: window.stride,
         padding: window.padding,
+        padding_end: window.padding_end,
         dilation: window.dilation,
         output_padding: window.output_padding,
         groups: window.groups,
@@ -178,6 +180,7 @@ fn files_of_kinds(layer: &LayerParameters, extension: &str) -> FilesOfKinds {
         folded_bias: layer.folded_bias.is_some().then(|| file(Kind::FoldedBias)),
         multiplier: layer.multiplier.is_some().then(|| file(Kind::Multiplier)),
         shift: layer.shift.is_some().then(|| file(Kind::Shift)),
+        rounding_constant: layer.rounding_constant.is_some().then(|| file(Kind::RoundingConstant)),
     }
 }
 

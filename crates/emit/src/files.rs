@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::io;
 
-use gen_params_core::parameters::{LayerParameters, Parameters};
+use gen_params_core::parameters::{LayerParameters, Parameters, Weight};
 
 use crate::check::check;
 use crate::constants::constants;
 use crate::folder::{FileToWrite, Output};
 use crate::names::{NameSpace, file_stem, identifier_prefix};
-use crate::{Error, Format, Formats, c_header, decimal_list, hex, npz, svh};
+use crate::{Error, Format, Formats, c_header, decimal_list, file_bytes, hex, narrow, npz, svh};
 
 /// A kind of number that has a file of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,11 +20,19 @@ pub(crate) enum Kind {
     FoldedBias,
     Multiplier,
     Shift,
+    RoundingConstant,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Weight, Self::Bias, Self::WeightSum, Self::FoldedBias, Self::Multiplier, Self::Shift];
+    const ALL: [Self; 7] = [
+        Self::Weight,
+        Self::Bias,
+        Self::WeightSum,
+        Self::FoldedBias,
+        Self::Multiplier,
+        Self::Shift,
+        Self::RoundingConstant,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -34,29 +42,34 @@ impl Kind {
             Self::FoldedBias => "folded_bias",
             Self::Multiplier => "multiplier",
             Self::Shift => "shift",
+            Self::RoundingConstant => "rounding_constant",
         }
     }
 
     /// The numbers of this kind; `None` where they are unknown.
     fn numbers(self, layer: &LayerParameters) -> Option<Numbers<'_>> {
         match self {
-            Self::Weight => Some(Numbers::Weight(&layer.weight.codes)),
-            Self::Bias => layer.bias.as_deref().map(Numbers::Signed),
-            Self::WeightSum => Some(Numbers::Signed(&layer.weight_sum)),
-            Self::FoldedBias => layer.folded_bias.as_deref().map(Numbers::Signed),
+            Self::Weight => Some(Numbers::Weight(&layer.weight)),
+            Self::Bias => layer.bias.as_deref().map(Numbers::Bias),
+            Self::WeightSum => layer.file_weight_sum().map(Numbers::Signed),
+            Self::FoldedBias => layer.folded_bias.as_deref().map(Numbers::Bias),
             Self::Multiplier => layer.multiplier.as_deref().map(Numbers::Unsigned),
             Self::Shift => layer.shift.as_deref().map(Numbers::Shift),
+            Self::RoundingConstant => layer.rounding_constant.as_deref().map(Numbers::Wide),
         }
     }
 }
 
 /// Numbers of one kind.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Numbers<'a> {
-    Weight(&'a [i8]),
-    Signed(&'a [i32]),
+    Weight(&'a Weight),
+    /// 32 bits where all fit, else 64.
+    Bias(&'a [i64]),
+    Signed(Vec<i32>),
     Unsigned(&'a [u32]),
     Shift(&'a [i32]),
+    Wide(&'a [i64]),
 }
 
 /// The name of the file with the numbers of one kind of one layer.
@@ -98,11 +111,12 @@ pub fn files<'a>(parameters: &'a Parameters, formats: &Formats) -> Result<Vec<Fi
             let Some(numbers) = kind.numbers(layer) else { continue };
             if formats.contains(Format::Hex) {
                 let name = layer_file(&layer.name, kind, "hex");
-                files.push(FileToWrite::new(name, move |out| write_hex(out, numbers)));
+                let numbers = numbers.clone();
+                files.push(FileToWrite::new(name, move |out| write_hex(out, &numbers)));
             }
             if formats.contains(Format::List) {
                 let name = layer_file(&layer.name, kind, "txt");
-                files.push(FileToWrite::new(name, move |out| write_list(out, layer, numbers)));
+                files.push(FileToWrite::new(name, move |out| write_list(out, &numbers)));
             }
         }
     }
@@ -124,23 +138,32 @@ fn low_bytes(codes: &[i32]) -> Vec<i8> {
     codes.iter().map(|code| code.to_le_bytes()[0].cast_signed()).collect()
 }
 
-fn write_hex(out: &mut dyn Output, numbers: Numbers<'_>) -> io::Result<()> {
+fn write_hex(out: &mut dyn Output, numbers: &Numbers<'_>) -> io::Result<()> {
     match numbers {
-        Numbers::Weight(codes) => hex::write_i8(out, codes),
+        Numbers::Weight(weight) if weight.offset > 0 => hex::write_u8(out, &file_bytes(weight)),
+        Numbers::Weight(weight) => hex::write_i8(out, &weight.codes),
+        Numbers::Bias(values) => match narrow(values) {
+            Some(values) => hex::write_i32(out, &values),
+            None => hex::write_i64(out, values),
+        },
         Numbers::Signed(values) => hex::write_i32(out, values),
         Numbers::Unsigned(values) => hex::write_u32(out, values),
         Numbers::Shift(values) => {
             let narrow = values.iter().map(|&value| i8::try_from(value)).collect::<Result<Vec<_>, _>>();
             hex::write_i8(out, &narrow.map_err(io::Error::other)?)
         }
+        Numbers::Wide(values) => hex::write_i64(out, values),
     }
 }
 
-fn write_list(out: &mut dyn Output, layer: &LayerParameters, numbers: Numbers<'_>) -> io::Result<()> {
+fn write_list(out: &mut dyn Output, numbers: &Numbers<'_>) -> io::Result<()> {
     match numbers {
-        Numbers::Weight(_) => decimal_list::write_weight(out, &layer.weight),
-        Numbers::Signed(values) | Numbers::Shift(values) => decimal_list::write_integers(out, values),
+        Numbers::Weight(weight) => decimal_list::write_weight(out, weight),
+        Numbers::Bias(values) => decimal_list::write_integers(out, values),
+        Numbers::Signed(values) => decimal_list::write_integers(out, values),
+        Numbers::Shift(values) => decimal_list::write_integers(out, values),
         Numbers::Unsigned(values) => decimal_list::write_integers(out, values),
+        Numbers::Wide(values) => decimal_list::write_integers(out, values),
     }
 }
 

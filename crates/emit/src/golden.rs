@@ -55,6 +55,8 @@ pub enum Width {
     Uint8,
     /// Signed 8 bits.
     Int8,
+    /// Signed 16 bits.
+    Int16,
     /// Signed 32 bits.
     Int32,
     /// Signed 64 bits.
@@ -67,6 +69,7 @@ impl Width {
         match code_type {
             CodeType::U8 => Self::Uint8,
             CodeType::I8 => Self::Int8,
+            CodeType::I16 => Self::Int16,
         }
     }
 
@@ -180,6 +183,7 @@ fn check(tensor: &GoldenTensor) -> Result<(), Error> {
     let fits = match tensor.width {
         Width::Uint8 => narrow::<u8>(&tensor.values).is_ok(),
         Width::Int8 => narrow::<i8>(&tensor.values).is_ok(),
+        Width::Int16 => narrow::<i16>(&tensor.values).is_ok(),
         Width::Int32 => narrow::<i32>(&tensor.values).is_ok(),
         Width::Int64 => true,
     };
@@ -202,10 +206,11 @@ fn narrow<T: TryFrom<i64, Error: std::error::Error + Send + Sync + 'static>>(
     values.iter().map(|&value| T::try_from(value)).collect::<Result<_, _>>().map_err(io::Error::other)
 }
 
-fn write_hex(out: &mut dyn Output, tensor: &GoldenTensor) -> io::Result<()> {
+pub(crate) fn write_hex(out: &mut dyn Output, tensor: &GoldenTensor) -> io::Result<()> {
     match tensor.width {
         Width::Uint8 => hex::write_u8(out, &narrow(&tensor.values)?),
         Width::Int8 => hex::write_i8(out, &narrow(&tensor.values)?),
+        Width::Int16 => hex::write_i16(out, &narrow(&tensor.values)?),
         Width::Int32 => hex::write_i32(out, &narrow(&tensor.values)?),
         Width::Int64 => hex::write_i64(out, &tensor.values),
     }
@@ -218,6 +223,7 @@ fn write_archive(out: &mut dyn Output, tensors: &[GoldenTensor]) -> io::Result<(
         match tensor.width {
             Width::Uint8 => archive.array(&name, shape, &narrow::<u8>(&tensor.values)?)?,
             Width::Int8 => archive.array(&name, shape, &narrow::<i8>(&tensor.values)?)?,
+            Width::Int16 => archive.array(&name, shape, &narrow::<i16>(&tensor.values)?)?,
             Width::Int32 => archive.array(&name, shape, &narrow::<i32>(&tensor.values)?)?,
             Width::Int64 => archive.array(&name, shape, &tensor.values)?,
         }

@@ -31,6 +31,16 @@ pub fn write_u8(out: &mut (impl Write + ?Sized), values: &[u8]) -> io::Result<()
     write_i8(out, &values)
 }
 
+/// Writes signed 16-bit values with four digits each.
+pub fn write_i16(out: &mut (impl Write + ?Sized), values: &[i16]) -> io::Result<()> {
+    write_lines(out, values, |line: &mut [u8; 5], value| {
+        for (digits, byte) in line.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+            digits.copy_from_slice(&DIGITS[usize::from(byte)]);
+        }
+        line[4] = b'\n';
+    })
+}
+
 /// Writes 32-bit values with eight digits each.
 pub fn write_u32(out: &mut (impl Write + ?Sized), values: &[u32]) -> io::Result<()> {
     write_lines(out, values, |line: &mut [u8; 9], value| {
@@ -82,6 +92,10 @@ mod tests {
         let mut text = Vec::new();
         write_i8(&mut text, &[0, 1, -1, 127, -128, 10]).unwrap();
         assert_eq!(text, b"00\n01\nff\n7f\n80\n0a\n");
+
+        text.clear();
+        write_i16(&mut text, &[1, -2, i16::MIN, i16::MAX]).unwrap();
+        assert_eq!(text, b"0001\nfffe\n8000\n7fff\n");
 
         text.clear();
         write_i32(&mut text, &[0, -1, i32::MIN, i32::MAX, -559_038_737]).unwrap();

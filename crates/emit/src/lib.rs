@@ -30,10 +30,11 @@ mod names;
 mod nested;
 pub mod npz;
 pub mod svh;
+pub mod systemverilog;
 
 use std::path::Path;
 
-use gen_params_core::parameters::Parameters;
+use gen_params_core::parameters::{Parameters, Weight};
 
 pub use error::Error;
 pub use files::files;
@@ -41,6 +42,17 @@ pub use folder::{Existing, FileToWrite, Output, write_folder};
 pub use formats::{Format, Formats, UnknownFormat};
 pub use golden::{Golden, GoldenTensor, Width, write_golden};
 pub use manifest::{Manifest, SourceFile};
+
+/// Biases as 32 bits, where all fit.
+fn narrow(values: &[i64]) -> Option<Vec<i32>> {
+    values.iter().map(|&value| i32::try_from(value).ok()).collect()
+}
+
+/// Codes of 8 unsigned bits, as the file has them.
+fn file_bytes(weight: &Weight) -> Vec<u8> {
+    let byte = |&code: &i8| (i32::from(code) + weight.offset).to_le_bytes()[0];
+    weight.codes.iter().map(byte).collect()
+}
 
 /// Writes everything that `formats` selects, and the manifest, into `directory`.
 ///
@@ -59,4 +71,17 @@ pub fn write_parameters(
     let files = files(parameters, formats)?;
     let manifest = Manifest::describe(parameters, source, formats);
     write_folder(directory, &files, manifest, existing)
+}
+
+/// SHA-256 of the parameters, lower-case hex: that of the archive `params.npz`, which holds every integer of every layer.
+/// The same is in the manifest's list of files.
+///
+/// # Errors
+///
+/// [`Error::Inconsistent`] for parameters that cannot be written.
+pub fn digest(parameters: &Parameters) -> Result<String, Error> {
+    check::check(parameters)?;
+    let mut archive = std::io::Cursor::new(Vec::new());
+    npz::write(&mut archive, parameters).map_err(Error::io("write", "params.npz"))?;
+    Ok(folder::hex_digest(archive.get_ref()))
 }

@@ -189,17 +189,21 @@ pub struct Layer {
     /// S2, Z2 and where the codes are.
     pub weight: Weight,
     /// `round(b / (S1*S2))`, per output channel.
-    pub bias: Option<Vec<i32>>,
-    /// `sum(w_q)`, per output channel.
-    pub weight_sum: Vec<i32>,
+    pub bias: Option<Vec<i64>>,
+    /// `sum(w_q)`, per output channel; `null` beyond 32 bits.
+    pub weight_sum: Option<Vec<i32>>,
     /// `bias - Z1*weight_sum + K*Z1*Z2`, per output channel; K is the number of taps.
-    pub folded_bias: Option<Vec<i32>>,
+    pub folded_bias: Option<Vec<i64>>,
     /// M = S1*S2/S3, nearest binary64, per output channel.
     pub real_multiplier: Option<Vec<f64>>,
     /// M0, per output channel, 0..=2^32-1.
     pub multiplier: Option<Vec<u32>>,
     /// n, per output channel, -128..=127.
     pub shift: Option<Vec<i32>>,
+    /// C, per output channel, where constants were chosen: `(M0 * (sum(x_q * w_q) + folded_bias) + C) >> n` takes the
+    /// place of the rounding.
+    #[serde(default)]
+    pub rounding_constant: Option<Vec<i64>>,
     /// S3, Z3.
     pub output: Option<Quantization>,
     /// Smallest and largest code of its output.
@@ -212,8 +216,11 @@ pub struct Layer {
     pub biased: Option<Reach>,
     /// Step per spatial axis, outermost first; `null` for linear layers, too, like the next four.
     pub stride: Option<Vec<u32>>,
-    /// Padding on both sides, per spatial axis.
+    /// Padding on both sides, per spatial axis; before the axis, where `padding_end` is given.
     pub padding: Option<Vec<u32>>,
+    /// Padding after each spatial axis, where it differs from `padding`.
+    #[serde(default)]
+    pub padding_end: Option<Vec<u32>>,
     /// Distance between taps, per spatial axis.
     pub dilation: Option<Vec<u32>>,
     /// Extra output size, per spatial axis; transposed convolutions only.
@@ -244,7 +251,7 @@ pub struct Input {
 pub struct Weight {
     /// Sizes along `axes`.
     pub shape: Vec<usize>,
-    /// Element type of the codes: `int8`.
+    /// Element type of the codes: `int8`, `uint8`, `int4`, ...
     pub dtype: String,
     /// S2: one entry, or one per output channel.
     pub scale: Vec<f64>,
@@ -300,6 +307,9 @@ pub struct FilesOfKinds {
     pub multiplier: Option<String>,
     /// `shift`.
     pub shift: Option<String>,
+    /// `rounding_constant`, where constants were chosen.
+    #[serde(default)]
+    pub rounding_constant: Option<String>,
 }
 
 /// One file of the folder.

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use gen_params_core::parameters::Weight;
+
 /// Bytes that are gathered between two calls of `write_all`.
 const BLOCK: usize = 1 << 16;
 
@@ -37,20 +39,20 @@ impl Snippet {
     }
 }
 
-/// Writes `codes`, in row-major order of `shape`, as lists nested like `shape`.
+/// Writes the codes of a weight, as its file has them, as lists nested like its shape.
 ///
-/// `shape` has one to five axes, its sizes are positive, and their product is the number of codes.
+/// The shape has one to five axes, its sizes are positive, and their product is the number of codes.
 pub(crate) fn write(
     out: &mut (impl Write + ?Sized),
-    shape: &[usize],
-    codes: &[i8],
+    weight: &Weight,
     punctuation: &Punctuation,
 ) -> io::Result<()> {
+    let Weight { shape, codes, offset, .. } = weight;
     // Half of a residual network is 1x1 kernels. Brackets around single codes go into the table of texts, so that
     // such a layer has long rows like any other.
     let unit_axes = shape.iter().skip(1).rev().take_while(|&&size| size == 1).count();
-    let tables =
-        code_snippets(unit_axes, punctuation).zip(row_separators(shape.len() - unit_axes, punctuation));
+    let tables = code_snippets(unit_axes, *offset, punctuation)
+        .zip(row_separators(shape.len() - unit_axes, punctuation));
     let ((codes_as_text, separators), (&row_length, outer)) =
         tables.zip(shape[..shape.len() - unit_axes].split_last()).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, format!("a weight with {} axes", shape.len()))
@@ -90,12 +92,13 @@ fn advance(position: &mut [usize], sizes: &[usize]) -> usize {
     sizes.len()
 }
 
-/// The text of every code, by its unsigned value, with the brackets of its unit axes and the `, ` that follows.
-fn code_snippets(unit_axes: usize, punctuation: &Punctuation) -> Option<Vec<Snippet>> {
+/// The text of every code plus `offset`, by the code's unsigned value, with the brackets of its unit axes and the `, ` that follows.
+fn code_snippets(unit_axes: usize, offset: i32, punctuation: &Punctuation) -> Option<Vec<Snippet>> {
     (0..=u8::MAX)
         .map(|byte| {
             let mut text = vec![punctuation.open; unit_axes];
-            text.extend_from_slice(byte.cast_signed().to_string().as_bytes());
+            let code = i32::from(byte.cast_signed()).saturating_add(offset);
+            text.extend_from_slice(code.to_string().as_bytes());
             text.resize(text.len() + unit_axes, punctuation.close);
             text.extend_from_slice(b", ");
             Snippet::new(&text)
@@ -124,8 +127,18 @@ mod tests {
 
     fn python(shape: &[usize], codes: &[i8]) -> String {
         let mut text = Vec::new();
-        write(&mut text, shape, codes, &PYTHON).unwrap();
+        let weight = Weight::of_bytes(shape.to_vec(), codes.into(), vec![1.0], vec![0]);
+        write(&mut text, &weight, &PYTHON).unwrap();
         String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn unsigned_codes_are_written_as_the_file_has_them() {
+        let mut text = Vec::new();
+        let codes = [-128, 0, 127].into();
+        let weight = Weight { offset: 128, ..Weight::of_bytes(vec![3], codes, vec![1.0], vec![0]) };
+        write(&mut text, &weight, &PYTHON).unwrap();
+        assert_eq!(text, b"[0, 128, 255]");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use npyz::{AutoSerialize, WriteOptions, WriterBuilder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use crate::{file_bytes, narrow};
+
 /// Elements that are copied between two calls of `write_all`.
 const BLOCK: usize = 1 << 14;
 
@@ -97,19 +99,32 @@ pub(crate) fn write<W: Write + Seek>(out: W, parameters: &Parameters) -> io::Res
     for layer in &parameters.layers {
         let name = |field: &str| format!("{}/{field}", layer.name);
         let weight = &layer.weight;
-        archive.array(&name("weight"), &weight.shape, &weight.codes)?;
+        if weight.offset > 0 {
+            archive.array(&name("weight"), &weight.shape, &file_bytes(weight))?;
+        } else {
+            archive.array(&name("weight"), &weight.shape, &weight.codes)?;
+        }
         archive.array(&name("weight_scale"), &[weight.scale.len()], &weight.scale)?;
-        archive.array(&name("weight_zero_point"), &[weight.zero_point.len()], &weight.zero_point)?;
-        archive.array(&name("weight_sum"), &[layer.channels], &layer.weight_sum)?;
-        for (field, values) in
-            [("bias", &layer.bias), ("folded_bias", &layer.folded_bias), ("shift", &layer.shift)]
-        {
+        archive.array(&name("weight_zero_point"), &[weight.zero_point.len()], &weight.file_zero_point())?;
+        if let Some(sums) = layer.file_weight_sum() {
+            archive.array(&name("weight_sum"), &[layer.channels], &sums)?;
+        }
+        for (field, values) in [("bias", &layer.bias), ("folded_bias", &layer.folded_bias)] {
             if let Some(values) = values {
-                archive.array(&name(field), &[layer.channels], values)?;
+                match narrow(values) {
+                    Some(values) => archive.array(&name(field), &[layer.channels], &values)?,
+                    None => archive.array(&name(field), &[layer.channels], values)?,
+                }
             }
+        }
+        if let Some(values) = &layer.shift {
+            archive.array(&name("shift"), &[layer.channels], values)?;
         }
         if let Some(values) = &layer.multiplier {
             archive.array(&name("multiplier"), &[layer.channels], values)?;
+        }
+        if let Some(values) = &layer.rounding_constant {
+            archive.array(&name("rounding_constant"), &[layer.channels], values)?;
         }
         if let Some(values) = &layer.real_multiplier {
             archive.array(&name("real_multiplier"), &[layer.channels], values)?;

@@ -63,6 +63,11 @@ fn write_layer(out: &mut (impl Write + ?Sized), layer: &LayerParameters, hex: bo
                 let bits = values.iter().map(|value| from_fn(move |f| write!(f, "32'h{value:08x}")));
                 write_table(out, &name, "logic signed [31:0]", 32, literals, bits)?;
             }
+            Value::Wide(values) => {
+                let literals = values.iter().map(|&value| signed(64, value));
+                let bits = values.iter().map(|value| from_fn(move |f| write!(f, "64'h{value:016x}")));
+                write_table(out, &name, "logic signed [63:0]", 64, literals, bits)?;
+            }
             Value::Unsigned(values) => {
                 let literals = values.iter().map(|value| from_fn(move |f| write!(f, "32'd{value}")));
                 let bits = values.iter().map(|value| from_fn(move |f| write!(f, "32'h{value:08x}")));
@@ -88,7 +93,7 @@ fn write_layer(out: &mut (impl Write + ?Sized), layer: &LayerParameters, hex: bo
 fn signed(width: u32, value: i64) -> impl Display {
     from_fn(move |f| {
         let magnitude = value.unsigned_abs();
-        if value == -(1 << (width - 1)) {
+        if value == i64::MIN >> (64 - width) {
             write!(f, "{width}'sh{magnitude:x}")
         } else {
             write!(f, "{}{width}'sd{magnitude}", if value < 0 { "-" } else { "" })

@@ -229,6 +229,8 @@ pub struct Graph {
     pub values: u32,
     /// What the file says of its values, where its format says anything.
     pub facts: BTreeMap<ValueId, ValueFacts>,
+    /// Versions of the operator sets, by domain; the default domain is empty.
+    pub versions: BTreeMap<String, i64>,
 }
 
 /// What a file says of one value of its graph, un-normalised.

@@ -7,6 +7,6 @@ pub use gen_params_core::{
     target, tensor,
 };
 pub use gen_params_emit as emit;
-pub use gen_params_formats::{self as formats, read};
+pub use gen_params_formats::{self as formats, read, read_with};
 pub use gen_params_runtime as runtime;
-pub use map::map_file;
+pub use map::{Folder, map_file};

@@ -248,7 +248,7 @@ impl Engine {
             match step {
                 Step::Load { input, edge, reference } => {
                     if let (Some(plan), Some(value)) = (&self.plan.edges[*edge], inputs.get(*input)) {
-                        self.load(value, images, plan, reference.as_ref(), workspace)?;
+                        self.load(value, images, plan, reference.as_deref(), workspace)?;
                     }
                     self.keep(*edge, images, request, workspace, &mut part);
                 }

@@ -17,14 +17,23 @@ pub(crate) struct Axis {
     pub(crate) kernel: usize,
     pub(crate) stride: usize,
     pub(crate) padding: usize,
+    pub(crate) padding_end: usize,
     pub(crate) dilation: usize,
     pub(crate) transposed: bool,
 }
 
 impl Axis {
     /// An axis that the layer does not have.
-    pub(crate) const ABSENT: Self =
-        Self { input: 1, output: 1, kernel: 1, stride: 1, padding: 0, dilation: 1, transposed: false };
+    pub(crate) const ABSENT: Self = Self {
+        input: 1,
+        output: 1,
+        kernel: 1,
+        stride: 1,
+        padding: 0,
+        padding_end: 0,
+        dilation: 1,
+        transposed: false,
+    };
 
     /// Distance from the first tap to the last.
     fn span(&self) -> usize {
@@ -43,7 +52,7 @@ impl Axis {
             output => (output - 1) * self.step() + self.span() + 1,
         };
         // An input without padding is copied whole, which is no copy at all.
-        if self.transposed || self.padding > 0 { read } else { read.max(self.input) }
+        if self.transposed || self.padding + self.padding_end > 0 { read } else { read.max(self.input) }
     }
 
     /// Where a tap lies in a window.

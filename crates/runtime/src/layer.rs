@@ -243,6 +243,7 @@ impl LayerGeometry {
                         kernel: geometry.kernel[index],
                         stride: geometry.stride[index],
                         padding: geometry.padding[index],
+                        padding_end: geometry.padding_end[index],
                         dilation: geometry.dilation[index],
                         transposed: matches!(layer.kind, LayerKind::ConvTranspose(_)),
                     };
@@ -266,7 +267,8 @@ fn parts(
 ) -> Vec<Part> {
     let sign = match input.code_type {
         CodeType::U8 => CodeSign::Unsigned,
-        CodeType::I8 => CodeSign::Signed,
+        // A plan has codes of 8 bits only.
+        CodeType::I8 | CodeType::I16 => CodeSign::Signed,
     };
     let group_inputs = inputs / groups.max(1);
     let group_outputs = outputs / groups.max(1);

@@ -54,7 +54,8 @@ impl Order {
 pub(crate) fn to_integer(code_type: CodeType) -> fn(u8) -> i32 {
     match code_type {
         CodeType::U8 => i32::from,
-        CodeType::I8 => |byte| i32::from(byte.cast_signed()),
+        // A plan has codes of 8 bits only.
+        CodeType::I8 | CodeType::I16 => |byte| i32::from(byte.cast_signed()),
     }
 }
 

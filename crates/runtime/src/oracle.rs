@@ -63,7 +63,7 @@ impl Oracle {
     }
 
     /// The accumulators of a layer.
-    pub(crate) fn accumulate(&self, input: &Codes) -> Result<Tensor<i32>> {
+    pub(crate) fn accumulate(&self, input: &Codes) -> Result<Tensor<i64>> {
         match &self.node.op {
             Op::Layer(layer) => layer
                 .accumulate(self.contract, input, self.input(0)?)

@@ -1,9 +1,9 @@
 //! A network made into steps: shapes, layouts, memory, and for each node the fastest way that gives the reference's codes.
 
 use gen_params_core::contract::Contract;
-use gen_params_core::network::{EdgeId, IntNetwork, Node};
+use gen_params_core::network::{Edge, EdgeId, IntNetwork, Node};
 use gen_params_core::ops::{Layer, Op};
-use gen_params_core::parameters::{Activation, LayerKind};
+use gen_params_core::parameters::{Activation, CodeType, LayerKind};
 use gen_params_core::reference;
 use gen_params_core::tensor::Layout;
 
@@ -52,7 +52,7 @@ pub(crate) enum Step {
         /// The edge.
         edge: usize,
         /// The reference, where it quantizes otherwise than in float32.
-        reference: Option<Oracle>,
+        reference: Option<Box<Oracle>>,
     },
     /// A node.
     Node {
@@ -73,6 +73,17 @@ impl Plan {
         if images.len() != network.inputs.len() {
             let (found, expected) = (images.len(), network.inputs.len());
             return Err(Error::Input(format!("found {found} shapes, expected {expected}")));
+        }
+        let wide =
+            |edge: &&Edge| edge.activation.is_some_and(|activation| activation.code_type == CodeType::I16);
+        if let Some(edge) = network.edges.iter().find(wide) {
+            return Err(Error::node(
+                &edge.name,
+                "has codes of 16 bits, which only the reference computes with",
+            ));
+        }
+        if let Some(node) = network.nodes.iter().find(|node| matches!(node.op, Op::Constant(_))) {
+            return Err(Error::node(&node.name, "is a constant, which only the reference computes with"));
         }
         let mut planner = Planner::new(network, contract);
         for (index, (&id, image)) in network.inputs.iter().zip(images).enumerate() {
@@ -145,7 +156,14 @@ impl<'a> Planner<'a> {
                     return Err(oracle.error("quantizes what is not an input of the network"));
                 };
                 self.add_edge(node.outputs[0], oracle.output()?, Layout::Contiguous);
-                let reference = (self.contract == Contract::Exact).then_some(oracle);
+                let reference = match self.contract {
+                    Contract::Fbgemm
+                    | Contract::Qnnpack
+                    | Contract::Onednn
+                    | Contract::X86
+                    | Contract::LitertXnnpack => None,
+                    Contract::Onnxruntime | Contract::Litert | Contract::Exact => Some(Box::new(oracle)),
+                };
                 self.steps.push(Step::Load { input, edge: node.outputs[0].0, reference });
                 return Ok(());
             }
@@ -216,7 +234,7 @@ impl<'a> Planner<'a> {
                 let table = Table::new(&oracle, &[input.layout])?;
                 (Computation::Single { table, order, layout: input.layout }, vec![input.layout])
             }
-            Op::Add { .. } | Op::Mul { .. } => {
+            Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } => {
                 let [a, b, ..] = inputs[..] else { return Err(oracle.error("has one input, expected two")) };
                 let layout = a.layout;
                 // Where both orders are the same, so are the layouts.
@@ -250,7 +268,9 @@ impl<'a> Planner<'a> {
             | Op::LayerNorm(_)
             | Op::MatMul
             | Op::Softmax { .. } => return self.reference(node, oracle),
-            Op::Quantize | Op::Dequantize => return Err(oracle.error("is computed elsewhere")),
+            Op::Quantize | Op::Dequantize | Op::Constant(_) => {
+                return Err(oracle.error("is computed elsewhere"));
+            }
         })
     }
 

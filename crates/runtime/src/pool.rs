@@ -32,6 +32,7 @@ impl MaxPool {
                 kernel: size(&pool.kernel, index)?,
                 stride: size(&pool.stride, index)?,
                 padding: size(&pool.padding, index)?,
+                padding_end: size(pool.padding_end(), index)?,
                 dilation: size(&pool.dilation, index)?,
                 transposed: false,
             };
@@ -88,7 +89,10 @@ impl Operation for Largest<'_> {
     fn run(self) {
         match self.code_type {
             CodeType::U8 => self.with(u8::max),
-            CodeType::I8 => self.with(|a, b| a.cast_signed().max(b.cast_signed()).cast_unsigned()),
+            // A plan has codes of 8 bits only.
+            CodeType::I8 | CodeType::I16 => {
+                self.with(|a, b| a.cast_signed().max(b.cast_signed()).cast_unsigned())
+            }
         }
     }
 }
@@ -188,7 +192,7 @@ impl Operation for Sum<'_> {
         // A signed code minus -128 is its byte with the top bit flipped.
         let flip = match self.code_type {
             CodeType::U8 => 0,
-            CodeType::I8 => 0x80,
+            CodeType::I8 | CodeType::I16 => 0x80,
         };
         self.sums.fill(0);
         for position in self.image.chunks_exact(self.sums.len()) {

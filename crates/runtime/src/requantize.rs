@@ -39,6 +39,10 @@ enum Form {
         bias: Vec<Block>,
         multiplier: Vec<Block>,
     },
+    Rounded {
+        bias: Vec<[i32; LANES]>,
+        multiplier: Vec<Block>,
+    },
     /// Channel by channel, for what is not float32.
     Scalar(Vec<Requantizer>),
 }
@@ -92,7 +96,11 @@ impl Form {
                 bias: constants!(requantizers, Onednn, bias)?,
                 multiplier: constants!(requantizers, Onednn, multiplier)?,
             },
-            Arithmetic::Exact { .. } => return None,
+            Arithmetic::Rounded { .. } => Self::Rounded {
+                bias: constants!(requantizers, Rounded, bias)?,
+                multiplier: constants!(requantizers, Rounded, multiplier)?,
+            },
+            Arithmetic::Fixed { .. } | Arithmetic::Exact { .. } => return None,
         })
     }
 }
@@ -160,6 +168,14 @@ impl Operation for Apply<'_> {
                     (real * multiplier[block][lane] + zero_point).round_ties_even()
                 },
             ),
+            Form::Rounded { bias, multiplier } => self.blocks(
+                #[inline(always)]
+                |block, lane, sum| {
+                    let biased = sum.wrapping_add(bias[block][lane]);
+                    // Clamped after it was rounded and not before: the bounds are integers, so both give the same.
+                    (float(biased) * multiplier[block][lane]).round_ties_even() + zero_point
+                },
+            ),
             Form::Scalar(requantizers) => self.scalar(requantizers),
         }
     }
@@ -191,7 +207,7 @@ impl Apply<'_> {
         let sums = self.sums.chunks_exact(requantizers.len().next_multiple_of(LANES).max(1));
         for (sums, codes) in sums.zip(self.codes.chunks_mut(self.row_length.max(1))) {
             for ((requantizer, &sum), code) in requantizers.iter().zip(sums).zip(codes) {
-                *code = requantizer.apply(sum).to_le_bytes()[0];
+                *code = requantizer.apply(i64::from(sum)).to_le_bytes()[0];
             }
         }
     }

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on fails, and says what it skips"
 )]
 
+mod certify;
 mod command;
 mod compare;
 mod folders;

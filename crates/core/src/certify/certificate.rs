@@ -19,7 +19,7 @@ pub struct Certificate {
     pub contract: String,
     /// Width of the hardware's product in bits.
     pub product_bits: u32,
-    /// SHA-256 of the parameters that it is about, lower-case hex.
+    /// SHA-256 of the parameters that it is about, as the archive `params.npz` that is written of them; lower-case hex.
     pub parameters_sha256: String,
     /// Layers with weights, in execution order.
     pub layers: Vec<CertifiedLayer>,
@@ -45,6 +45,81 @@ pub struct CertifiedChannel {
     pub difference: Difference,
     /// Whether they differ at ties of the exact output only; true where they do not differ.
     pub only_ties: bool,
+}
+
+/// Channels together: those of a layer or of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Number of channels.
+    pub channels: usize,
+    /// Reachable accumulators, each channel's counted on its own.
+    pub reachable: u64,
+    /// Those at which the codes differ.
+    pub differing: u64,
+    /// Channels with such an accumulator.
+    pub differing_channels: usize,
+    /// The largest distance of codes.
+    pub largest: u32,
+    /// Whether the codes differ at ties of the exact output only; true where they do not differ.
+    pub only_ties: bool,
+}
+
+impl Default for Summary {
+    /// Of no channel.
+    fn default() -> Self {
+        Self { channels: 0, reachable: 0, differing: 0, differing_channels: 0, largest: 0, only_ties: true }
+    }
+}
+
+impl Summary {
+    /// Adds one channel.
+    pub fn add(&mut self, difference: &Difference, only_ties: bool) {
+        self.channels += 1;
+        self.reachable = self.reachable.saturating_add(difference.reachable);
+        self.differing = self.differing.saturating_add(difference.differing);
+        self.differing_channels += usize::from(!difference.is_none());
+        self.largest = self.largest.max(difference.largest_distance());
+        self.only_ties &= only_ties;
+    }
+
+    /// Adds a channel for which there is no hardware: wrong at all of its `reachable` accumulators, by as much as codes
+    /// can be.
+    pub fn add_without_hardware(&mut self, reachable: u64) {
+        self.merge(&Self {
+            channels: 1,
+            reachable,
+            differing: reachable,
+            differing_channels: 1,
+            largest: u8::MAX.into(),
+            only_ties: false,
+        });
+    }
+
+    /// Adds those of another summary.
+    pub fn merge(&mut self, other: &Self) {
+        self.channels += other.channels;
+        self.reachable = self.reachable.saturating_add(other.reachable);
+        self.differing = self.differing.saturating_add(other.differing);
+        self.differing_channels += other.differing_channels;
+        self.largest = self.largest.max(other.largest);
+        self.only_ties &= other.only_ties;
+    }
+
+    /// The share of accumulators that differ, 0 to 1.
+    #[allow(clippy::cast_precision_loss, reason = "a share")]
+    pub fn share(&self) -> f64 {
+        self.differing as f64 / self.reachable.max(1) as f64
+    }
+
+    /// The share of accumulators that differ, in millionths.
+    pub fn parts_per_million(&self) -> f64 {
+        self.share() * 1e6
+    }
+
+    /// Whether the codes are nowhere further apart than 1, and differ at no more than `fraction` of the accumulators.
+    pub fn is_within(&self, fraction: f64) -> bool {
+        self.largest <= 1 && self.share() <= fraction
+    }
 }
 
 /// Something in a certificate that is not so.
@@ -101,6 +176,17 @@ impl CertifiedChannel {
     }
 }
 
+impl CertifiedLayer {
+    /// Its channels together.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for channel in &self.channels {
+            summary.add(&channel.difference, channel.only_ties);
+        }
+        summary
+    }
+}
+
 impl Certificate {
     /// The form that is written.
     pub const SCHEMA: u32 = 1;
@@ -116,6 +202,15 @@ impl Certificate {
             }
         }
         faults
+    }
+
+    /// All channels together.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for layer in &self.layers {
+            summary.merge(&layer.summary());
+        }
+        summary
     }
 
     /// Whether every channel is proven equal. A certificate of nothing is none.

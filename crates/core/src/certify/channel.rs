@@ -10,7 +10,7 @@ use super::real::Real;
 use super::steps::Steps;
 use crate::contract::{Contract, Missing, Requantizer};
 use crate::derive::centred_accumulators;
-use crate::ops::Layer;
+use crate::ops::{Bias, Layer};
 use crate::parameters::{LayerParameters, Range};
 use crate::target::{Target, TargetError, TargetLayer};
 
@@ -131,14 +131,21 @@ pub fn layer_channels(
         let Some((((bias, &multiplier), &shift), &weight_scale)) = numbers else {
             return Err(Refusal::Unsound("not every list has one entry for each channel"));
         };
-        let float_bias = layer.bias.as_ref().and_then(|bias| bias.get(index)).copied().unwrap_or(0.0);
+        let (real_bias, bias_code) = match &layer.bias {
+            Some(Bias::Real(values)) => (values.get(index).copied().unwrap_or(0.0), 0),
+            Some(Bias::Codes(codes) | Bias::WideCodes(codes)) => {
+                (0.0, codes.get(index).copied().unwrap_or(0))
+            }
+            None => (0.0, 0),
+        };
         channels.push(Channel {
             accumulator: Range { min: narrow(accumulator.min)?, max: narrow(accumulator.max)? },
             real: Real {
                 input_scale: input.scale,
                 weight_scale,
                 output_scale: output.scale,
-                bias: float_bias,
+                bias: real_bias,
+                bias_code,
             },
             reference,
             hardware: IntegerRequantizer {
@@ -147,7 +154,7 @@ pub fn layer_channels(
                 multiplier,
                 shift,
                 rounding: target.rounding,
-                constant: None,
+                constant: hardware.rounding_constant.as_ref().and_then(|constants| of_channel(constants)),
                 zero_point: hardware.output_zero_point,
                 clamp: hardware.clamp,
             },
@@ -174,8 +181,6 @@ impl Channel {
             return Err(Refusal::ReferenceFalls);
         }
         Ok(Steps::of(self.accumulator, clamp, |accumulator| {
-            // Within `self.accumulator`, which is a range of 32 bits.
-            let accumulator = i32::try_from(accumulator).unwrap_or(self.accumulator.max);
             self.reference.apply(accumulator).clamp(clamp.min, clamp.max)
         }))
     }
@@ -194,8 +199,7 @@ impl Channel {
         if needed > product_bits {
             return Err(Refusal::Product { needed, available: product_bits });
         }
-        let code = |accumulator| self.hardware.apply(accumulator);
-        Ok(Steps::of(self.accumulator, self.hardware.clamp, code))
+        Ok(self.hardware.steps(self.accumulator))
     }
 
     /// Where both differ.

@@ -65,9 +65,8 @@ impl Difference {
                 (deepest, place) = (index + 1 - open, Some(low));
             }
         }
-        let range = reference.range();
         Some(Self {
-            reachable: (i64::from(range.max) - i64::from(range.min) + 1).unsigned_abs(),
+            reachable: reference.reachable(),
             differing: differing.unsigned_abs(),
             first: intervals.first().map(|&(low, _)| witness(low)),
             largest: place.map(witness),

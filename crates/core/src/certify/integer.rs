@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::steps::Steps;
 use crate::parameters::Range;
 use crate::target::Rounding;
 
@@ -43,6 +44,27 @@ impl IntegerRequantizer {
         i32::try_from(code).unwrap_or(self.clamp.max)
     }
 
+    /// Its steps over accumulators within [`Self::product_bits`] of 64 bits.
+    pub fn steps(&self, range: Range<i32>) -> Steps {
+        let added = match (self.constant, self.rounding, u32::try_from(self.shift)) {
+            (Some(constant), _, Ok(0..=LARGEST_LINEAR_SHIFT)) => Some(i128::from(constant)),
+            (None, Rounding::HalfUp, Ok(n @ 0..=LARGEST_LINEAR_SHIFT)) => Some((1 << n) >> 1),
+            (None, Rounding::Floor, Ok(0..=LARGEST_LINEAR_SHIFT)) => Some(0),
+            _ => None,
+        };
+        let Some(added) = added.filter(|_| self.multiplier > 0) else {
+            return Steps::of(range, self.clamp, |accumulator| self.apply(accumulator));
+        };
+        // product + C >= level << n, solved for the accumulator.
+        let multiplier = i128::from(self.multiplier);
+        let ceiling = |a: i128, b: i128| -(-a).div_euclid(b);
+        Steps::from_levels(range, self.clamp, |code| {
+            let level = i128::from(code) - i128::from(self.zero_point);
+            let biased = ceiling((level << self.shift) - added, multiplier);
+            ceiling(biased - i128::from(self.bias), 1 << self.bias_fraction_bits.min(24))
+        })
+    }
+
     /// Whether its numbers are within the ranges that the fields state, so that nothing here leaves 128 bits.
     pub(super) fn is_sound(&self) -> bool {
         self.bias_fraction_bits <= 24
@@ -70,6 +92,9 @@ impl IntegerRequantizer {
         ends.into_iter().chain(sums).map(signed_bits).max().unwrap_or(0)
     }
 }
+
+/// The largest shift n for which levels times 2^n are far from 128 bits.
+const LARGEST_LINEAR_SHIFT: u32 = 64;
 
 /// Bits of the narrowest two's complement integer that holds a value.
 fn signed_bits(value: i128) -> u32 {

@@ -15,6 +15,7 @@
 //! Accumulators are `sum((x - Z1) * (w - Z2))` throughout, as the contracts have them. The hardware's
 //! `sum(x * (w - Z2)) + folded_bias` is this accumulator plus `bias`.
 
+mod alternatives;
 mod certificate;
 #[cfg(test)]
 mod certificate_tests;
@@ -26,11 +27,14 @@ mod search;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod trade;
 
-pub use certificate::{Certificate, CertifiedChannel, CertifiedLayer, Fault};
+pub use alternatives::{Digits, nearest_with_digits};
+pub use certificate::{Certificate, CertifiedChannel, CertifiedLayer, Fault, Summary};
 pub use channel::{Channel, Refusal, layer_channels};
 pub use difference::{Difference, Witness};
 pub use integer::IntegerRequantizer;
 pub use real::Real;
 pub use search::{Constant, Narrowest, Problem, narrowest};
 pub use steps::Steps;
+pub use trade::{Chosen, Equal, Freedom, Trade};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exact::Ratio;
 
-/// The exact output `(accumulator*S1*S2 + b) / S3` of one channel.
+/// The exact output `((accumulator + bias_code)*S1*S2 + bias) / S3` of one channel.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Real {
@@ -14,8 +14,11 @@ pub struct Real {
     pub weight_scale: f64,
     /// S3.
     pub output_scale: f64,
-    /// b.
+    /// b, where it is a real number.
     pub bias: f32,
+    /// b / (S1*S2), where it is an integer.
+    #[serde(default)]
+    pub bias_code: i64,
 }
 
 impl Real {
@@ -25,6 +28,7 @@ impl Real {
         let half_step = Ratio::from_f64(self.output_scale)?.times(&Ratio::from_f64(0.5)?);
         let reached = half_step.times(&Ratio::from_i64(2 * i64::from(code) - 1));
         let place = reached.minus(&Ratio::from_f64(f64::from(self.bias))?).over(&product)?;
+        let place = place.minus(&Ratio::from_i64(self.bias_code));
         place.is_integer().then(|| place.ceil_saturating())
     }
 }

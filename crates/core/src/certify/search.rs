@@ -48,7 +48,7 @@ impl Narrowest {
 }
 
 /// The largest shift that is tried: half of its step still fits in the 64 bits of C.
-const LARGEST_SHIFT: u32 = 62;
+pub(super) const LARGEST_SHIFT: u32 = 62;
 
 /// The largest M0 that is looked at, so that what is possible with n always is with n + 1: products with x of 56 bits
 /// fit in 128. An M0 of more than 32 bits is refused in the end.
@@ -106,9 +106,30 @@ impl Problem {
         }
     }
 
+    /// Bounds of M0 for n, from the conditions that are furthest apart: C drops out of the difference of two.
+    fn bracket(&self, n: u32) -> (i128, i128) {
+        let ends = |points: &[(i128, i128)]| {
+            let by_x = |point: &&(i128, i128)| point.0;
+            [points.iter().min_by_key(by_x).copied(), points.iter().max_by_key(by_x).copied()]
+        };
+        let (mut low, mut high) = (0, LARGEST_MULTIPLIER);
+        for (x1, reached) in ends(&self.reached).into_iter().flatten() {
+            for (x0, missed) in ends(&self.missed).into_iter().flatten() {
+                // M0*(x0 - x1) <= (missed - reached)*2^n - 1
+                let most = ((missed - reached) << n) - 1;
+                match x0 - x1 {
+                    distance @ 1.. => high = high.min(most.div_euclid(distance)),
+                    0 => {}
+                    distance => low = low.max(-most.div_euclid(-distance)),
+                }
+            }
+        }
+        (low, high)
+    }
+
     /// The smallest M0 for n with any C.
     fn free(&self, n: u32) -> Option<i128> {
-        let (mut low, mut high) = (0, LARGEST_MULTIPLIER);
+        let (mut low, mut high) = self.bracket(n);
         while low <= high {
             let middle = low + (high - low) / 2;
             match self.constants(middle, n) {

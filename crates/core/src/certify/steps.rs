@@ -37,9 +37,23 @@ impl Steps {
         Self { range, clamp, first }
     }
 
+    /// The steps of a function that reaches each code above the smallest at the accumulator `first(code)`, which need not
+    /// lie in `range` and never falls from code to code.
+    pub(super) fn from_levels(range: Range<i32>, clamp: Range<i32>, first: impl Fn(i32) -> i128) -> Self {
+        let (min, max) = (i64::from(range.min), i64::from(range.max));
+        let within = |place: i128| i64::try_from(place.clamp(i128::from(min), i128::from(max) + 1));
+        let first = (clamp.min + 1..=clamp.max).map(|code| within(first(code)).unwrap_or(max + 1)).collect();
+        Self { range, clamp, first }
+    }
+
     /// The accumulators.
     pub fn range(&self) -> Range<i32> {
         self.range
+    }
+
+    /// Number of accumulators.
+    pub fn reachable(&self) -> u64 {
+        (i64::from(self.range.max) - i64::from(self.range.min) + 1).unsigned_abs()
     }
 
     /// The codes.

@@ -79,9 +79,9 @@ pub(super) fn all_channels() -> Vec<Channel> {
 fn brute_force(channel: &Channel) -> (u64, u64, u32) {
     let clamp = channel.hardware.clamp;
     let mut counts = (0, 0, 0);
-    for accumulator in channel.accumulator.min..=channel.accumulator.max {
+    for accumulator in i64::from(channel.accumulator.min)..=i64::from(channel.accumulator.max) {
         let reference = channel.reference.apply(accumulator).clamp(clamp.min, clamp.max);
-        let distance = reference.abs_diff(channel.hardware.apply(i64::from(accumulator)));
+        let distance = reference.abs_diff(channel.hardware.apply(accumulator));
         counts.0 += 1;
         counts.1 += u64::from(distance > 0);
         counts.2 = counts.2.max(distance);
@@ -111,9 +111,8 @@ fn certificates_are_what_brute_force_counts() {
         let found = (difference.reachable, difference.differing, difference.largest_distance());
         let expected = brute_force(channel);
         for witness in [difference.first, difference.largest].into_iter().flatten() {
-            let accumulator = i32::try_from(witness.accumulator).unwrap();
             let clamp = channel.hardware.clamp;
-            let reference = channel.reference.apply(accumulator).clamp(clamp.min, clamp.max);
+            let reference = channel.reference.apply(witness.accumulator).clamp(clamp.min, clamp.max);
             if (reference, channel.hardware.apply(witness.accumulator))
                 != (witness.reference, witness.hardware)
             {

@@ -359,6 +359,7 @@ impl Lowering<'_> {
                 let op = Op::MaxPool(Pool {
                     stride: a.extent(2, "stride", axes)?.unwrap_or_else(|| kernel.clone()),
                     padding: a.extent(3, "padding", axes)?.unwrap_or_else(|| vec![0; axes]),
+                    padding_end: None,
                     dilation: a.extent(4, "dilation", axes)?.unwrap_or_else(|| vec![1; axes]),
                     ceil_mode: a.flag(5, "ceil_mode", false)?,
                     count_include_pad: false,
@@ -373,6 +374,7 @@ impl Lowering<'_> {
                 let op = Op::AveragePool(Pool {
                     stride: a.extent(2, "stride", axes)?.unwrap_or_else(|| kernel.clone()),
                     padding: a.extent(3, "padding", axes)?.unwrap_or_else(|| vec![0; axes]),
+                    padding_end: None,
                     dilation: vec![1; axes],
                     ceil_mode: a.flag(4, "ceil_mode", false)?,
                     count_include_pad: a.flag(5, "count_include_pad", true)?,

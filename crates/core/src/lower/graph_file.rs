@@ -84,6 +84,9 @@ pub struct NodeEntry {
     /// Padding per spatial axis; for `pad`, before and after each axis from the last backwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub padding: Option<Vec<i64>>,
+    /// Padding after each axis of a window, where it differs from `padding`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding_end: Option<Vec<i64>>,
     /// Dilation per spatial axis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dilation: Option<Vec<i64>>,
@@ -269,11 +272,13 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         Op::Quantize
         | Op::Layer(_)
         | Op::Add { .. }
+        | Op::Sub { .. }
         | Op::Mul { .. }
         | Op::BatchNorm(_)
         | Op::LayerNorm(_)
         | Op::MatMul
         | Op::Softmax { .. }
+        | Op::Constant(_)
         | Op::Function(_) => true,
         Op::Concatenate { requantizes, .. } => *requantizes,
         Op::Dequantize
@@ -295,6 +300,8 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         entry.dtype = Some(activation.code_type.name().into());
     }
     match &node.op {
+        // The codes stay in the model: this says where they are used.
+        Op::Constant(_) => {}
         Op::Quantize | Op::Dequantize | Op::Relu | Op::MatMul | Op::BatchNorm(_) | Op::LayerNorm(_) => {}
         Op::Softmax { axis } => entry.axis = Some(*axis),
         Op::Layer(layer) => {
@@ -302,6 +309,7 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
             if let Some(window) = &layer.window {
                 entry.stride = wide(window.stride.as_ref());
                 entry.padding = wide(window.padding.as_ref());
+                entry.padding_end = wide(window.padding_end.as_ref());
                 entry.dilation = wide(window.dilation.as_ref());
                 if matches!(layer.kind, LayerKind::ConvTranspose(_)) {
                     entry.output_padding = wide(window.output_padding.as_ref());
@@ -312,12 +320,13 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
                 entry.padding_mode = Some(layer.padding_mode.name().into());
             }
         }
-        Op::Add { relu } | Op::Mul { relu } => entry.relu = Some(*relu),
+        Op::Add { relu } | Op::Sub { relu } | Op::Mul { relu } => entry.relu = Some(*relu),
         Op::Concatenate { axis, .. } => entry.axis = Some(*axis),
         Op::MaxPool(pool) | Op::AveragePool(pool) => {
             entry.kernel = Some(pool.kernel.clone());
             entry.stride = Some(pool.stride.clone());
             entry.padding = Some(pool.padding.clone());
+            entry.padding_end = pool.padding_end.clone();
             entry.ceil_mode = Some(pool.ceil_mode);
             if matches!(node.op, Op::MaxPool(_)) {
                 entry.dilation = Some(pool.dilation.clone());
@@ -337,6 +346,10 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         }
         Op::Function(function) => match function {
             Function::LeakyRelu(alpha) | Function::Elu(alpha) => entry.alpha = Some(*alpha),
+            Function::Requantize { min, max } => {
+                entry.min = min.is_finite().then_some(*min);
+                entry.max = max.is_finite().then_some(*max);
+            }
             Function::Sigmoid
             | Function::Tanh
             | Function::Hardswish
@@ -429,7 +442,11 @@ pub(super) fn lower(form: Form, parts: &Parts, file: &GraphFile, options: &Optio
                     *extent = Extent::Of(input, axis);
                 }
             }
-            let needed = if matches!(op, Op::Add { .. } | Op::Mul { .. } | Op::MatMul) { 2 } else { 1 };
+            let needed = if matches!(op, Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::MatMul) {
+                2
+            } else {
+                1
+            };
             if entry.inputs.len() < needed {
                 return Err(LowerError::at(
                     &entry.name,
@@ -472,6 +489,7 @@ fn code_type(place: &str, name: Option<&str>) -> Result<CodeType> {
     match name {
         None | Some("uint8") => Ok(CodeType::U8),
         Some("int8") => Ok(CodeType::I8),
+        Some("int16") => Ok(CodeType::I16),
         Some(other) => Err(LowerError::at(place, format!("has dtype `{other}`, expected uint8 or int8"))),
     }
 }
@@ -506,6 +524,7 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         "conv1d" | "conv2d" | "conv3d" | "conv_transpose1d" | "conv_transpose2d" | "conv_transpose3d"
         | "linear" => Op::Layer(layer(entry, parts)?),
         "add" => Op::Add { relu },
+        "sub" => Op::Sub { relu },
         "mul" => Op::Mul { relu },
         "matmul" => Op::MatMul,
         "cat" => Op::Concatenate { axis: int(entry.axis, "axis")?, requantizes: activation.is_some() },
@@ -515,13 +534,17 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
             let pool = Pool {
                 stride: entry.stride.clone().unwrap_or_else(|| kernel.clone()),
                 padding: entry.padding.clone().unwrap_or_else(|| vec![0; axes]),
+                padding_end: entry.padding_end.clone(),
                 dilation: entry.dilation.clone().unwrap_or_else(|| vec![1; axes]),
                 ceil_mode: entry.ceil_mode.unwrap_or(false),
                 count_include_pad: entry.count_include_pad.unwrap_or(entry.op == "avg_pool"),
                 divisor: entry.divisor,
                 kernel,
             };
-            if [&pool.stride, &pool.padding, &pool.dilation].iter().any(|v| v.len() != axes) {
+            if [&pool.stride, &pool.padding, pool.padding_end(), &pool.dilation]
+                .iter()
+                .any(|v| v.len() != axes)
+            {
                 return Err(refuse(format!("has a kernel of {axes} axes and other sizes of another number")));
             }
             if entry.op == "max_pool" { Op::MaxPool(pool) } else { Op::AveragePool(pool) }
@@ -534,6 +557,10 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         "clamp" => {
             Op::Clamp { min: entry.min.unwrap_or(f64::NEG_INFINITY), max: entry.max.unwrap_or(f64::INFINITY) }
         }
+        "requantize" => Op::Function(Function::Requantize {
+            min: entry.min.unwrap_or(f64::NEG_INFINITY),
+            max: entry.max.unwrap_or(f64::INFINITY),
+        }),
         "sigmoid" => Op::Function(Function::Sigmoid),
         "tanh" => Op::Function(Function::Tanh),
         "hardswish" => Op::Function(Function::Hardswish),
@@ -632,9 +659,13 @@ fn layer(entry: &NodeEntry, parts: &Parts) -> Result<Layer> {
     }
     let axes = layer.weight.shape.len() - 2;
     let window = layer.window.get_or_insert_default();
+    if entry.padding.is_some() {
+        window.padding_end = None;
+    }
     for (given, slot, name) in [
         (&entry.stride, &mut window.stride, "stride"),
         (&entry.padding, &mut window.padding, "padding"),
+        (&entry.padding_end, &mut window.padding_end, "padding_end"),
         (&entry.dilation, &mut window.dilation, "dilation"),
         (&entry.output_padding, &mut window.output_padding, "output_padding"),
     ] {

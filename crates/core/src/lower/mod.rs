@@ -11,13 +11,18 @@ mod builder;
 mod calls;
 pub mod graph_file;
 mod key_order;
+mod onnx;
 mod parts;
 mod prepared;
+mod qdq;
+pub mod tflite;
+
+use std::collections::BTreeMap;
 
 use gen_params_formats::{Form, SourceModel};
 
 use crate::error::Result;
-use crate::network::IntNetwork;
+use crate::network::{EdgeId, IntNetwork};
 use crate::ops::Op;
 use crate::parameters::Wiring;
 use graph_file::GraphFile;
@@ -77,7 +82,11 @@ pub struct Options {
 pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     let mut warnings = Vec::new();
     let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
-        calls::lower(source, graph, options, &mut warnings)?
+        match source.form {
+            Form::Onnx => onnx::lower(source, graph, options)?,
+            Form::Tflite => tflite::lower(source, graph, options)?,
+            _ => calls::lower(source, graph, options, &mut warnings)?,
+        }
     } else {
         let parts = parts::recognise(source, options, &mut warnings)?;
         match &options.graph {
@@ -89,6 +98,18 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     warnings.append(&mut network.warnings);
     network.warnings = warnings;
     Ok(network)
+}
+
+/// Where the values of a file are in its network: for each tensor of codes that the network computes, by its name in the
+/// file, the edge that holds it. Forms whose values have no names of their own give none.
+///
+/// # Errors
+/// As [`lower`].
+pub fn values(source: &SourceModel, options: &Options) -> Result<BTreeMap<String, EdgeId>> {
+    match (&source.graph, source.form) {
+        (Some(graph), Form::Onnx) => onnx::edges(source, graph, options),
+        _ => Ok(BTreeMap::new()),
+    }
 }
 
 /// The layers of a file without any wiring: for what can be said of a file whose topology is unknown.

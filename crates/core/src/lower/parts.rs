@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::{Options, has_classes, prepared};
 use crate::error::{LowerError, Result};
-use crate::ops::{BatchNorm, Function, Layer, LayerNorm, Op, PaddingMode, Pool, Shape};
+use crate::ops::{BatchNorm, Bias, Function, Layer, LayerNorm, Op, PaddingMode, Pool, Shape};
 use crate::parameters::{Activation, CodeType, LayerKind, Weight, Window};
 
 /// One recognised module.
@@ -231,7 +231,9 @@ impl Recogniser<'_> {
         let relu = class.map(|c| c.contains("ReLU"));
         let padding_mode = padding_mode(path, module)?;
         let window = (kind != LayerKind::Linear).then(|| window_of(module));
-        let layer = Layer { kind, weight: weight_of(path, tensor, kind)?, bias, relu, window, padding_mode };
+        let weight = weight_of(path, tensor, kind)?;
+        let bias = bias.map(Bias::Real);
+        let layer = Layer { kind, weight, bias, relu, clamp: None, window, padding_mode };
         Ok(Part::Op { op: Op::Layer(layer), activation: activation_of_module(module) })
     }
 
@@ -341,6 +343,7 @@ fn class_part(path: &str, class: &str, module: &Module) -> Result<Part> {
             let pool = Pool {
                 stride: extent("stride").unwrap_or_else(|| kernel.clone()),
                 padding: extent("padding").ok_or_else(|| missing("padding"))?,
+                padding_end: None,
                 dilation: extent("dilation").unwrap_or_else(|| vec![1; axes]),
                 ceil_mode: flag("ceil_mode"),
                 count_include_pad: flag("count_include_pad"),
@@ -506,12 +509,13 @@ pub(super) fn layer_of_packed(
     padding_mode: PaddingMode,
 ) -> Result<Layer> {
     let mut weight = weight_of(place, &packed.weight, kind)?;
-    let bias = packed.bias.as_ref().map(|b| float_bias(place, b)).transpose()?;
+    let bias = packed.bias.as_ref().map(|b| float_bias(place, b)).transpose()?.map(Bias::Real);
     let mut window = packed.geometry.as_ref().map(|g| {
         let sizes = |v: &[i64]| v.iter().map(|&x| u32::try_from(x).ok()).collect::<Option<Vec<u32>>>();
         Window {
             stride: sizes(&g.stride),
             padding: sizes(&g.padding),
+            padding_end: None,
             dilation: sizes(&g.dilation),
             output_padding: sizes(&g.output_padding),
             groups: u32::try_from(g.groups).ok(),
@@ -532,7 +536,7 @@ pub(super) fn layer_of_packed(
             }
         }
     }
-    Ok(Layer { kind, weight, bias, relu, window, padding_mode })
+    Ok(Layer { kind, weight, bias, relu, clamp: None, window, padding_mode })
 }
 
 /// Codes, S2 and Z2 of a quantized weight tensor.
@@ -563,7 +567,7 @@ pub(super) fn weight_of(place: &str, tensor: &Tensor, kind: LayerKind) -> Result
         .map(|z| i32::try_from(z).ok().filter(|z| (-128..=127).contains(z)))
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| refuse("has a weight zero point outside -128..=127".into()))?;
-    Ok(Weight { shape: tensor.shape().to_vec(), codes: Arc::from(codes), scale, zero_point })
+    Ok(Weight::of_bytes(tensor.shape().to_vec(), Arc::from(codes), scale, zero_point))
 }
 
 pub(super) fn bias_of(place: &str, value: Option<&Value>) -> Result<Option<Vec<f32>>> {
@@ -596,6 +600,7 @@ pub(super) fn window_of(module: &Module) -> Window {
     Window {
         stride: sizes("stride"),
         padding: sizes("padding"),
+        padding_end: None,
         dilation: sizes("dilation"),
         output_padding: sizes("output_padding"),
         groups: module.attributes.get("groups").and_then(Value::as_i64).and_then(|g| u32::try_from(g).ok()),

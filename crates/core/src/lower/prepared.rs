@@ -20,7 +20,7 @@ use gen_params_formats::{Module, SourceModel, Tensor, Value};
 use super::parts::{bias_of, join, padding_mode, window_of};
 use super::{Options, has_classes};
 use crate::error::{LowerError, Result};
-use crate::ops::Layer;
+use crate::ops::{Bias, Layer};
 use crate::parameters::{Activation, CodeType, LayerKind, Weight};
 
 /// `torch.nn.BatchNorm`'s default epsilon, used where a state_dict does not hold it.
@@ -151,8 +151,9 @@ pub(super) fn layer(
     let layer = Layer {
         kind,
         weight,
-        bias,
+        bias: bias.map(Bias::Real),
         relu,
+        clamp: None,
         window: (kind != LayerKind::Linear).then(|| window_of(module)),
         padding_mode: padding_mode(path, module)?,
     };
@@ -216,8 +217,9 @@ pub(super) fn unobserved_layer(
     Ok(Layer {
         kind,
         weight,
-        bias,
+        bias: bias.map(Bias::Real),
         relu,
+        clamp: None,
         window: (kind != LayerKind::Linear).then(|| window_of(child)),
         padding_mode: padding_mode(path, child)?,
     })
@@ -382,7 +384,7 @@ fn quantize_codes(
         }
     }
     let zero_point = vec![0; scales.len()];
-    Ok(Weight { shape, codes: Arc::from(codes), scale: scales, zero_point })
+    Ok(Weight::of_bytes(shape, Arc::from(codes), scales, zero_point))
 }
 
 fn extremes(values: &[f32]) -> (f32, f32) {

@@ -119,10 +119,28 @@ pub(super) fn add(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) -> Re
                 binary.clamp(rounded + i64::from(binary.output.zero_point))
             }))
         }
+        contract @ (Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack) => {
+            Err(OpError::no_formula("add", contract))
+        }
         Contract::Exact => {
             context.finite()?;
             Ok(zip(&a, &b, |_, x, y| binary.add_exact(x, y).unwrap_or(binary.output.zero_point)))
         }
+    }
+}
+
+/// Difference of two tensors.
+pub(super) fn subtract(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) -> Result<Codes, OpError> {
+    let binary = Binary::new(context, relu)?;
+    let (a, b) = broadcast(a, b)?;
+    match context.contract {
+        Contract::Exact => {
+            context.finite()?;
+            // b is mirrored at its zero point, which is exact.
+            let mirrored = |y: i32| 2 * binary.b.zero_point - y;
+            Ok(zip(&a, &b, |_, x, y| binary.add_exact(x, mirrored(y)).unwrap_or(binary.output.zero_point)))
+        }
+        engine => Err(OpError::no_formula("sub", engine)),
     }
 }
 

@@ -26,32 +26,34 @@ pub(super) fn shape(layer: &Layer, input: &[usize]) -> Result<Vec<usize>, OpErro
     }
     let mut result = vec![*batch, outputs];
     for (axis, &size) in spatial.iter().enumerate() {
-        let (stride, padding) = (geometry.stride[axis], geometry.padding[axis]);
+        let stride = geometry.stride[axis];
+        let sides = [geometry.padding[axis], geometry.padding_end[axis]];
+        let padding = sides[0].saturating_add(sides[1]);
         let reach =
             geometry.dilation[axis].saturating_mul(geometry.kernel[axis].saturating_sub(1)).saturating_add(1);
         let extended = match layer.kind {
             LayerKind::ConvTranspose(_) => {
                 let first = size.saturating_sub(1).saturating_mul(stride);
                 let last = first.saturating_add(reach).saturating_add(geometry.output_padding[axis]);
-                last.checked_sub(padding.saturating_mul(2)).filter(|_| size > 0)
+                last.checked_sub(padding).filter(|_| size > 0)
             }
             LayerKind::Conv(_) | LayerKind::Linear => size
-                .saturating_add(padding.saturating_mul(2))
+                .saturating_add(padding)
                 .checked_sub(reach)
                 .and_then(|steps| steps.checked_div(stride))
                 .map(|steps| steps + 1),
         };
         let too_far = match layer.padding_mode {
             PaddingMode::Zeros | PaddingMode::Replicate => false,
-            PaddingMode::Reflect => padding >= size,
-            PaddingMode::Circular => padding > size,
+            PaddingMode::Reflect => sides.iter().any(|&side| side >= size),
+            PaddingMode::Circular => sides.iter().any(|&side| side > size),
         };
         match extended {
             Some(size) if (1..=MAX_AXIS).contains(&size) && !too_far => result.push(size),
             _ => {
                 return Err(OpError::new(
                     format!("an input of {size} along spatial axis {axis}"),
-                    format!("one that holds a window of {reach} with padding {padding}"),
+                    format!("one that holds a window of {reach} with padding {} and {}", sides[0], sides[1]),
                 ));
             }
         }

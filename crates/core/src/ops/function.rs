@@ -29,6 +29,13 @@ pub enum Function {
     ),
     /// x * Phi(x).
     Gelu,
+    /// min(max(x, min), max): the same reals under another S and Z, or a ReLU whose result has its own.
+    Requantize {
+        /// Smallest result; minus infinity for none.
+        min: f64,
+        /// Largest result; infinity for none.
+        max: f64,
+    },
 }
 
 /// The codes of a function for the codes `min..=max` of its input, in this order.
@@ -52,6 +59,7 @@ impl Function {
             Self::LeakyRelu(_) => "leaky_relu",
             Self::Elu(_) => "elu",
             Self::Gelu => "gelu",
+            Self::Requantize { .. } => "requantize",
         }
     }
 
@@ -80,6 +88,7 @@ impl Function {
                 }
             }
             Self::Gelu => x * 0.5 * (1.0 + error_function(f64::from(x * 0.707_106_77)) as f32),
+            Self::Requantize { min, max } => x.max(min as f32).min(max as f32),
         }
     }
 
@@ -105,6 +114,7 @@ impl Function {
                 }
             }
             Self::Gelu => x * 0.5 * (1.0 + error_function(x * std::f64::consts::FRAC_1_SQRT_2)),
+            Self::Requantize { min, max } => x.max(min).min(max),
         }
     }
 
@@ -113,6 +123,18 @@ impl Function {
     /// # Errors
     /// The engine does not have the function for these scales.
     pub fn table(self, contract: Contract, input: Activation, output: Activation) -> Result<Table, OpError> {
+        if input.code_type == CodeType::I16 {
+            return Err(OpError::new(
+                "codes of 16 bits",
+                "codes of 8 bits, which a table of 256 entries holds",
+            ));
+        }
+        match contract {
+            Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack => {
+                return Err(OpError::no_formula(self.name(), contract));
+            }
+            Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 | Contract::Exact => {}
+        }
         let qnnpack = contract == Contract::Qnnpack && input.code_type == CodeType::U8;
         if qnnpack && self == Self::Sigmoid && output.scale != 1.0 / 256.0 {
             return Err(OpError::new(
@@ -139,7 +161,7 @@ impl Function {
                 let codes = table(&|code| lookup(self.of_f32(dequantize(code, input)), output));
                 (codes, codes)
             }
-            (_, Self::Sigmoid | Self::Tanh | Self::Gelu) => {
+            (_, Self::Sigmoid | Self::Tanh | Self::Gelu | Self::Requantize { .. }) => {
                 let codes = table(&single);
                 (codes, codes)
             }

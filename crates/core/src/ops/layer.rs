@@ -4,20 +4,72 @@ use std::fmt;
 
 use super::{Context, OpError, convolution};
 use crate::contract::{Contract, Missing, Requantizer};
-use crate::parameters::{Activation, LayerKind, Weight, Window};
+use crate::derive::quantize_bias;
+use crate::parameters::{Activation, CodeType, LayerKind, Range, Weight, Window};
 use crate::tensor::{Codes, Layout, Tensor, element_count};
 
-/// A layer with weights, and its float bias as the file has it.
+/// The bias of a layer as the file has it, one per output channel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bias {
+    /// Real numbers: PyTorch.
+    Real(Vec<f32>),
+    /// Integers of 32 bits at scale S1*S2: ONNX, TFLite. The engine's accumulators have 32 bits.
+    Codes(Vec<i64>),
+    /// Integers of 64 bits at scale S1*S2: TFLite with activations of 16 bits. The engine's accumulators have 64 bits.
+    WideCodes(Vec<i64>),
+}
+
+impl Bias {
+    /// Number of output channels that it has numbers for.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Real(values) => values.len(),
+            Self::Codes(codes) | Self::WideCodes(codes) => codes.len(),
+        }
+    }
+
+    /// True without any number.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// `round(b / (S1*S2))` of a channel, exact, ties to even; `None` beyond 64 bits or the last channel.
+    pub fn code(&self, channel: usize, input_scale: f64, weight_scale: f64) -> Option<i64> {
+        match self {
+            Self::Real(values) => quantize_bias(*values.get(channel)?, input_scale, weight_scale),
+            Self::Codes(codes) | Self::WideCodes(codes) => codes.get(channel).copied(),
+        }
+    }
+
+    /// b of a channel as a float32; `None` beyond the last channel.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a bias of integers has no float32 of its own: the nearest is taken"
+    )]
+    pub fn real(&self, channel: usize, input_scale: f64, weight_scale: f64) -> Option<f32> {
+        match self {
+            Self::Real(values) => values.get(channel).copied(),
+            Self::Codes(codes) | Self::WideCodes(codes) => {
+                codes.get(channel).map(|&code| (code as f64 * (input_scale * weight_scale)) as f32)
+            }
+        }
+    }
+}
+
+/// A layer with weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
     /// Kind.
     pub kind: LayerKind,
     /// Codes, S2, Z2.
     pub weight: Weight,
-    /// Float bias, one per output channel.
-    pub bias: Option<Vec<f32>>,
+    /// Bias.
+    pub bias: Option<Bias>,
     /// Fused ReLU; `None` where the file does not say.
     pub relu: Option<bool>,
+    /// Output codes that a fused activation such as RELU6 leaves, beside `relu`.
+    pub clamp: Option<Range<i32>>,
     /// Geometry; `None` for linear layers.
     pub window: Option<Window>,
     /// Names of padding modes other than zeros.
@@ -81,8 +133,10 @@ pub struct Geometry {
     pub kernel: Vec<usize>,
     /// Step.
     pub stride: Vec<usize>,
-    /// Padding on both sides.
+    /// Padding before each axis.
     pub padding: Vec<usize>,
+    /// Padding after each axis.
+    pub padding_end: Vec<usize>,
     /// Distance between taps.
     pub dilation: Vec<usize>,
     /// Extra output size; zeros but for transposed convolutions.
@@ -125,6 +179,10 @@ impl Layer {
         };
         let stride = sizes(window.stride, "stride");
         let padding = sizes(window.padding, "padding");
+        let padding_end = match window.padding_end {
+            Some(end) => sizes(Some(end), "padding_end"),
+            None => padding.clone(),
+        };
         let dilation = sizes(window.dilation, "dilation");
         let output_padding =
             if transposed { sizes(window.output_padding, "output_padding") } else { vec![0; kernel.len()] };
@@ -133,7 +191,7 @@ impl Layer {
             return Err(MissingGeometry(missing));
         };
         if missing.is_empty() {
-            Ok(Geometry { kernel, stride, padding, dilation, output_padding, groups })
+            Ok(Geometry { kernel, stride, padding, padding_end, dilation, output_padding, groups })
         } else {
             Err(MissingGeometry(missing))
         }
@@ -206,18 +264,19 @@ impl Layer {
             && all(&geometry.stride, &[1, 2])
             && all(&geometry.dilation, &[1])
             && all(&geometry.padding, &[size / 2])
+            && all(&geometry.padding_end, &[size / 2])
     }
 
     /// The accumulators `sum((x - Z1) * (w - Z2))`, in the shape of the result.
     ///
     /// # Errors
-    /// The input does not fit, or a sum does not fit 32 bits.
+    /// The input does not fit, or a sum of codes of 8 bits does not fit 32 bits.
     pub fn accumulate(
         &self,
         contract: Contract,
         input: &Codes,
         activation: Activation,
-    ) -> Result<Tensor<i32>, OpError> {
+    ) -> Result<Tensor<i64>, OpError> {
         let shape = self.shape(input.shape())?;
         let sums = match self.kind {
             LayerKind::Linear => self.dot_products(input, activation.zero_point),
@@ -229,14 +288,13 @@ impl Layer {
                 convolution::transposed(self, input, activation.zero_point, &shape)?
             }
         };
-        let narrow = |sum: &i64| {
-            i32::try_from(*sum).map_err(|_| OpError::new(format!("the accumulator {sum}"), "one of 32 bits"))
-        };
-        let elements = sums.iter().map(narrow).collect::<Result<Vec<i32>, _>>()?;
+        let wide = activation.code_type == CodeType::I16;
+        if let Some(sum) = sums.iter().find(|sum| !wide && i32::try_from(**sum).is_err()) {
+            return Err(OpError::new(format!("the accumulator {sum}"), "one of 32 bits"));
+        }
         // Every engine's convolution writes channels last, whatever it reads.
         let layout = if self.kind == LayerKind::Linear { Layout::Contiguous } else { Layout::ChannelsLast };
-        let tensor =
-            Tensor::new(shape, elements).map_err(|e| OpError::new(e.to_string(), "a sound layer"))?;
+        let tensor = Tensor::new(shape, sums).map_err(|e| OpError::new(e.to_string(), "a sound layer"))?;
         Ok(tensor.with_layout(layout))
     }
 
@@ -276,7 +334,7 @@ impl Layer {
     ///
     /// # Errors
     /// The input does not fit, a sum does not fit 32 bits, or the network does not say what the codes depend on.
-    pub fn apply(&self, input: &Codes, context: &Context<'_>) -> Result<(Tensor<i32>, Codes), OpError> {
+    pub fn apply(&self, input: &Codes, context: &Context<'_>) -> Result<(Tensor<i64>, Codes), OpError> {
         let (source, output) = (context.input(0)?, context.output()?);
         let requantizers = self
             .requantizers(context.contract, source, output)
@@ -287,7 +345,7 @@ impl Layer {
     }
 
     /// Output codes of accumulators in the shape of the result.
-    fn requantize(kind: LayerKind, accumulators: &Tensor<i32>, requantizers: &[Requantizer]) -> Codes {
+    fn requantize(kind: LayerKind, accumulators: &Tensor<i64>, requantizers: &[Requantizer]) -> Codes {
         let shape = accumulators.shape();
         let area: usize = match kind {
             LayerKind::Linear => 1,

@@ -31,6 +31,9 @@ pub(super) fn matmul(a: &Codes, b: &Codes, context: &Context<'_>) -> Result<Code
             context.finite()?;
             Ratio::from_f64(first.scale).zip(Ratio::from_f64(second.scale)).map(|(x, y)| x.times(&y))
         }
+        contract @ (Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack) => {
+            return Err(OpError::no_formula("matmul", contract));
+        }
         Contract::Fbgemm | Contract::X86 | Contract::Onednn | Contract::Qnnpack => None,
     };
     Ok(Tensor::build(shape.clone(), a.layout(), |index| {

@@ -25,7 +25,7 @@ use std::fmt;
 
 pub use batch_norm::BatchNorm;
 pub use function::{Function, Table};
-pub use layer::{Geometry, Layer, MissingGeometry, PaddingMode};
+pub use layer::{Bias, Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
 pub use pool::Pool;
 pub use shape::{Extent, Shape, Shapes};
@@ -33,9 +33,8 @@ pub use window::Span;
 pub(crate) use window::adaptive_spans;
 
 use crate::contract::Contract;
-use crate::exact::Ratio;
 use crate::parameters::Activation;
-use crate::quantize::{dequantize, quantize, round_exact};
+use crate::quantize::{dequantize, quantize_as};
 use crate::tensor::{Codes, Tensor, coordinates, element_count, strides};
 
 /// What a node computes. Shapes are (N, C, spatial...).
@@ -45,10 +44,17 @@ pub enum Op {
     Quantize,
     /// Codes to float.
     Dequantize,
+    /// Codes that the file holds; it has no input, and is the same for all images.
+    Constant(Codes),
     /// Convolution, transposed convolution or linear layer.
     Layer(Layer),
     /// Sum of two tensors, optionally with ReLU.
     Add {
+        /// With ReLU.
+        relu: bool,
+    },
+    /// Difference of two tensors, optionally with ReLU.
+    Sub {
         /// With ReLU.
         relu: bool,
     },
@@ -112,8 +118,10 @@ impl Op {
         match self {
             Self::Quantize => "quantize",
             Self::Dequantize => "dequantize",
+            Self::Constant(_) => "constant",
             Self::Layer(layer) => layer.kind.name(),
             Self::Add { .. } => "add",
+            Self::Sub { .. } => "sub",
             Self::Mul { .. } => "mul",
             Self::MatMul => "matmul",
             Self::Concatenate { .. } => "cat",
@@ -145,6 +153,11 @@ impl OpError {
     /// An error.
     pub fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self { found: found.into(), expected: expected.into() }
+    }
+
+    /// An operator whose formula under an engine is not known.
+    pub(crate) fn no_formula(op: &str, contract: Contract) -> Self {
+        Self::new(format!("no known formula for {op} under {}", contract.name()), "another contract")
     }
 }
 
@@ -239,6 +252,9 @@ impl Op {
     }
 
     fn result_shapes(&self, inputs: &[&[usize]], known: &Shapes) -> Result<Vec<Vec<usize>>, OpError> {
+        if let Self::Constant(codes) = self {
+            return Ok(vec![codes.shape().to_vec()]);
+        }
         let Some((&first, rest)) = inputs.split_first() else {
             return Err(OpError::new("no inputs", "at least one"));
         };
@@ -258,8 +274,9 @@ impl Op {
                 axis_of(*axis, first.len())?;
                 one(first.to_vec())
             }
+            Self::Constant(codes) => one(codes.shape().to_vec()),
             Self::Layer(layer) => one(layer.shape(first)?),
-            Self::Add { .. } | Self::Mul { .. } => {
+            Self::Add { .. } | Self::Sub { .. } | Self::Mul { .. } => {
                 let second = rest.first().ok_or_else(|| OpError::new("one input", "two"))?;
                 one(broadcast_shape(first, second)?)
             }
@@ -275,6 +292,38 @@ impl Op {
         }
     }
 
+    /// An engine that is not PyTorch has formulas of its own, and not for every operator.
+    fn check_contract(&self, contract: Contract) -> Result<(), OpError> {
+        match contract {
+            Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 | Contract::Exact => {
+                return Ok(());
+            }
+            Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack => {}
+        }
+        match self {
+            Self::Quantize
+            | Self::Dequantize
+            | Self::Constant(_)
+            | Self::Layer(_)
+            | Self::MaxPool(_)
+            | Self::Relu
+            | Self::Shape(_) => Ok(()),
+            Self::Add { .. }
+            | Self::Sub { .. }
+            | Self::Mul { .. }
+            | Self::MatMul
+            | Self::Concatenate { .. }
+            | Self::AveragePool(_)
+            | Self::AdaptiveAveragePool { .. }
+            | Self::Mean { .. }
+            | Self::Clamp { .. }
+            | Self::Function(_)
+            | Self::BatchNorm(_)
+            | Self::LayerNorm(_)
+            | Self::Softmax { .. } => Err(OpError::no_formula(self.name(), contract)),
+        }
+    }
+
     /// Computes the node's results; [`Layer::apply`] gives a layer's accumulators too.
     ///
     /// # Errors
@@ -287,6 +336,7 @@ impl Op {
     ) -> Result<Vec<Value>, OpError> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|v| v.shape()).collect();
         self.shapes(&shapes, known)?;
+        self.check_contract(context.contract)?;
         let codes = |index: usize| match inputs.get(index) {
             Some(Value::Codes(codes)) => Ok(codes),
             Some(Value::Floats(_)) => Err(OpError::new("an input of floats", "codes")),
@@ -296,10 +346,7 @@ impl Op {
             Self::Quantize => match inputs.first() {
                 Some(Value::Floats(floats)) => {
                     let output = context.output()?;
-                    floats.map(|&x| match (context.contract, Ratio::from_f64(f64::from(x))) {
-                        (Contract::Exact, Some(x)) => round_exact(&x, output).unwrap_or(output.zero_point),
-                        _ => quantize(x, output),
-                    })
+                    floats.map(|&x| quantize_as(context.contract, x, output))
                 }
                 _ => return Err(OpError::new("an input of codes", "floats")),
             },
@@ -307,8 +354,10 @@ impl Op {
                 let input = context.input(0)?;
                 return Ok(vec![Value::Floats(codes(0)?.map(|&code| dequantize(code, input)))]);
             }
+            Self::Constant(codes) => codes.clone(),
             Self::Layer(layer) => layer.apply(codes(0)?, context)?.1,
             Self::Add { relu } => add::add(codes(0)?, codes(1)?, *relu, context)?,
+            Self::Sub { relu } => add::subtract(codes(0)?, codes(1)?, *relu, context)?,
             Self::Mul { relu } => add::multiply(codes(0)?, codes(1)?, *relu, context)?,
             Self::MatMul => matmul::matmul(codes(0)?, codes(1)?, context)?,
             Self::Concatenate { axis, .. } => {

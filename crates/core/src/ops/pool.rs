@@ -14,8 +14,10 @@ pub struct Pool {
     pub kernel: Vec<i64>,
     /// Step.
     pub stride: Vec<i64>,
-    /// Padding on both sides.
+    /// Padding before each axis, and after it unless `padding_end` says otherwise.
     pub padding: Vec<i64>,
+    /// Padding after each axis, where it differs from `padding`.
+    pub padding_end: Option<Vec<i64>>,
     /// Distance between taps.
     pub dilation: Vec<i64>,
     /// Round the output size up.
@@ -33,11 +35,12 @@ impl Pool {
     /// The input has other axes, or is smaller than the window.
     pub fn shape(&self, input: &[usize]) -> Result<Vec<usize>, OpError> {
         let axes = self.kernel.len();
-        let sound = [&self.stride, &self.padding, &self.dilation].iter().all(|v| v.len() == axes)
+        let ends = self.padding_end();
+        let sound = [&self.stride, &self.padding, ends, &self.dilation].iter().all(|v| v.len() == axes)
             && self.kernel.iter().chain(&self.stride).chain(&self.dilation).all(|&v| v > 0)
-            && self.padding.iter().all(|&p| p >= 0);
-        let all = self.kernel.iter().chain(&self.stride).chain(&self.padding).chain(&self.dilation);
-        let sound = sound && all.into_iter().all(|&v| usize::try_from(v).is_ok_and(|v| v <= MAX_AXIS));
+            && self.padding.iter().chain(ends).all(|&p| p >= 0);
+        let mut all = [&self.kernel, &self.stride, &self.padding, ends, &self.dilation].into_iter().flatten();
+        let sound = sound && all.all(|&v| usize::try_from(v).is_ok_and(|v| v <= MAX_AXIS));
         if !sound {
             return Err(OpError::new("a window that is no window", "positive sizes for every axis"));
         }
@@ -50,7 +53,7 @@ impl Pool {
                 || OpError::new(format!("an input {input:?}"), format!("one that holds {:?}", self.kernel));
             let size = i64::try_from(size).map_err(|_| refuse())?;
             let (padding, stride) = (self.padding[axis], self.stride[axis]);
-            let room = size + 2 * padding - self.dilation[axis] * (self.kernel[axis] - 1) - 1;
+            let room = size + padding + ends[axis] - self.dilation[axis] * (self.kernel[axis] - 1) - 1;
             if room < 0 {
                 return Err(refuse());
             }
@@ -62,6 +65,11 @@ impl Pool {
             shape.push(usize::try_from(windows).map_err(|_| refuse())?);
         }
         Ok(shape)
+    }
+
+    /// Padding after each axis.
+    pub fn padding_end(&self) -> &Vec<i64> {
+        self.padding_end.as_ref().unwrap_or(&self.padding)
     }
 
     /// First and last-but-one position of a window along an axis, padding included.
@@ -180,7 +188,7 @@ pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Resu
         for axis in 0..pool.kernel.len() {
             let size = i64::try_from(sizes[axis + 2]).unwrap_or(i64::MAX);
             let (start, end) = pool.span(axis, place[axis + 2]);
-            padded *= end.min(size + pool.padding[axis]) - start;
+            padded *= end.min(size + pool.padding_end()[axis]) - start;
             let inside = |p: i64| usize::try_from(p.clamp(0, size)).unwrap_or(0);
             spans.push((inside(start), inside(end)));
         }

@@ -28,7 +28,7 @@ impl Pool {
         (0..output)
             .map(|window| {
                 let (start, end) = self.span(axis, window);
-                let padded = end.min(size.saturating_add(self.padding[axis])) - start;
+                let padded = end.min(size.saturating_add(self.padding_end()[axis])) - start;
                 Span { start: inside(start), end: inside(end).max(inside(start)), padded }
             })
             .collect()

@@ -1,9 +1,9 @@
 //! One layer on the target, stage by stage, in exact integers.
 
 use super::taps::{Axis, AxisSizes};
-use super::{OnOverflow, Register, Stage, Target};
+use super::{OnOverflow, Register, Rounding, Stage, Target};
 use crate::exact::Ratio;
-use crate::ops::{Layer, PaddingMode};
+use crate::ops::{Bias, Layer, PaddingMode};
 use crate::parameters::{CodeType, LayerKind, LayerParameters, Range, Window};
 
 /// Why a layer cannot be computed.
@@ -57,6 +57,8 @@ pub struct TargetLayer {
     pub multiplier: Vec<u32>,
     /// n + F, per output channel.
     pub shift: Vec<i32>,
+    /// C, per output channel, where it takes the place of the rounding: `(product + C) >> shift`.
+    pub rounding_constant: Option<Vec<i64>>,
     /// The code of padding, as the target has it: Z1.
     pub padding_value: i32,
     /// Z3, as the target has it.
@@ -146,7 +148,9 @@ impl TargetLayer {
         let multiplier = parameters.multiplier.clone().ok_or_else(|| unknown("the multiplier"))?;
         let shift = parameters.shift.as_ref().ok_or_else(|| unknown("the shift"))?;
         let channels = parameters.channels;
-        if [multiplier.len(), shift.len(), parameters.weight_sum.len()].iter().any(|&n| n != channels) {
+        let constants = parameters.rounding_constant.as_ref().map_or(channels, Vec::len);
+        let lengths = [multiplier.len(), shift.len(), parameters.weight_sum.len(), constants];
+        if lengths.iter().any(|&n| n != channels) {
             return Err(inconsistent(format!(
                 "not every list has one entry for each of {channels} channels"
             )));
@@ -190,6 +194,7 @@ impl TargetLayer {
             folded_bias,
             multiplier,
             shift: shift.iter().map(|n| n.saturating_add(fraction)).collect(),
+            rounding_constant: parameters.rounding_constant.clone(),
             padding_value,
             output_zero_point: output.zero_point - output_shift,
             clamp: Range { min: clamp.min - output_shift, max: clamp.max - output_shift },
@@ -363,7 +368,12 @@ impl TargetLayer {
         let product = i128::from(biased) * i128::from(self.multiplier[channel]);
         let product = hold(Stage::Product, target.product(), product);
         let shift = self.shift[channel];
-        let shifted = target.rounding.shift(i128::from(product), shift);
+        let shifted = match &self.rounding_constant {
+            Some(constants) => {
+                Rounding::Floor.shift(i128::from(product) + i128::from(constants[channel]), shift)
+            }
+            None => target.rounding.shift(i128::from(product), shift),
+        };
         // Beyond 128 bits nothing is left of the low bits, and the sign is the product's.
         let shifted = shifted.unwrap_or(match (target.on_overflow, product < 0) {
             (OnOverflow::Saturate, true) => i128::MIN,
@@ -447,6 +457,10 @@ impl TargetLayer {
             kernel,
             stride: entry(&self.window.stride, "its stride")?,
             padding: entry(&self.window.padding, "its padding")?,
+            padding_end: match &self.window.padding_end {
+                None => entry(&self.window.padding, "its padding")?,
+                end => entry(end, "its padding")?,
+            },
             dilation: entry(&self.window.dilation, "its dilation")?,
             output_padding: match self.kind {
                 LayerKind::ConvTranspose(_) => entry(&self.window.output_padding, "its output padding")?,
@@ -521,8 +535,8 @@ impl Geometry {
     }
 }
 
-/// Products that certainly sum without overflow in 32 bits: each is below 2^16 in magnitude.
-const SAFE_PRODUCTS: usize = 1 << 14;
+/// Products that certainly sum without overflow in 32 bits: each is at most 2^22 in magnitude.
+const SAFE_PRODUCTS: usize = 1 << 8;
 
 /// The exact sum of x*w.
 fn dot(codes: &[i16], weights: &[i8]) -> i64 {
@@ -652,6 +666,12 @@ fn fractional_bias(
     let scales = spread(&parameters.weight.scale, parameters.channels)?;
     let input_scale = Ratio::from_f64(input_scale)?;
     (bias.len() == parameters.channels).then_some(())?;
+    let bias = match bias {
+        Bias::Real(values) => values,
+        Bias::Codes(codes) | Bias::WideCodes(codes) => {
+            return codes.iter().map(|code| code.checked_mul(1_i64.checked_shl(fraction)?)).collect();
+        }
+    };
     bias.iter()
         .zip(scales)
         .map(|(&bias, scale)| {

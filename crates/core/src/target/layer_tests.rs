@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::*;
-use crate::ops::{Layer, PaddingMode};
+use crate::ops::{Bias, Layer, PaddingMode};
 use crate::parameters::{Activation, CodeType, LayerKind, LayerParameters, Weight, Window};
 
 /// A layer of one input and one output channel, with everything that the target reads.
@@ -27,8 +27,9 @@ impl Given {
         let layer = Layer {
             kind: self.kind,
             weight: self.weight.clone(),
-            bias: Some(self.bias),
+            bias: Some(Bias::Real(self.bias)),
             relu: None,
+            clamp: None,
             window: self.window.clone(),
             padding_mode: PaddingMode::Zeros,
         };
@@ -46,6 +47,7 @@ impl Given {
             real_multiplier: None,
             multiplier: Some(self.multiplier),
             shift: Some(self.shift),
+            rounding_constant: None,
             output: Some(self.output),
             clamp: Some(self.clamp),
             padding_value: None,
@@ -62,15 +64,11 @@ fn by_hand() -> Given {
     let code_type = CodeType::U8;
     Given {
         kind: LayerKind::Conv(1),
-        weight: Weight {
-            shape: vec![1, 1, 3],
-            codes: Arc::new([1, 2, 3]),
-            scale: vec![0.5],
-            zero_point: vec![0],
-        },
+        weight: Weight::of_bytes(vec![1, 1, 3], Arc::new([1, 2, 3]), vec![0.5], vec![0]),
         window: Some(Window {
             stride: Some(vec![1]),
             padding: Some(vec![1]),
+            padding_end: None,
             dilation: Some(vec![1]),
             output_padding: Some(vec![0]),
             groups: Some(1),
@@ -220,15 +218,16 @@ impl Case {
         };
         Given {
             kind,
-            weight: Weight {
-                shape: self.weight_shape.clone(),
-                codes: self.weight.clone().into(),
-                scale: self.weight_scale.clone(),
-                zero_point: vec![0],
-            },
+            weight: Weight::of_bytes(
+                self.weight_shape.clone(),
+                self.weight.clone().into(),
+                self.weight_scale.clone(),
+                vec![0],
+            ),
             window: self.window.as_ref().map(|window| Window {
                 stride: Some(window.stride.clone()),
                 padding: Some(window.padding.clone()),
+                padding_end: None,
                 dilation: Some(window.dilation.clone()),
                 output_padding: Some(window.output_padding.clone()),
                 groups: Some(window.groups),

@@ -20,6 +20,7 @@ pub(super) struct AxisSizes {
     pub(super) kernel: usize,
     pub(super) stride: u32,
     pub(super) padding: u32,
+    pub(super) padding_end: u32,
     pub(super) dilation: u32,
     pub(super) output_padding: u32,
 }
@@ -34,11 +35,12 @@ impl Axis {
     ///
     /// `None` if the kernel is larger than the padded input, or the mode cannot pad that far.
     pub(super) fn convolution(sizes: AxisSizes, mode: PaddingMode) -> Option<Self> {
-        let AxisSizes { input, kernel, stride, padding, dilation, .. } = sizes;
+        let AxisSizes { input, kernel, stride, padding, padding_end, dilation, .. } = sizes;
         let (size, taps) = (i64::try_from(input).ok()?, i64::try_from(kernel).ok()?);
+        let both = i64::from(padding) + i64::from(padding_end);
         let (stride, padding, dilation) = (i64::from(stride), i64::from(padding), i64::from(dilation));
         let reach = dilation.checked_mul(taps - 1)?.checked_add(1)?;
-        let room = size.checked_add(2 * padding)?.checked_sub(reach)?;
+        let room = size.checked_add(both)?.checked_sub(reach)?;
         if room < 0 || stride < 1 || size < 1 || taps < 1 {
             return None;
         }
@@ -63,14 +65,15 @@ impl Axis {
     ///
     /// `None` if nothing is left after the padding is cut off.
     pub(super) fn transposed(sizes: AxisSizes) -> Option<Self> {
-        let AxisSizes { input, kernel, stride, padding, dilation, output_padding } = sizes;
+        let AxisSizes { input, kernel, stride, padding, padding_end, dilation, output_padding } = sizes;
         let (size, taps) = (i64::try_from(input).ok()?, i64::try_from(kernel).ok()?);
+        let both = i64::from(padding) + i64::from(padding_end);
         let (stride, padding, dilation) = (i64::from(stride), i64::from(padding), i64::from(dilation));
         if stride < 1 || size < 1 || taps < 1 {
             return None;
         }
         let full = (size - 1).checked_mul(stride)?.checked_add(dilation.checked_mul(taps - 1)?)?;
-        let outputs = full.checked_add(1 + i64::from(output_padding))?.checked_sub(2 * padding)?;
+        let outputs = full.checked_add(1 + i64::from(output_padding))?.checked_sub(both)?;
         if outputs < 1 {
             return None;
         }
@@ -102,8 +105,15 @@ fn table(
 mod tests {
     use super::*;
 
-    const SIZES: AxisSizes =
-        AxisSizes { input: 3, kernel: 3, stride: 1, padding: 1, dilation: 1, output_padding: 0 };
+    const SIZES: AxisSizes = AxisSizes {
+        input: 3,
+        kernel: 3,
+        stride: 1,
+        padding: 1,
+        padding_end: 1,
+        dilation: 1,
+        output_padding: 0,
+    };
 
     #[test]
     fn padding_modes_continue_the_input() {
@@ -120,7 +130,7 @@ mod tests {
     #[test]
     fn a_transposed_axis_has_z1_between_its_inputs() {
         // Two inputs a, b, stride 2, kernel 3: full output a0, a1, a2+b0, b1, b2.
-        let sizes = AxisSizes { input: 2, stride: 2, padding: 0, ..SIZES };
+        let sizes = AxisSizes { input: 2, stride: 2, padding: 0, padding_end: 0, ..SIZES };
         let axis = Axis::transposed(sizes).unwrap();
         let (a, b) = (Some(0), Some(1));
         #[rustfmt::skip]
@@ -136,10 +146,16 @@ mod tests {
 
     #[test]
     fn impossible_sizes_are_refused() {
-        assert_eq!(Axis::convolution(AxisSizes { input: 1, padding: 0, ..SIZES }, PaddingMode::Zeros), None);
+        assert_eq!(
+            Axis::convolution(
+                AxisSizes { input: 1, padding: 0, padding_end: 0, ..SIZES },
+                PaddingMode::Zeros
+            ),
+            None
+        );
         assert_eq!(Axis::convolution(AxisSizes { stride: 0, ..SIZES }, PaddingMode::Zeros), None);
         assert_eq!(Axis::convolution(AxisSizes { padding: 3, ..SIZES }, PaddingMode::Reflect), None);
-        assert_eq!(Axis::transposed(AxisSizes { input: 1, padding: 2, ..SIZES }), None);
+        assert_eq!(Axis::transposed(AxisSizes { input: 1, padding: 2, padding_end: 2, ..SIZES }), None);
         assert_eq!(Axis::transposed(AxisSizes { output_padding: u32::MAX, ..SIZES }), None);
     }
 }

@@ -39,12 +39,25 @@ fn arrays_come_back_with_type_and_shape() {
         assert_eq!(found, ("'<i4'".to_owned(), scales, layer.weight.zero_point.clone()));
         let found = read(&mut zip, &name("weight_sum"));
         assert_eq!(found, ("'<i4'".to_owned(), channels.clone(), layer.weight_sum.clone()));
-        let signed = [("bias", &layer.bias), ("folded_bias", &layer.folded_bias), ("shift", &layer.shift)];
+        let narrow = |values: &Option<Vec<i64>>| {
+            values
+                .as_ref()
+                .map(|values| values.iter().map(|&v| i32::try_from(v).unwrap()).collect::<Vec<_>>())
+        };
+        let signed = [
+            ("bias", narrow(&layer.bias)),
+            ("folded_bias", narrow(&layer.folded_bias)),
+            ("shift", layer.shift.clone()),
+        ];
         for (field, values) in signed {
             if let Some(values) = values {
                 let found = read(&mut zip, &name(field));
-                assert_eq!(found, ("'<i4'".to_owned(), channels.clone(), values.clone()), "{field}");
+                assert_eq!(found, ("'<i4'".to_owned(), channels.clone(), values), "{field}");
             }
+        }
+        if let Some(values) = &layer.rounding_constant {
+            let found = read(&mut zip, &name("rounding_constant"));
+            assert_eq!(found, ("'<i8'".to_owned(), channels.clone(), values.clone()));
         }
         if let Some(values) = &layer.multiplier {
             let found = read(&mut zip, &name("multiplier"));
@@ -65,8 +78,8 @@ fn arrays_come_back_with_type_and_shape() {
             assert_eq!(found, ("'<i4'".to_owned(), vec![2], vec![clamp.min, clamp.max]));
         }
     }
-    // 15 arrays of a layer of which all is known; 4 of the one of which only the weights are.
-    assert_eq!(zip.len(), 3 * 15 + 4);
+    // 15 arrays of a layer of which all is known, rounding constants of two; 4 of the one of which only the weights are.
+    assert_eq!(zip.len(), 3 * 15 + 2 + 4);
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn text_files_hold_one_kind_of_number_each() {
 
 #[test]
 fn what_is_unknown_has_no_file() {
-    let kinds = ["weight", "bias", "weight_sum", "folded_bias", "multiplier", "shift"];
+    let kinds = ["weight", "bias", "weight_sum", "folded_bias", "multiplier", "shift", "rounding_constant"];
     let stem = "features_0_depth_wise";
     let expected: Vec<_> = kinds.iter().map(|kind| format!("{stem}_{kind}.hex")).collect();
     assert_eq!(names(&network(vec![depthwise()]), "hex"), expected);

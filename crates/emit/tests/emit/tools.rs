@@ -86,9 +86,10 @@ fn integers(layer: &LayerParameters) -> Vec<(&'static str, i64)> {
 fn tables(layer: &LayerParameters) -> Vec<(&'static str, usize, bool, Vec<i64>)> {
     let wide = |values: &[i32]| values.iter().map(|&value| i64::from(value)).collect::<Vec<_>>();
     let mut list = vec![("WEIGHT_SUM", 32, true, wide(&layer.weight_sum))];
-    list.extend(layer.bias.as_ref().map(|values| ("BIAS", 32, true, wide(values))));
-    list.extend(layer.folded_bias.as_ref().map(|values| ("FOLDED_BIAS", 32, true, wide(values))));
+    list.extend(layer.bias.as_ref().map(|values| ("BIAS", 32, true, values.clone())));
+    list.extend(layer.folded_bias.as_ref().map(|values| ("FOLDED_BIAS", 32, true, values.clone())));
     list.extend(layer.shift.as_ref().map(|values| ("SHIFT", 8, true, wide(values))));
+    list.extend(layer.rounding_constant.iter().map(|values| ("ROUNDING_CONSTANT", 64, true, values.clone())));
     list.extend(
         layer
             .multiplier

@@ -180,7 +180,7 @@ impl Reader<'_> {
         }
         let outputs = subgraph.i32s(schema::subgraph::OUTPUTS)?.into_iter();
         let outputs = outputs.map(|o| value(subgraph, o).map(Argument::Value)).collect::<Result<Vec<_>>>()?;
-        Ok(Graph { inputs, outputs, nodes, values: count, facts })
+        Ok(Graph { inputs, outputs, nodes, values: count, facts, ..Graph::default() })
     }
 
     /// The name of an operator.

@@ -63,9 +63,6 @@ pub(crate) fn refuse(bytes: &[u8]) -> ReadError {
             "safetensors cannot hold the scales of quantized tensors: save the state_dict with torch.save",
         );
     }
-    if is_onnx(bytes) {
-        return ReadError::unsupported("the file", "an ONNX model", expected).hint(EXPORT);
-    }
     let start: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     ReadError::malformed(
         "the file",
@@ -121,9 +118,4 @@ fn is_safetensors(bytes: &[u8]) -> bool {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else { return false };
     let length = u64::from_le_bytes(*length);
     usize::try_from(length).is_ok_and(|length| length <= rest.len()) && rest.starts_with(b"{\"")
-}
-
-/// Field 1 (`ir_version`, a small varint), then field 2 (`producer_name`), 7 (`graph`) or 8 (`opset_import`).
-fn is_onnx(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x08, 1..=20, 0x12 | 0x3a | 0x42, ..])
 }

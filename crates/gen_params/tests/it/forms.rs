@@ -6,7 +6,7 @@ use std::path::Path;
 use gen_params::derive::{self, Options};
 use gen_params::lower::graph_file::GraphFile;
 use gen_params::lower::{self, Engine};
-use gen_params::ops::Op;
+use gen_params::ops::{Bias, Op};
 use gen_params::parameters::{LayerParameters, Parameters, Weight};
 
 use crate::support::{assert_no_failures, shared, torch_files};
@@ -43,9 +43,9 @@ fn graph_of(path: &Path) -> Option<GraphFile> {
     Some(GraphFile::parse(&graph.to_toml().unwrap()).unwrap())
 }
 
-type NamedLayer = (String, Weight, Option<Vec<f32>>);
+type NamedLayer = (String, Weight, Option<Bias>);
 
-/// Name, weight and float bias of each layer, without any wiring.
+/// Name, weight and bias of each layer, without any wiring.
 fn layers_of(path: &Path) -> Result<Vec<NamedLayer>, String> {
     let bytes = gen_params::map_file(path).map_err(|e| e.to_string())?;
     let source = gen_params::read(bytes).map_err(|e| e.to_string())?;

@@ -14,3 +14,4 @@ mod goldens;
 mod layers;
 mod seed;
 mod support;
+mod tflite;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gen_params_core::contract::Contract;
 use gen_params_core::network::{Edge, EdgeId, IntNetwork, Node};
-use gen_params_core::ops::{Layer, Op, PaddingMode, Value};
+use gen_params_core::ops::{Bias, Layer, Op, PaddingMode, Value};
 use gen_params_core::parameters::{Activation, CodeType, LayerKind, Range, Weight, Window, Wiring};
 use gen_params_core::tensor::Tensor;
 use proptest::prelude::*;
@@ -76,18 +76,18 @@ fn mode() -> impl Strategy<Value = PaddingMode> {
     ]
 }
 
-/// Per spatial axis: size, kernel, stride, padding, dilation, output padding.
-fn axis() -> impl Strategy<Value = [u32; 6]> {
-    (1..9_u32, 1..4_u32, 1..4_u32, 0..4_u32, 1..3_u32, 0..2_u32)
-        .prop_map(|(a, b, c, d, e, f)| [a, b, c, d, e, f])
+/// Per spatial axis: size, kernel, stride, padding, dilation, output padding, padding after the axis.
+fn axis() -> impl Strategy<Value = [u32; 7]> {
+    (1..9_u32, 1..4_u32, 1..4_u32, 0..4_u32, 1..3_u32, 0..2_u32, 0..4_u32)
+        .prop_map(|(a, b, c, d, e, f, g)| [a, b, c, d, e, f, g])
 }
 
 fn case() -> impl Strategy<Value = Case> {
     let kinds = (0..3_u8, 1..=3_u8, prop::collection::vec(axis(), 3));
-    let parts = (kinds, channels(), mode(), activation(), activation(), any::<[bool; 5]>(), 1..4_usize);
+    let parts = (kinds, channels(), mode(), activation(), activation(), any::<[bool; 7]>(), 1..4_usize);
     parts.prop_flat_map(
         |((kind, axes, sizes), (groups, inputs, outputs), mode, input, output, flags, batch)| {
-            let [relu, per_channel, biased, asymmetric, narrow] = flags;
+            let [relu, per_channel, biased, asymmetric, narrow, uneven, integers] = flags;
             let sizes = &sizes[..usize::from(axes)];
             let field = |index: usize| sizes.iter().map(|s| s[index]).collect::<Vec<u32>>();
             let kernel = sizes.iter().map(|s| s[1] as usize);
@@ -110,6 +110,7 @@ fn case() -> impl Strategy<Value = Case> {
             let window = (!linear).then(|| Window {
                 stride: Some(field(2)),
                 padding: Some(field(3)),
+                padding_end: uneven.then(|| field(6)),
                 dilation: Some(field(4)),
                 output_padding: Some(field(5)),
                 groups: Some(groups),
@@ -131,14 +132,17 @@ fn case() -> impl Strategy<Value = Case> {
                 .prop_map(move |(weights, codes, scale, zero_point, bias)| Case {
                     layer: Layer {
                         kind,
-                        weight: Weight {
-                            shape: weight_shape.clone(),
-                            codes: Arc::from(weights),
-                            scale,
-                            zero_point,
-                        },
-                        bias: biased.then_some(bias),
+                        weight: Weight::of_bytes(weight_shape.clone(), Arc::from(weights), scale, zero_point),
+                        bias: biased.then(|| {
+                            if integers {
+                                #[allow(clippy::cast_possible_truncation, reason = "any integers will do")]
+                                Bias::Codes(bias.iter().map(|&b| (b * 1000.0) as i64).collect())
+                            } else {
+                                Bias::Real(bias)
+                            }
+                        }),
                         relu: Some(relu),
+                        clamp: integers.then_some(Range { min: -100, max: 100 }),
                         window: window.clone(),
                         padding_mode: if matches!(kind, LayerKind::Conv(_)) {
                             mode

@@ -18,12 +18,13 @@ fn network(op: Op, inputs: &[Activation], output: Activation) -> IntNetwork {
         edges.push(Edge { name: name.into(), activation: Some(activation), range: None });
         EdgeId(edges.len() - 1)
     };
-    let weight = Weight { shape: vec![1, 1], codes: vec![1].into(), scale: vec![1.0], zero_point: vec![0] };
+    let weight = Weight::of_bytes(vec![1, 1], vec![1].into(), vec![1.0], vec![0]);
     let layer = Layer {
         kind: LayerKind::Linear,
         weight,
         bias: None,
         relu: Some(false),
+        clamp: None,
         window: None,
         padding_mode: PaddingMode::Zeros,
     };
@@ -109,6 +110,7 @@ fn operators_do_not_depend_on_how_codes_travel() {
         kernel: vec![3, 3],
         stride: vec![2, 2],
         padding: vec![1, 1],
+        padding_end: None,
         dilation: vec![1, 1],
         ceil_mode: true,
         count_include_pad: false,

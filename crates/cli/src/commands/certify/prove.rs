@@ -1,0 +1,70 @@
+//! Every channel of a network, proven on all processors.
+
+use anyhow::{Context, Result, bail};
+use rayon::prelude::*;
+
+use gen_params::certify::{Certificate, CertifiedChannel, CertifiedLayer, Channel, layer_channels};
+use gen_params::contract::Contract;
+use gen_params::emit;
+use gen_params::ops::Op;
+use gen_params::parameters::Parameters;
+use gen_params::target::Target;
+
+use crate::simulation::Prepared;
+
+/// Proves all layers with weights against a contract.
+pub(super) fn prove(prepared: &Prepared, contract: Contract, target: Target) -> Result<Certificate> {
+    let layers = channels(prepared, contract, target)?;
+    let layers = layers.into_iter().map(|(name, channels)| {
+        let proven = channels
+            .into_par_iter()
+            .map(|channel| CertifiedChannel::new(channel, target.product_bits))
+            .collect::<Result<_, _>>();
+        Ok(CertifiedLayer { channels: proven.with_context(|| name.clone())?, name })
+    });
+    certificate(contract, target, &prepared.parameters, layers.collect::<Result<_>>()?)
+}
+
+/// The record of what was proven of these parameters.
+pub(super) fn certificate(
+    contract: Contract,
+    target: Target,
+    parameters: &Parameters,
+    layers: Vec<CertifiedLayer>,
+) -> Result<Certificate> {
+    Ok(Certificate {
+        schema: Certificate::SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        contract: contract.name().to_owned(),
+        product_bits: target.product_bits,
+        parameters_sha256: emit::digest(parameters)?,
+        layers,
+    })
+}
+
+/// The channels of all layers with weights, by layer.
+pub(super) fn channels(
+    prepared: &Prepared,
+    contract: Contract,
+    target: Target,
+) -> Result<Vec<(String, Vec<Channel>)>> {
+    let mut layers = Vec::new();
+    for node in &prepared.network.nodes {
+        let Op::Layer(layer) = &node.op else { continue };
+        let Some(parameters) = prepared.parameters.layers.iter().find(|p| p.name == node.name) else {
+            bail!("{}: its parameters were not derived", node.name);
+        };
+        if layer.saturates_pairs(contract) && parameters.input_range.is_none_or(|range| range.max > 127) {
+            bail!(
+                "{}: {}'s depthwise kernel saturates for codes above 127, which this layer can reach: its \
+                 accumulators are not sums, and nothing can be proven of them",
+                node.name,
+                contract.name()
+            );
+        }
+        let channels =
+            layer_channels(contract, layer, parameters, target).with_context(|| node.name.clone())?;
+        layers.push((node.name.clone(), channels));
+    }
+    Ok(layers)
+}

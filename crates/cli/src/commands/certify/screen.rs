@@ -1,0 +1,135 @@
+//! What was proven, for people and machines.
+
+use std::io::Write;
+
+use anyhow::Result;
+use comfy_table::CellAlignment;
+use serde_json::{Value as Json, json};
+
+use gen_params::certify::{Certificate, CertifiedLayer, Summary, Witness};
+use gen_params::machine::Arithmetic;
+use gen_params::target::Target;
+
+use super::search::Search;
+use super::search_screen;
+use crate::arguments::Certify;
+use crate::arithmetic;
+use crate::outputs::ruled;
+use crate::table::thousands;
+
+/// Prints the certificate, layer by layer.
+pub(super) fn show(
+    arguments: &Certify,
+    certificate: &Certificate,
+    target: Target,
+    found: Option<&Search>,
+) -> Result<()> {
+    let mut stdout = anstream::stdout();
+    if arguments.json {
+        let mut report = json!({
+            "schema": 1,
+            "version": certificate.version,
+            "contract": certificate.contract,
+            "target": arithmetic::describe(Arithmetic::Target(target)),
+            "parameters_sha256": certificate.parameters_sha256,
+            "equal": certificate.is_equal(),
+            "layers": certificate.layers.iter().map(layer_json).collect::<Vec<_>>(),
+        });
+        if let Some(found) = found {
+            report["search"] = search_screen::to_json(found, arguments.within);
+        }
+        writeln!(stdout, "{report:#}")?;
+        return Ok(());
+    }
+    writeln!(
+        stdout,
+        "Reachable accumulators at which the hardware's code differs from that of {}:",
+        certificate.contract
+    )?;
+    let mut table = ruled();
+    table.set_header([
+        "layer",
+        "channels",
+        "accumulators",
+        "differing",
+        "ppm",
+        "largest",
+        "",
+        "for example: channel, accumulator, codes",
+    ]);
+    for layer in &certificate.layers {
+        let summary = layer.summary();
+        table.add_row([
+            layer.name.clone(),
+            summary.channels.to_string(),
+            count(summary.reachable),
+            count(summary.differing),
+            format!("{:.3}", summary.parts_per_million()),
+            format!("{} LSB", summary.largest),
+            remark(&summary).to_owned(),
+            example(layer),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1).take(6) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    writeln!(stdout, "{table}")?;
+    if let Some(found) = found {
+        search_screen::print(&mut stdout, found, arguments.within)?;
+    }
+    Ok(())
+}
+
+/// A number of accumulators with commas.
+pub(super) fn count(n: u64) -> String {
+    thousands(usize::try_from(n).unwrap_or(usize::MAX))
+}
+
+fn remark(summary: &Summary) -> &'static str {
+    match (summary.differing, summary.only_ties) {
+        (0, _) => "proven equal",
+        (_, true) => "only at ties",
+        (_, false) => "",
+    }
+}
+
+/// The channel and accumulator at which the codes of a layer are furthest apart.
+fn worst(layer: &CertifiedLayer) -> Option<(usize, Witness)> {
+    let witnesses = layer.channels.iter().enumerate().filter_map(|(i, c)| Some((i, c.difference.largest?)));
+    // The first of several.
+    witnesses.rev().max_by_key(|(_, witness)| witness.distance())
+}
+
+fn example(layer: &CertifiedLayer) -> String {
+    worst(layer).map_or_else(String::new, |(channel, witness)| {
+        format!("{channel}, {}: {}, hardware {}", witness.accumulator, witness.reference, witness.hardware)
+    })
+}
+
+fn layer_json(layer: &CertifiedLayer) -> Json {
+    let summary = layer.summary();
+    let witness = |witness: Option<Witness>, channel: usize| {
+        witness.map(|w| {
+            json!({
+                "channel": channel,
+                "accumulator": w.accumulator,
+                "reference": w.reference,
+                "hardware": w.hardware,
+            })
+        })
+    };
+    let first = layer.channels.iter().enumerate().find_map(|(i, c)| witness(c.difference.first, i));
+    json!({
+        "name": layer.name,
+        "channels": summary.channels,
+        "reachable": summary.reachable,
+        "differing": summary.differing,
+        "differing_channels": summary.differing_channels,
+        "largest": summary.largest,
+        "only_ties": summary.only_ties,
+        "witnesses": {
+            "first": first,
+            "largest": worst(layer).and_then(|(channel, found)| witness(Some(found), channel)),
+        },
+    })
+}

@@ -1,0 +1,176 @@
+//! `--search`: the narrowest M0, and how many accumulators differ with each width.
+
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+
+use gen_params::certify::{CertifiedLayer, Channel, Chosen, Equal, Freedom, Summary, Trade};
+
+/// Widths of M0 in bits that are tried.
+pub(super) const WIDTHS: std::ops::RangeInclusive<u32> = 4..=32;
+
+/// Who shares a shift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// Nobody: one per channel.
+    Channel,
+    /// The channels of a layer.
+    Layer,
+    /// All channels of the network.
+    Network,
+    /// All, and it is this one, F included.
+    Fixed(u32),
+}
+
+impl Sharing {
+    /// In words.
+    pub(super) fn describe(self) -> String {
+        match self {
+            Self::Channel => "a shift per channel".into(),
+            Self::Layer => "a shift per layer".into(),
+            Self::Network => "one shift for all".into(),
+            Self::Fixed(n) => format!("n = {n} for all"),
+        }
+    }
+}
+
+/// What was found for one layer.
+pub(super) struct SearchedLayer {
+    pub(super) name: String,
+    /// By freedom, then width from the first of [`WIDTHS`].
+    pub(super) by_width: [Vec<Summary>; 4],
+    /// By freedom, then channel: bits of the narrowest M0 that is equal, with a shift of its own.
+    pub(super) narrowest: [Vec<Option<u32>>; 4],
+}
+
+/// What was found.
+pub(super) struct Search {
+    pub(super) sharing: Sharing,
+    pub(super) layers: Vec<SearchedLayer>,
+}
+
+/// A channel under search, with the hardware that is equal by freedom.
+struct Task<'a> {
+    trade: Trade<'a>,
+    equal: [Option<Equal>; 4],
+}
+
+/// All channels under search, by layer.
+pub(super) struct Tasks<'a> {
+    sharing: Sharing,
+    layers: Vec<(&'a str, Vec<Task<'a>>)>,
+}
+
+impl<'a> Tasks<'a> {
+    /// Prepares the search on these channels.
+    pub(super) fn new(layers: &'a [CertifiedLayer], sharing: Sharing, product_bits: u32) -> Result<Self> {
+        let prepare = |channel: &'a Channel| {
+            let trade = Trade::new(channel, product_bits)?;
+            let equal = Freedom::ALL.map(|freedom| trade.equal(freedom));
+            Ok(Task { trade, equal })
+        };
+        let prepared = layers.iter().map(|layer| {
+            let tasks: Result<Vec<_>> = layer.channels.par_iter().map(|c| prepare(&c.channel)).collect();
+            Ok((layer.name.as_str(), tasks.with_context(|| layer.name.clone())?))
+        });
+        Ok(Self { sharing, layers: prepared.collect::<Result<_>>()? })
+    }
+
+    /// The shift of each layer with M0 of `bits` bits; `None` where each channel has its own.
+    fn shifts(&self, bits: u32) -> Vec<Option<u32>> {
+        let of_layer = |tasks: &[Task<'_>]| tasks.iter().map(|task| task.trade.shift(bits)).min();
+        let own: Vec<Option<u32>> = self.layers.iter().map(|(_, tasks)| of_layer(tasks)).collect();
+        match self.sharing {
+            Sharing::Channel => vec![None; own.len()],
+            Sharing::Layer => own,
+            Sharing::Network => vec![own.iter().flatten().min().copied(); own.len()],
+            Sharing::Fixed(n) => vec![Some(n); own.len()],
+        }
+    }
+
+    /// The best hardware of every channel at each width up to `last`: `each` gets channel, width, and what was found,
+    /// if anything fits the product register.
+    fn best(
+        task: &Task<'_>,
+        freedom: Freedom,
+        shifts: &[Option<u32>],
+        mut each: impl FnMut(usize, &Option<Chosen>),
+    ) {
+        let mut before = None;
+        for (index, (bits, &shift)) in WIDTHS.zip(shifts).enumerate() {
+            let found =
+                task.trade.best(freedom, bits, shift, task.equal[freedom as usize].as_ref(), before.as_ref());
+            each(index, &found);
+            before = found.or(before);
+        }
+    }
+
+    /// Counts the differences of the best hardware of each width.
+    pub(super) fn search(&self) -> Search {
+        let shifts: Vec<Vec<Option<u32>>> = WIDTHS.map(|bits| self.shifts(bits)).collect();
+        let layers = self.layers.iter().enumerate().map(|(index, (name, tasks))| {
+            let shifts: Vec<Option<u32>> = shifts.iter().map(|by_layer| by_layer[index]).collect();
+            let empty = || Freedom::ALL.map(|_| vec![Summary::default(); WIDTHS.count()]);
+            let add = |mut sums: [Vec<Summary>; 4], task: &Task<'_>| {
+                for freedom in Freedom::ALL {
+                    Self::best(task, freedom, &shifts, |width, found| {
+                        let sum = &mut sums[freedom as usize][width];
+                        match found {
+                            Some(found) => sum.add(&found.difference, false),
+                            None => sum.add_without_hardware(task.trade.reference().reachable()),
+                        }
+                    });
+                }
+                sums
+            };
+            let merge = |mut a: [Vec<Summary>; 4], b: [Vec<Summary>; 4]| {
+                for (sum, new) in a.iter_mut().flatten().zip(b.iter().flatten()) {
+                    sum.merge(new);
+                }
+                a
+            };
+            SearchedLayer {
+                name: (*name).to_owned(),
+                by_width: tasks.par_iter().fold(empty, add).reduce(empty, merge),
+                narrowest: Freedom::ALL.map(|freedom| {
+                    tasks.iter().map(|task| task.equal[freedom as usize].as_ref().map(Equal::bits)).collect()
+                }),
+            }
+        });
+        Search { sharing: self.sharing, layers: layers.collect() }
+    }
+
+    /// The hardware of every channel of every layer with M0 of `bits` bits; `None` if one does not fit the product
+    /// register.
+    pub(super) fn chosen(&self, freedom: Freedom, bits: u32) -> Option<Vec<Vec<Chosen>>> {
+        let shifts: Vec<Vec<Option<u32>>> =
+            WIDTHS.take_while(|&width| width <= bits).map(|bits| self.shifts(bits)).collect();
+        let layers = self.layers.iter().enumerate().map(|(index, (_, tasks))| {
+            let shifts: Vec<Option<u32>> = shifts.iter().map(|by_layer| by_layer[index]).collect();
+            let chosen = tasks.par_iter().map(|task| {
+                let mut last = None;
+                Self::best(task, freedom, &shifts, |_, found| last.clone_from(found));
+                last
+            });
+            chosen.collect()
+        });
+        layers.collect()
+    }
+}
+
+impl Search {
+    /// All layers together, with this freedom, by width.
+    pub(super) fn network(&self, freedom: Freedom) -> Vec<Summary> {
+        let mut sums = vec![Summary::default(); WIDTHS.count()];
+        for layer in &self.layers {
+            for (sum, new) in sums.iter_mut().zip(&layer.by_width[freedom as usize]) {
+                sum.merge(new);
+            }
+        }
+        sums
+    }
+}
+
+/// The narrowest width that satisfies a bound.
+pub(super) fn narrowest(by_width: &[Summary], holds: impl Fn(&Summary) -> bool) -> Option<u32> {
+    WIDTHS.zip(by_width).find(|(_, summary)| holds(summary)).map(|(bits, _)| bits)
+}

@@ -1,0 +1,249 @@
+//! Convolutions and matrix products on reals, batch normalization, and the two operators that give accumulators.
+
+use super::call::Call;
+use super::numbers::Numbers;
+use super::quantization::coded;
+use super::{Lowering, Slot, one};
+use crate::error::Result;
+use crate::lower::qdq::{Graph, Scheme, Value};
+use crate::ops::Op;
+use crate::parameters::{LayerKind, Window};
+
+/// `Conv(X, W, B)`.
+pub(super) fn conv(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
+    let (input, weight) = (lowering.value(call, 0)?, lowering.value(call, 1)?);
+    let bias = call.optional(2).map(|_| lowering.value(call, 2)).transpose()?;
+    let name = lowering.layer_name(call, 1);
+    one(lowering.convolution(call, &name, &input, &weight, bias.as_ref(), false)?)
+}
+
+/// `ConvTranspose(X, W, B)`.
+pub(super) fn conv_transpose(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
+    if call.ints("output_shape")?.is_some() {
+        return Err(call.refuse("its `output_shape` is not supported"));
+    }
+    let (input, weight) = (lowering.value(call, 0)?, lowering.value(call, 1)?);
+    let bias = call.optional(2).map(|_| lowering.value(call, 2)).transpose()?;
+    let name = lowering.layer_name(call, 1);
+    one(lowering.convolution(call, &name, &input, &weight, bias.as_ref(), true)?)
+}
+
+/// `Gemm(A, B, C)`: A * B + C, B transposed or not.
+pub(super) fn gemm(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
+    let (input, weight) = (lowering.value(call, 0)?, lowering.value(call, 1)?);
+    let bias = call.optional(2).map(|_| lowering.value(call, 2)).transpose()?;
+    let name = lowering.layer_name(call, 1);
+    one(lowering.gemm_of(call, &name, &input, &weight, bias.as_ref())?)
+}
+
+/// `MatMul(A, B)`: a linear layer where B is known.
+pub(super) fn matmul(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
+    let (input, weight) = (lowering.value(call, 0)?, lowering.value(call, 1)?);
+    let name = lowering.layer_name(call, 1);
+    one(lowering.product(call, &name, &input, &weight)?)
+}
+
+/// `BatchNormalization(X, scale, B, mean, var)`, folded into the layer before it.
+pub(super) fn batch_normalization(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
+    call.ignore(&["momentum", "spatial", "consumed_inputs"]);
+    if call.int("training_mode", 0)? != 0 || (lowering.version() < 7 && call.int("is_test", 0)? == 0) {
+        return Err(call.refuse("is in training mode"));
+    }
+    let epsilon = call.float("epsilon", 1e-5)?;
+    let value = lowering.value(call, 0)?;
+    let numbers = |position: usize| {
+        let numbers = call.optional(position).and_then(|id| lowering.numbers(id));
+        let reals = numbers.as_ref().and_then(Numbers::reals).map(<[f32]>::to_vec);
+        reals.ok_or_else(|| call.refuse(format!("its input {position} is not known before the network runs")))
+    };
+    let (weight, bias, mean, variance) = (numbers(1)?, numbers(2)?, numbers(3)?, numbers(4)?);
+    if [&bias, &mean, &variance].iter().any(|v| v.len() != weight.len()) {
+        return Err(call.refuse("has numbers for different numbers of channels"));
+    }
+    let channels =
+        || weight.iter().zip(&variance).map(|(&w, &v)| f64::from(w) / (f64::from(v) + epsilon).sqrt());
+    let factor: Vec<f64> = channels().collect();
+    let addend: Vec<f64> =
+        factor.iter().zip(&bias).zip(&mean).map(|((f, &b), &m)| f64::from(b) - f64::from(m) * f).collect();
+    one(lowering.graph.affine(&call.name, &value, &factor, &addend)?)
+}
+
+/// `ConvInteger(x, w, x_zero_point, w_zero_point)`: accumulators.
+pub(super) fn conv_integer(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
+    let (input, weight) = lowering.integer_operands(call, 0)?;
+    let name = lowering.layer_name(call, 1);
+    one(lowering.convolution(call, &name, &input, &weight, None, false)?)
+}
+
+/// `MatMulInteger(A, B, a_zero_point, b_zero_point)`: accumulators.
+pub(super) fn matmul_integer(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
+    let (input, weight) = lowering.integer_operands(call, 1)?;
+    let name = lowering.layer_name(call, 1);
+    one(lowering.product(call, &name, &input, &weight)?)
+}
+
+impl Lowering<'_> {
+    /// A convolution, its geometry from the attributes that all convolutions share.
+    pub(super) fn convolution(
+        &mut self,
+        call: &Call<'_>,
+        name: &str,
+        input: &Value,
+        weight: &Value,
+        bias: Option<&Value>,
+        transposed: bool,
+    ) -> Result<Value> {
+        let Value::Constant(constant) = weight else {
+            return Err(call.refuse("its weights are computed while the network runs"));
+        };
+        let kernel: Vec<usize> = constant.shape.iter().skip(2).copied().collect();
+        let axes = match u8::try_from(kernel.len()) {
+            Ok(axes @ 1..=3) if constant.shape.len() > 2 => axes,
+            _ => return Err(call.refuse(format!("has weights of sizes {:?}", constant.shape))),
+        };
+        let declared = call.ints("kernel_shape")?;
+        if declared.is_some_and(|sizes| {
+            sizes.iter().map(|&s| usize::try_from(s).ok()).ne(kernel.iter().map(|&k| Some(k)))
+        }) {
+            return Err(call.refuse(format!("its `kernel_shape` is not that of its weights, {kernel:?}")));
+        }
+        let all =
+            |sizes: Option<Vec<i64>>, default: i64| sizes.unwrap_or_else(|| vec![default; kernel.len()]);
+        let narrow = |sizes: Vec<i64>, what: &str| {
+            let sizes: Option<Vec<u32>> = sizes.iter().map(|&s| u32::try_from(s).ok()).collect();
+            sizes
+                .filter(|s| s.len() == kernel.len())
+                .ok_or_else(|| call.refuse(format!("its `{what}` is no size of {} axes", kernel.len())))
+        };
+        let (before, after) = self.pads(call, kernel.len())?;
+        let padding = narrow(before, "pads")?;
+        let padding_end = narrow(after, "pads")?;
+        let groups =
+            u32::try_from(call.int("group", 1)?).map_err(|_| call.refuse("its `group` is no number"))?;
+        let window = Window {
+            stride: Some(narrow(all(call.ints("strides")?, 1), "strides")?),
+            padding_end: (padding_end != padding).then_some(padding_end),
+            padding: Some(padding),
+            dilation: Some(narrow(all(call.ints("dilations")?, 1), "dilations")?),
+            output_padding: if transposed {
+                Some(narrow(all(call.ints("output_padding")?, 0), "output_padding")?)
+            } else {
+                None
+            },
+            groups: Some(groups),
+        };
+        let kind = if transposed { LayerKind::ConvTranspose(axes) } else { LayerKind::Conv(axes) };
+        self.ranks.insert(call.output()?, kernel.len() + 2);
+        self.graph.layer(name, kind, input, weight, bias, Some(window))
+    }
+
+    /// Padding before and after each of `axes` spatial axes.
+    pub(super) fn pads(&self, call: &Call<'_>, axes: usize) -> Result<(Vec<i64>, Vec<i64>)> {
+        let automatic = call.text("auto_pad", "NOTSET")?;
+        let pads = call.ints("pads")?;
+        match (automatic, pads) {
+            ("VALID", _) | ("NOTSET" | "", None) => Ok((vec![0; axes], vec![0; axes])),
+            ("NOTSET" | "", Some(pads)) if pads.len() == 2 * axes => {
+                Ok((pads[..axes].to_vec(), pads[axes..].to_vec()))
+            }
+            ("NOTSET" | "", Some(pads)) => {
+                Err(call.refuse(format!("has {} pads for {axes} axes", pads.len())))
+            }
+            (other, _) => Err(call
+                .refuse(format!("its `auto_pad` {other} is not supported"))
+                .hint("give explicit pads: onnxsim and onnxruntime's preprocessing write them")),
+        }
+    }
+
+    /// `alpha * A * B + beta * C`.
+    pub(super) fn gemm_of(
+        &mut self,
+        call: &Call<'_>,
+        name: &str,
+        input: &Value,
+        weight: &Value,
+        bias: Option<&Value>,
+    ) -> Result<Value> {
+        let (alpha, beta) = (call.float("alpha", 1.0)?, call.float("beta", 1.0)?);
+        if alpha != 1.0 || (bias.is_some() && beta != 1.0) {
+            return Err(call.refuse(format!("has alpha {alpha} and beta {beta}, expected 1")));
+        }
+        if call.int("transA", 0)? != 0 {
+            return Err(call.refuse("transposes its input, which is not supported"));
+        }
+        let Value::Constant(constant) = weight else {
+            return Err(call.refuse("its weights are computed while the network runs"));
+        };
+        let transposed = call.int("transB", 0)? != 0;
+        // Linear layers keep (O, I), which is B transposed.
+        let weight = if transposed { Some(constant.clone()) } else { constant.permuted(&[1, 0]) };
+        let weight =
+            weight.ok_or_else(|| call.refuse(format!("has weights of sizes {:?}", constant.shape)))?;
+        self.ranks.insert(call.output()?, 2);
+        self.graph.layer(name, LayerKind::Linear, input, &Value::Constant(weight), bias, None)
+    }
+
+    /// `A * B`.
+    pub(super) fn product(
+        &mut self,
+        call: &Call<'_>,
+        name: &str,
+        input: &Value,
+        weight: &Value,
+    ) -> Result<Value> {
+        match (input, weight) {
+            (Value::Constant(_), _) => {
+                Err(call.refuse("multiplies a constant from the left, which is not supported"))
+            }
+            (_, Value::Constant(constant)) => {
+                let weight = constant
+                    .permuted(&[1, 0])
+                    .ok_or_else(|| call.refuse(format!("has weights of sizes {:?}", constant.shape)))?;
+                self.graph.layer(name, LayerKind::Linear, input, &Value::Constant(weight), None, None)
+            }
+            _ => self.graph.operator(&call.name, Op::MatMul, &[input.clone(), weight.clone()]),
+        }
+    }
+
+    /// Operands whose product has scale 1: what follows says what the accumulators stand for. `axis` is that of the
+    /// weights' zero points.
+    fn integer_operands(&mut self, call: &Call<'_>, axis: usize) -> Result<(Value, Value)> {
+        let Value::Codes(codes) = self.value(call, 0)? else {
+            return Err(call.refuse("its input is no tensor of codes"));
+        };
+        let (input_zero, weight_zero) = (self.integers(call, 2)?, self.integers(call, 3)?);
+        let Some(numbers) = call.optional(1).and_then(|id| self.numbers(id)) else {
+            return Err(call.refuse("its weights are computed while the network runs"));
+        };
+        let value = Value::Codes(codes);
+        let own = self.graph.activation_of(&value)?;
+        let (scale, signed) =
+            own.map_or((1.0, None), |a| (a.scale, Some(a.code_type != crate::parameters::CodeType::U8)));
+        let declared = call
+            .optional(0)
+            .and_then(|id| self.facts(id))
+            .and_then(|f| super::Element::of_name(&f.element_type));
+        let signed = signed.or(declared.map(|e| e.signed)).unwrap_or(false);
+        let zero = input_zero.and_then(|z| z.first().copied()).unwrap_or(0);
+        let input = self.graph.dequantize(
+            &call.name,
+            &value,
+            &Scheme::new(vec![scale], vec![zero], None, signed, 8),
+        )?;
+        let zeros = weight_zero.unwrap_or_else(|| vec![0]);
+        let scheme = Scheme::new(
+            vec![1.0 / scale; zeros.len()],
+            zeros,
+            Some(axis),
+            numbers.element.signed,
+            numbers.element.bits,
+        );
+        let weight = coded(call, &numbers, scheme)?;
+        Ok((input, Value::Constant(weight)))
+    }
+}
+
+/// Whether a value is a layer that takes biases and factors.
+pub(super) fn is_layer(value: &Value) -> bool {
+    Graph::is_layer(value)
+}
