@@ -14,8 +14,9 @@ use gen_params::tensor::Tensor;
 use gen_params::{derive, lower};
 
 use crate::arguments::{Derivation, Source, TargetOptions};
+use crate::hardware::target_file;
 use crate::input::{Input, Values};
-use crate::model::{Model, derive_options};
+use crate::model::Model;
 use crate::{table, terminal};
 
 /// A model, lowered and derived.
@@ -31,8 +32,8 @@ impl Prepared {
         let model = Model::open(source)?;
         let name = || model.name();
         let network = lower::lower(&model.source, &model.options).with_context(name)?;
-        let parameters = derive::derive(&network, &derive_options(derivation, target.rounding.into()))
-            .with_context(name)?;
+        let options = target_file(derivation, Some(target))?.derivation;
+        let parameters = derive::derive(&network, &options).with_context(name)?;
         for warning in &parameters.warnings {
             terminal::warning(warning);
         }

@@ -3,23 +3,24 @@
 use anyhow::{Context, Result};
 
 use gen_params::contract::Contract;
-use gen_params::emit::{Existing, Formats, SourceFile, write_parameters};
+use gen_params::emit::{Existing, Formats, SourceFile, write_for_target};
 use gen_params::error::LowerError;
-use gen_params::target::Rounding;
 use gen_params::{derive, lower};
 
 use crate::arguments::Generate;
-use crate::model::{Model, derive_options};
+use crate::hardware::target_file;
+use crate::model::Model;
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Generate) -> Result<()> {
+    let target = target_file(&arguments.derivation, None)?;
     let formats: Formats = match &arguments.format {
         Some(list) => list.parse().context("--format")?,
-        None => Formats::default(),
+        None => target.formats.clone().unwrap_or_default(),
     };
     let model = Model::open(&arguments.source)?;
     let name = || model.name();
-    let mut options = derive_options(&arguments.derivation, Rounding::default());
+    let mut options = target.derivation;
     if let Some(name) = &arguments.tables {
         options.tables = Contract::from_name(name).with_context(|| {
             let known = Contract::ALL.map(Contract::name).join(", ");
@@ -41,7 +42,8 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     let file_name = model.path.file_name().map_or_else(name, |n| n.to_string_lossy().into_owned());
     let source = SourceFile::new(file_name, &model.bytes);
     let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
-    let manifest = write_parameters(&arguments.output, &parameters, Some(source), &formats, existing)?;
+    let manifest =
+        write_for_target(&arguments.output, &parameters, Some(source), &formats, &target, existing)?;
     let weights: usize = parameters.layers.iter().map(|l| l.weight.codes.len()).sum();
     terminal::say(format!(
         "{}: {} layers, {} weights, {} files",
