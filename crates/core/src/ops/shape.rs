@@ -152,6 +152,9 @@ struct Selection {
     source: Source,
 }
 
+/// A shape and, row-major, the index of the input element that stands at each of its places; `None` where there is padding.
+pub type Sources = (Vec<usize>, Vec<Option<usize>>);
+
 impl Shape {
     /// Shapes of the results.
     ///
@@ -161,16 +164,11 @@ impl Shape {
         Ok(self.selections(input, known)?.into_iter().map(|s| s.shape).collect())
     }
 
-    /// For each result its shape and, row-major, the row-major index of the input element that stands there; `None` where
-    /// there is padding.
+    /// Where the elements of each result come from.
     ///
     /// # Errors
     /// The input does not fit.
-    pub fn sources(
-        &self,
-        input: &[usize],
-        known: &Shapes,
-    ) -> Result<Vec<(Vec<usize>, Vec<Option<usize>>)>, OpError> {
+    pub fn sources(&self, input: &[usize], known: &Shapes) -> Result<Vec<Sources>, OpError> {
         let results = self.selections(input, known)?.into_iter().map(|selection| {
             let count = element_count(&selection.shape).unwrap_or(0);
             let place = |index| (selection.source)(&coordinates(index, &selection.shape));

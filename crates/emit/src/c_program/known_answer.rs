@@ -6,7 +6,6 @@ use gen_params_core::error::Reason;
 use gen_params_core::machine::Machine;
 use gen_params_core::network::EdgeId;
 use gen_params_core::ops::{Op, Value};
-use gen_params_core::parameters::CodeType;
 use gen_params_core::reference::RunError;
 use gen_params_core::tensor::Tensor;
 
@@ -140,13 +139,6 @@ impl Network<'_> {
             arguments.join(", ")
         );
         text
-    }
-
-    fn element(&self, id: EdgeId) -> &'static str {
-        match self.code_type(id) {
-            CodeType::U8 => "uint8_t",
-            CodeType::I8 => "int8_t",
-        }
     }
 
     /// Codes of all images, as the target has them.

@@ -136,6 +136,16 @@ impl<'a> Network<'a> {
         let shapes = machine
             .shapes(&images)
             .map_err(|error| Error::Unsupported { what: LANGUAGE, reasons: error.reasons })?;
+        let wide =
+            machine.network().edges.iter().filter(|edge| {
+                edge.activation.is_some_and(|activation| activation.code_type == CodeType::I16)
+            });
+        let reasons: Vec<Reason> = wide
+            .map(|edge| Reason { place: edge.name.clone(), text: "codes of 16 bits, expected 8".into() })
+            .collect();
+        if !reasons.is_empty() {
+            return Err(Error::Unsupported { what: LANGUAGE, reasons });
+        }
         let plan = Plan::new(machine, target, &shapes).map_err(|text| refuse("", text))?;
         let registers = Registers::new(machine, target)
             .map_err(|reasons| Error::Unsupported { what: LANGUAGE, reasons })?;
@@ -214,29 +224,21 @@ impl<'a> Network<'a> {
         format!("{name}: {}, {} -> {}", node.op.name(), shapes(&node.inputs), shapes(&node.outputs))
     }
 
-    /// Code type of an edge as the target has it.
-    fn code_type(&self, id: EdgeId) -> CodeType {
-        let activation = self.machine.input_activation(id).or(self.machine.network().edge(id).activation);
-        match activation.map(|activation| activation.code_type) {
-            Some(CodeType::U8) if self.target.code_shift(CodeType::U8) == 0 => CodeType::U8,
-            Some(CodeType::I8 | CodeType::U8) => CodeType::I8,
-            // Reals that leave the network have the codes that they were made from.
-            None => {
-                let nodes = &self.machine.network().nodes;
-                let source = nodes.iter().find(|n| n.op == Op::Dequantize && n.outputs.contains(&id));
-                source
-                    .and_then(|node| node.inputs.first())
-                    .map_or(CodeType::U8, |&input| self.code_type(input))
-            }
-        }
+    /// Whether the codes of an edge are signed as the target has them.
+    fn is_signed(&self, id: EdgeId) -> bool {
+        self.activation(id).is_some_and(|activation| {
+            activation.code_type == CodeType::I8 || self.target.code_shift(activation.code_type) != 0
+        })
+    }
+
+    /// The C type of the codes of an edge.
+    fn element(&self, id: EdgeId) -> &'static str {
+        if self.is_signed(id) { "int8_t" } else { "uint8_t" }
     }
 
     /// What `load` takes for an edge.
     fn flip(&self, id: EdgeId) -> i32 {
-        match self.code_type(id) {
-            CodeType::U8 => 0,
-            CodeType::I8 => 128,
-        }
+        if self.is_signed(id) { 128 } else { 0 }
     }
 
     /// The name of an argument of the function.
@@ -250,10 +252,7 @@ impl<'a> Network<'a> {
         match self.plan.place(id) {
             Place::Input(index) => {
                 let name = self.argument("input", index, network.inputs.len());
-                match self.code_type(network.inputs[index]) {
-                    CodeType::U8 => name,
-                    CodeType::I8 => format!("(const uint8_t *){name}"),
-                }
+                if self.is_signed(network.inputs[index]) { format!("(const uint8_t *){name}") } else { name }
             }
             Place::Arena(offset) => format!("&arena[{offset}]"),
         }
@@ -264,7 +263,7 @@ impl<'a> Network<'a> {
         let range = self.plan.received(id)?;
         kernels.add(Kernel::Clamp);
         let name = self.argument("input", index, self.machine.network().inputs.len());
-        let cast = if self.code_type(id) == CodeType::I8 { "(const uint8_t *)" } else { "" };
+        let cast = if self.is_signed(id) { "(const uint8_t *)" } else { "" };
         Some(format!(
             "\n    /* Codes that the target has. */\n    run_clamp({}, {}, {}, {}, {cast}{name}, {});\n",
             self.flip(id),
@@ -288,13 +287,8 @@ impl<'a> Network<'a> {
 
     fn prototype(&self, name: &str) -> String {
         let network = self.machine.network();
-        let pointer = |id: EdgeId, name: String, constant: &str| {
-            let element = match self.code_type(id) {
-                CodeType::U8 => "uint8_t",
-                CodeType::I8 => "int8_t",
-            };
-            format!("{constant}{element} *{name}")
-        };
+        let pointer =
+            |id: EdgeId, name: String, constant: &str| format!("{constant}{} *{name}", self.element(id));
         let inputs =
             network.inputs.iter().enumerate().map(|(index, &id)| {
                 pointer(id, self.argument("input", index, network.inputs.len()), "const ")

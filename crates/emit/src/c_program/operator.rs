@@ -73,8 +73,8 @@ impl Network<'_> {
                      {}\n}};\n\n",
                     shape[0],
                     shape[1],
-                    self.from_input(operator, input),
-                    to_output(operator),
+                    self.input_fields(operator, input),
+                    output_fields(operator),
                 );
                 let constant_bytes = 8 * multipliers.len();
                 let calls = format!(
@@ -122,7 +122,7 @@ impl Network<'_> {
     }
 
     /// `.flip = 0, .zero_point = 3`.
-    fn from_input(&self, operator: &TargetOperator, id: EdgeId) -> String {
+    fn input_fields(&self, operator: &TargetOperator, id: EdgeId) -> String {
         let zero_point = operator.inputs.first().map_or(0, |port| port.zero_point);
         format!(".flip = {}, .zero_point = {zero_point}", self.flip(id))
     }
@@ -165,7 +165,7 @@ impl Network<'_> {
             port_b.zero_point,
             multipliers[0],
             multipliers[1],
-            to_output(operator),
+            output_fields(operator),
         );
         let calls = format!(
             "    {function}(&{name}_pair, {count}, {}, {}, {});\n",
@@ -208,7 +208,7 @@ impl Network<'_> {
             port_b.zero_point,
             scale.multiplier,
             scale.shift,
-            to_output(operator),
+            output_fields(operator),
         );
         let calls = format!(
             "    run_matrix_product(&{name}_product, {}, {}, {});\n",
@@ -260,7 +260,7 @@ impl Network<'_> {
                         port.zero_point,
                         scale.multiplier,
                         scale.shift,
-                        to_output(operator),
+                        output_fields(operator),
                     );
                     let _ = writeln!(
                         calls,
@@ -337,8 +337,8 @@ impl Network<'_> {
             "static const struct mean {name}_mean = {{\n    .axes = {{{}}},\n    .multiplier = {name}_multiplier, .shift = \
              {name}_shift, .divisor = {which},\n    {}, {}\n}};\n\n",
             axes.join(", "),
-            self.from_input(operator, input),
-            to_output(operator),
+            self.input_fields(operator, input),
+            output_fields(operator),
         );
         let calls = format!(
             "    run_mean(&{name}_mean, {}, {}, {});\n",
@@ -431,7 +431,7 @@ impl Network<'_> {
 }
 
 /// `.output_zero_point = 3, .min = 0, .max = 255`.
-fn to_output(operator: &TargetOperator) -> String {
+fn output_fields(operator: &TargetOperator) -> String {
     let Range { min, max } = operator.output.range;
     format!(".output_zero_point = {}, .min = {min}, .max = {max}", operator.output.zero_point)
 }
