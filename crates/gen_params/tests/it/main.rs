@@ -9,6 +9,7 @@
 
 mod c_programs;
 mod containers;
+mod export;
 mod forms;
 mod goldens;
 mod layers;
