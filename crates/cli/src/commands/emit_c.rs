@@ -17,7 +17,7 @@ const FEW_IMAGES: usize = 4;
 
 pub(crate) fn run(arguments: &EmitC) -> Result<()> {
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
-    let target = arithmetic::target(&arguments.target, &arguments.derivation);
+    let target = arithmetic::target(&arguments.target, &arguments.derivation)?;
     let machine = prepared.machine(Arithmetic::Target(target))?;
     let model = &prepared.model;
     let (images, known_answers) = known_answers(arguments, &machine).with_context(|| model.name())?;

@@ -28,12 +28,6 @@ pub fn derive_operator(
         return Ok(None);
     };
     let (Some(&input), Some(&output)) = (inputs.first(), outputs.first()) else { return Ok(None) };
-    if matches!(node.op, Op::Quantize | Op::Dequantize | Op::Layer(_)) {
-        return Ok(None);
-    }
-    if let Some(wide) = inputs.iter().chain(&outputs).find(|a| a.code_type == CodeType::I16) {
-        return Err(format!("has codes of {}, expected 8 bits", wide.code_type.name()));
-    }
     let selects =
         matches!(node.op, Op::Shape(_) | Op::MaxPool(_) | Op::Relu | Op::Clamp { .. } | Op::Layer(_));
     if !selects && inputs.iter().chain(&outputs).any(|activation| activation.code_type == CodeType::I16) {
