@@ -8,11 +8,13 @@
 )]
 
 mod c_programs;
+mod cmsis_nn;
 mod containers;
 mod export;
 mod forms;
 mod goldens;
 mod layers;
+mod onnx;
 mod seed;
 mod support;
 mod tflite;
