@@ -14,3 +14,4 @@ mod run;
 mod screens;
 mod seed;
 mod support;
+mod supported;

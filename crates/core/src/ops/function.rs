@@ -224,6 +224,9 @@ impl Function {
     /// Applies the table.
     pub(super) fn apply(self, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
         let activation = context.input(0)?;
+        if activation.code_type == CodeType::I16 {
+            return self.apply_wide(input, context.contract, activation, context.output()?);
+        }
         let table = self.table(context.contract, activation, context.output()?)?;
         let (first, last) = activation.code_type.range();
         let elements = input.elements();
@@ -235,6 +238,31 @@ impl Function {
             let table = if input.memory_index(i) < vectorised { &table.codes } else { &table.tail };
             usize::try_from(elements[i] - first).ok().and_then(|e| table.get(e).copied()).unwrap_or(first)
         }))
+    }
+}
+
+impl Function {
+    /// Codes of 16 bits, each by itself: a table would have 65,536 entries.
+    fn apply_wide(
+        self,
+        input: &Codes,
+        contract: Contract,
+        from: Activation,
+        to: Activation,
+    ) -> Result<Codes, OpError> {
+        let far = || OpError::new("scales too far apart", "quotients that the engine can hold");
+        Ok(match (contract, self) {
+            (Contract::Exact, _) => input.map(|&code| self.exact(code, from, to)),
+            (Contract::Litert, Self::LeakyRelu(slope)) => {
+                let relu = LeakyRelu::new(slope, from, to).ok_or_else(far)?;
+                input.map(|&code| relu.code(code, from, to))
+            }
+            (Contract::Litert, Self::Requantize { min, max }) => {
+                let requantization = Requantization::new(contract, [min, max], from, to).ok_or_else(far)?;
+                input.map(|&code| requantization.code(code, from, to))
+            }
+            _ => return Err(OpError::no_formula(self.name(), contract)),
+        })
     }
 }
 
