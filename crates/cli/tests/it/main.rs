@@ -15,3 +15,4 @@ mod screens;
 mod seed;
 mod support;
 mod supported;
+mod systemverilog;
