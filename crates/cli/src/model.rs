@@ -10,7 +10,7 @@ use gen_params::lower::{self, graph_file::GraphFile};
 use gen_params::parameters::MultiplierForm;
 use gen_params::target::Rounding;
 
-use crate::arguments::{Derivation, Source};
+use crate::arguments::{Constant, Derivation, Source};
 
 /// A model that was read.
 pub(crate) struct Model {
@@ -53,17 +53,20 @@ fn read_graph(path: &Path) -> Result<GraphFile> {
 }
 
 /// What was asked of the derivation.
-pub(crate) fn derive_options(derivation: &Derivation, rounding: Rounding) -> derive::Options {
+pub(crate) fn derive_options(derivation: &Derivation, rounding: Rounding) -> Result<derive::Options> {
     let form = match (derivation.constant, derivation.multiplier_bits) {
-        (Some(n), _) => MultiplierForm::Shift(n),
+        (Some(Constant::Shift(n)), _) => MultiplierForm::Shift(n),
+        (Some(Constant::Auto), _) => bail!(
+            "CONSTANT auto is for the main command, which says what n it finds\n  hint: gen_params MODEL auto"
+        ),
         (None, Some(bits)) => MultiplierForm::Bits(bits),
         (None, None) => derive::Options::default().form,
     };
-    derive::Options {
+    Ok(derive::Options {
         form,
         accumulator_bits: derivation.accumulator_bits,
         bias_bits: derivation.bias_bits,
         rounding,
         ..derive::Options::default()
-    }
+    })
 }

@@ -31,7 +31,7 @@ impl Prepared {
         let model = Model::open(source)?;
         let name = || model.name();
         let network = lower::lower(&model.source, &model.options).with_context(name)?;
-        let parameters = derive::derive(&network, &derive_options(derivation, target.rounding.into()))
+        let parameters = derive::derive(&network, &derive_options(derivation, target.rounding.into())?)
             .with_context(name)?;
         for warning in &parameters.warnings {
             terminal::warning(warning);

@@ -1,14 +1,17 @@
 //! The main command: derives the parameters and writes them into a folder.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use gen_params::contract::Contract;
 use gen_params::emit::{Existing, Formats, SourceFile, write_parameters};
 use gen_params::error::LowerError;
+use gen_params::network::IntNetwork;
+use gen_params::parameters::MultiplierForm;
 use gen_params::target::Rounding;
 use gen_params::{derive, lower};
 
-use crate::arguments::Generate;
+use super::certify::auto;
+use crate::arguments::{Constant, Derivation, Generate};
 use crate::model::{Model, derive_options};
 use crate::terminal;
 
@@ -19,7 +22,14 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     };
     let model = Model::open(&arguments.source)?;
     let name = || model.name();
-    let mut options = derive_options(&arguments.derivation, Rounding::default());
+    let constant = arguments.constant.or(arguments.derivation.constant);
+    let form = match constant {
+        Some(Constant::Shift(n)) => Some(MultiplierForm::Shift(n)),
+        Some(Constant::Auto) | None => None,
+    };
+    let derivation = Derivation { constant: None, ..arguments.derivation.clone() };
+    let mut options = derive_options(&derivation, Rounding::default())?;
+    options.form = form.unwrap_or(options.form);
     if let Some(name) = &arguments.tables {
         options.tables = Contract::from_name(name).with_context(|| {
             let known = Contract::ALL.map(Contract::name).join(", ");
@@ -27,6 +37,10 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
         })?;
     }
     let network = lower::lower(&model.source, &model.options).with_context(name)?;
+    if constant == Some(Constant::Auto) {
+        options.form =
+            MultiplierForm::Shift(smallest_shift(arguments, &network, &options).with_context(name)?);
+    }
     let parameters = derive::derive(&network, &options).with_context(name)?;
     let missing = derive::incomplete(&parameters);
     if !missing.is_empty() {
@@ -51,4 +65,21 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
         manifest.files.len() + 1,
     ));
     Ok(())
+}
+
+/// The n of CONSTANT auto.
+fn smallest_shift(arguments: &Generate, network: &IntNetwork, options: &derive::Options) -> Result<u32> {
+    let engine = network.engine.as_deref().and_then(Contract::from_name);
+    let contract = match &arguments.against {
+        Some(name) => Contract::from_name(name).with_context(|| {
+            let known = Contract::ALL.map(Contract::name).join(", ");
+            format!("--against: found {name:?}, expected one of: {known}")
+        })?,
+        None => engine.unwrap_or(Contract::Exact),
+    };
+    if !(0.0..=1.0).contains(&arguments.within) {
+        bail!("--within: found {}, expected a fraction of accumulators, 0 to 1", arguments.within);
+    }
+    let parameters = derive::derive(network, options)?;
+    auto::smallest_shift(network, &parameters, contract, arguments.within)
 }

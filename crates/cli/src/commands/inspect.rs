@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
             layers
         }
     };
-    let parameters = derive::derive(&network, &derive_options(&arguments.derivation, Rounding::default()))
+    let parameters = derive::derive(&network, &derive_options(&arguments.derivation, Rounding::default())?)
         .with_context(name)?;
     let mut stdout = anstream::stdout();
     if arguments.json {
