@@ -41,6 +41,16 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Proves, over every accumulator that can occur, that hardware gives an engine's codes, or counts the differences
     Certify(Certify),
+    /// Writes a program that computes the whole network in integers, with golden values that it is tested with
+    #[command(subcommand)]
+    Emit(Emit),
+}
+
+/// The language of the program.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Emit {
+    /// SystemVerilog: a module per layer, the network, self-checking testbenches; for Icarus Verilog, Verilator and Yosys
+    Sv(EmitSv),
 }
 
 /// The main command: writes the folder of parameters.
@@ -157,6 +167,36 @@ pub(crate) struct Compare {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmitSv {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) derivation: Derivation,
+    /// What the testbenches run it on, in the forms that `run` takes; its sizes are those of the hardware
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+    /// Folder to write; replaced only if it is one of ours
+    #[arg(short, long, value_name = "DIR", default_value = "sv")]
+    pub(crate) output: PathBuf,
+    /// Golden values of every stage of every layer, for +stages: accumulator, biased, product, shifted, offset
+    #[arg(long)]
+    pub(crate) stages: bool,
+    /// Clocks that an output of a layer may take, where its output channels can be computed side by side
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) clocks_per_output: u32,
+    /// No registers inside of the requantization, instead of three stages
+    #[arg(long)]
+    pub(crate) combinational: bool,
+    /// Replace the folder even if it is not one of ours
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) target: TargetOptions,
 }

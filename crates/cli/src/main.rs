@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Some(Command::Graph(graph)) => commands::graph::run(&graph).map(|()| Finding::None),
         Some(Command::Run(run)) => commands::run::run(&run),
         Some(Command::Certify(certify)) => commands::certify::run(&certify),
+        Some(Command::Emit(emit)) => commands::emit::run(&emit).map(|()| Finding::None),
         Some(Command::Compare(compare)) => commands::compare::run(&compare),
     };
     match done {

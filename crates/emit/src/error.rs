@@ -1,7 +1,10 @@
 //! What can go wrong while writing, with the place, what was found and what to do.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+use gen_params_core::error::Reason;
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -58,12 +61,33 @@ pub enum Error {
         /// What is wrong.
         found: String,
     },
+    /// A network has parts that cannot be written in a language.
+    #[error("cannot be written in {what}:{}", List(reasons))]
+    Unsupported {
+        /// The language.
+        what: &'static str,
+        /// Every part.
+        reasons: Vec<Reason>,
+    },
     /// A manifest cannot be read back.
     #[error("not a manifest of this tool: {found}")]
     Manifest {
         /// What is wrong with it.
         found: String,
     },
+}
+
+/// Reasons, one a line.
+struct List<'a>(&'a [Reason]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Reason { place, text } in self.0 {
+            let separator = if place.is_empty() { "" } else { ": " };
+            write!(f, "\n  {place}{separator}{text}")?;
+        }
+        Ok(())
+    }
 }
 
 impl Error {

@@ -206,7 +206,7 @@ fn narrow<T: TryFrom<i64, Error: std::error::Error + Send + Sync + 'static>>(
     values.iter().map(|&value| T::try_from(value)).collect::<Result<_, _>>().map_err(io::Error::other)
 }
 
-fn write_hex(out: &mut dyn Output, tensor: &GoldenTensor) -> io::Result<()> {
+pub(crate) fn write_hex(out: &mut dyn Output, tensor: &GoldenTensor) -> io::Result<()> {
     match tensor.width {
         Width::Uint8 => hex::write_u8(out, &narrow(&tensor.values)?),
         Width::Int8 => hex::write_i8(out, &narrow(&tensor.values)?),

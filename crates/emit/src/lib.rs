@@ -29,6 +29,7 @@ mod names;
 mod nested;
 pub mod npz;
 pub mod svh;
+pub mod systemverilog;
 
 use std::path::Path;
 

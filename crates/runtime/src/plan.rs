@@ -82,6 +82,9 @@ impl Plan {
                 "has codes of 16 bits, which only the reference computes with",
             ));
         }
+        if let Some(node) = network.nodes.iter().find(|node| matches!(node.op, Op::Constant(_))) {
+            return Err(Error::node(&node.name, "is a constant, which only the reference computes with"));
+        }
         let mut planner = Planner::new(network, contract);
         for (index, (&id, image)) in network.inputs.iter().zip(images).enumerate() {
             planner.shapes[id.0] = Some(image_to_batch(image));
@@ -231,7 +234,7 @@ impl<'a> Planner<'a> {
                 let table = Table::new(&oracle, &[input.layout])?;
                 (Computation::Single { table, order, layout: input.layout }, vec![input.layout])
             }
-            Op::Add { .. } | Op::Mul { .. } => {
+            Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } => {
                 let [a, b, ..] = inputs[..] else { return Err(oracle.error("has one input, expected two")) };
                 let layout = a.layout;
                 // Where both orders are the same, so are the layouts.
@@ -265,7 +268,9 @@ impl<'a> Planner<'a> {
             | Op::LayerNorm(_)
             | Op::MatMul
             | Op::Softmax { .. } => return self.reference(node, oracle),
-            Op::Quantize | Op::Dequantize => return Err(oracle.error("is computed elsewhere")),
+            Op::Quantize | Op::Dequantize | Op::Constant(_) => {
+                return Err(oracle.error("is computed elsewhere"));
+            }
         })
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod certify;
 pub(crate) mod compare;
+pub(crate) mod emit;
 pub(crate) mod generate;
 mod golden;
 pub(crate) mod graph;

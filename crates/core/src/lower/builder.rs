@@ -90,6 +90,11 @@ impl Builder {
         self.network.edge(id).activation
     }
 
+    /// The name of an edge.
+    pub(super) fn name(&self, id: EdgeId) -> &str {
+        &self.network.edge(id).name
+    }
+
     pub(super) fn is_input(&self, id: EdgeId) -> bool {
         self.network.inputs.contains(&id)
     }
@@ -142,8 +147,13 @@ impl Builder {
                 (Some(own.ok_or_else(|| refuse("has no scale and zero point".into()))?), with_relu(false))
             }
             Op::Dequantize => (None, None),
+            Op::Constant(codes) => {
+                let elements = codes.elements().iter().copied();
+                let range = elements.map(|code| Range { min: code, max: code }).reduce(hull);
+                (own, own.and(range))
+            }
             Op::Layer(layer) => (own, own.and_then(|a| layer_clamp(layer, a))),
-            Op::Add { relu } | Op::Mul { relu } => (own, with_relu(*relu)),
+            Op::Add { relu } | Op::Sub { relu } | Op::Mul { relu } => (own, with_relu(*relu)),
             Op::BatchNorm(norm) => (own, with_relu(norm.relu)),
             Op::MatMul
             | Op::Concatenate { requantizes: true, .. }

@@ -272,11 +272,13 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         Op::Quantize
         | Op::Layer(_)
         | Op::Add { .. }
+        | Op::Sub { .. }
         | Op::Mul { .. }
         | Op::BatchNorm(_)
         | Op::LayerNorm(_)
         | Op::MatMul
         | Op::Softmax { .. }
+        | Op::Constant(_)
         | Op::Function(_) => true,
         Op::Concatenate { requantizes, .. } => *requantizes,
         Op::Dequantize
@@ -298,6 +300,8 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         entry.dtype = Some(activation.code_type.name().into());
     }
     match &node.op {
+        // The codes stay in the model: this says where they are used.
+        Op::Constant(_) => {}
         Op::Quantize | Op::Dequantize | Op::Relu | Op::MatMul | Op::BatchNorm(_) | Op::LayerNorm(_) => {}
         Op::Softmax { axis } => entry.axis = Some(*axis),
         Op::Layer(layer) => {
@@ -316,7 +320,7 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
                 entry.padding_mode = Some(layer.padding_mode.name().into());
             }
         }
-        Op::Add { relu } | Op::Mul { relu } => entry.relu = Some(*relu),
+        Op::Add { relu } | Op::Sub { relu } | Op::Mul { relu } => entry.relu = Some(*relu),
         Op::Concatenate { axis, .. } => entry.axis = Some(*axis),
         Op::MaxPool(pool) | Op::AveragePool(pool) => {
             entry.kernel = Some(pool.kernel.clone());
@@ -438,7 +442,11 @@ pub(super) fn lower(form: Form, parts: &Parts, file: &GraphFile, options: &Optio
                     *extent = Extent::Of(input, axis);
                 }
             }
-            let needed = if matches!(op, Op::Add { .. } | Op::Mul { .. } | Op::MatMul) { 2 } else { 1 };
+            let needed = if matches!(op, Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::MatMul) {
+                2
+            } else {
+                1
+            };
             if entry.inputs.len() < needed {
                 return Err(LowerError::at(
                     &entry.name,
@@ -516,6 +524,7 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         "conv1d" | "conv2d" | "conv3d" | "conv_transpose1d" | "conv_transpose2d" | "conv_transpose3d"
         | "linear" => Op::Layer(layer(entry, parts)?),
         "add" => Op::Add { relu },
+        "sub" => Op::Sub { relu },
         "mul" => Op::Mul { relu },
         "matmul" => Op::MatMul,
         "cat" => Op::Concatenate { axis: int(entry.axis, "axis")?, requantizes: activation.is_some() },

@@ -15,6 +15,7 @@ mod onnx;
 mod parts;
 mod prepared;
 mod qdq;
+pub mod tflite;
 
 use std::collections::BTreeMap;
 
@@ -83,6 +84,7 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
         match source.form {
             Form::Onnx => onnx::lower(source, graph, options)?,
+            Form::Tflite => tflite::lower(source, graph, options)?,
             _ => calls::lower(source, graph, options, &mut warnings)?,
         }
     } else {

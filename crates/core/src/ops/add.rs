@@ -129,6 +129,21 @@ pub(super) fn add(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) -> Re
     }
 }
 
+/// Difference of two tensors.
+pub(super) fn subtract(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) -> Result<Codes, OpError> {
+    let binary = Binary::new(context, relu)?;
+    let (a, b) = broadcast(a, b)?;
+    match context.contract {
+        Contract::Exact => {
+            context.finite()?;
+            // b is mirrored at its zero point, which is exact.
+            let mirrored = |y: i32| 2 * binary.b.zero_point - y;
+            Ok(zip(&a, &b, |_, x, y| binary.add_exact(x, mirrored(y)).unwrap_or(binary.output.zero_point)))
+        }
+        engine => Err(OpError::no_formula("sub", engine)),
+    }
+}
+
 /// Product of two tensors: `rint(f32((a - Z1)*(b - Z2)) * ((S1*S2) * (1/S3))) + Z3` in every engine.
 #[allow(
     clippy::cast_possible_truncation,

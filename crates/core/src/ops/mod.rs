@@ -44,10 +44,17 @@ pub enum Op {
     Quantize,
     /// Codes to float.
     Dequantize,
+    /// Codes that the file holds; it has no input, and is the same for all images.
+    Constant(Codes),
     /// Convolution, transposed convolution or linear layer.
     Layer(Layer),
     /// Sum of two tensors, optionally with ReLU.
     Add {
+        /// With ReLU.
+        relu: bool,
+    },
+    /// Difference of two tensors, optionally with ReLU.
+    Sub {
         /// With ReLU.
         relu: bool,
     },
@@ -111,8 +118,10 @@ impl Op {
         match self {
             Self::Quantize => "quantize",
             Self::Dequantize => "dequantize",
+            Self::Constant(_) => "constant",
             Self::Layer(layer) => layer.kind.name(),
             Self::Add { .. } => "add",
+            Self::Sub { .. } => "sub",
             Self::Mul { .. } => "mul",
             Self::MatMul => "matmul",
             Self::Concatenate { .. } => "cat",
@@ -243,6 +252,9 @@ impl Op {
     }
 
     fn result_shapes(&self, inputs: &[&[usize]], known: &Shapes) -> Result<Vec<Vec<usize>>, OpError> {
+        if let Self::Constant(codes) = self {
+            return Ok(vec![codes.shape().to_vec()]);
+        }
         let Some((&first, rest)) = inputs.split_first() else {
             return Err(OpError::new("no inputs", "at least one"));
         };
@@ -262,8 +274,9 @@ impl Op {
                 axis_of(*axis, first.len())?;
                 one(first.to_vec())
             }
+            Self::Constant(codes) => one(codes.shape().to_vec()),
             Self::Layer(layer) => one(layer.shape(first)?),
-            Self::Add { .. } | Self::Mul { .. } => {
+            Self::Add { .. } | Self::Sub { .. } | Self::Mul { .. } => {
                 let second = rest.first().ok_or_else(|| OpError::new("one input", "two"))?;
                 one(broadcast_shape(first, second)?)
             }
@@ -290,11 +303,13 @@ impl Op {
         match self {
             Self::Quantize
             | Self::Dequantize
+            | Self::Constant(_)
             | Self::Layer(_)
             | Self::MaxPool(_)
             | Self::Relu
             | Self::Shape(_) => Ok(()),
             Self::Add { .. }
+            | Self::Sub { .. }
             | Self::Mul { .. }
             | Self::MatMul
             | Self::Concatenate { .. }
@@ -339,8 +354,10 @@ impl Op {
                 let input = context.input(0)?;
                 return Ok(vec![Value::Floats(codes(0)?.map(|&code| dequantize(code, input)))]);
             }
+            Self::Constant(codes) => codes.clone(),
             Self::Layer(layer) => layer.apply(codes(0)?, context)?.1,
             Self::Add { relu } => add::add(codes(0)?, codes(1)?, *relu, context)?,
+            Self::Sub { relu } => add::subtract(codes(0)?, codes(1)?, *relu, context)?,
             Self::Mul { relu } => add::multiply(codes(0)?, codes(1)?, *relu, context)?,
             Self::MatMul => matmul::matmul(codes(0)?, codes(1)?, context)?,
             Self::Concatenate { axis, .. } => {

@@ -46,6 +46,8 @@ impl Op {
             | Self::Dequantize
             | Self::Layer(_)
             | Self::Add { .. }
+            | Self::Constant(_)
+            | Self::Sub { .. }
             | Self::Mul { .. }
             | Self::MatMul
             | Self::Concatenate { .. }

@@ -13,3 +13,4 @@ mod goldens;
 mod layers;
 mod seed;
 mod support;
+mod tflite;

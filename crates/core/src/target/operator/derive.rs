@@ -6,7 +6,7 @@ use crate::exact::Ratio;
 use crate::network::{IntNetwork, Node};
 use crate::ops::{Op, Pool};
 use crate::parameters::{
-    Activation, Agreement, OperatorArithmetic, OperatorParameters, Range, TableParameters,
+    Activation, Agreement, CodeType, OperatorArithmetic, OperatorParameters, Range, TableParameters,
 };
 use crate::quantize::round_exact;
 
@@ -28,6 +28,11 @@ pub fn derive_operator(
         return Ok(None);
     };
     let (Some(&input), Some(&output)) = (inputs.first(), outputs.first()) else { return Ok(None) };
+    let selects =
+        matches!(node.op, Op::Shape(_) | Op::MaxPool(_) | Op::Relu | Op::Clamp { .. } | Op::Layer(_));
+    if !selects && inputs.iter().chain(&outputs).any(|activation| activation.code_type == CodeType::I16) {
+        return Err("has codes of 16 bits, whose pairs are too many to be compared".into());
+    }
     let (min, max) = output.code_type.range();
     let whole = Range { min, max };
     let rectified = |relu| if relu { Range { min: output.zero_point.clamp(min, max), max } } else { whole };
@@ -38,7 +43,7 @@ pub fn derive_operator(
     };
 
     let (clamp, (arithmetic, agreement)) = match &node.op {
-        Op::Quantize | Op::Dequantize | Op::Layer(_) => return Ok(None),
+        Op::Quantize | Op::Dequantize | Op::Constant(_) | Op::Layer(_) => return Ok(None),
         Op::Add { relu } => {
             let clamp = rectified(*relu);
             (clamp, with(sum::derive(input, second()?, output, clamp, choice))?)
@@ -72,7 +77,7 @@ pub fn derive_operator(
         }
         Op::MaxPool(_) => (whole, (OperatorArithmetic::Largest, None)),
         Op::Shape(_) => (whole, (OperatorArithmetic::Selection, None)),
-        Op::LayerNorm(_) | Op::Softmax { .. } => return Ok(None),
+        Op::Sub { .. } | Op::LayerNorm(_) | Op::Softmax { .. } => return Ok(None),
     };
     Ok(Some(OperatorParameters {
         name: node.name.clone(),
@@ -89,9 +94,11 @@ pub fn derive_operator(
 pub fn without_integers(op: &Op) -> Option<&'static str> {
     match op {
         Op::LayerNorm(_) => Some("has no integer-only form: it divides by a deviation"),
+        Op::Sub { .. } => Some("has no integer-only form: differences are computed by engines only"),
         Op::Softmax { .. } => Some("has no integer-only form: it divides by a sum of exponentials"),
         Op::Quantize
         | Op::Dequantize
+        | Op::Constant(_)
         | Op::Layer(_)
         | Op::Add { .. }
         | Op::Mul { .. }

@@ -1,0 +1,53 @@
+//! `emit`: a program that computes the whole network, with golden values that it is tested with.
+
+use anyhow::{Context, Result};
+
+use gen_params::emit::{Existing, SourceFile, systemverilog};
+use gen_params::machine::Arithmetic;
+use gen_params::target::Stage;
+
+use super::golden;
+use crate::arguments::{Emit, EmitSv};
+use crate::input::Input;
+use crate::simulation::Prepared;
+use crate::table::thousands;
+use crate::{arithmetic, terminal};
+
+pub(crate) fn run(language: &Emit) -> Result<()> {
+    match language {
+        Emit::Sv(arguments) => emit_systemverilog(arguments),
+    }
+}
+
+fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
+    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
+    let target = arithmetic::target(&arguments.target, &arguments.derivation);
+    let input = Input::read(&arguments.input, &arguments.input_options)?;
+    let machine = prepared.machine(Arithmetic::Target(target))?;
+    let stages: &[Stage] = if arguments.stages { &Stage::ALL } else { &[Stage::Output] };
+    let golden = golden::compute(&machine, &input, 1, stages)?;
+    // What a layer reads is what the node before it has written.
+    let golden = golden.into_iter().map(|point| point.tensor).filter(|tensor| tensor.stage != Stage::Input);
+    let design = systemverilog::Design {
+        machine: &machine,
+        parameters: &prepared.parameters,
+        golden: &golden.collect::<Vec<_>>(),
+        options: systemverilog::Options {
+            clocks_per_output: arguments.clocks_per_output as usize,
+            pipeline: !arguments.combinational,
+        },
+    };
+    let model = &prepared.model;
+    let file_name = model.path.file_name().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
+    let source = SourceFile::new(file_name, &model.bytes);
+    let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
+    let manifest = systemverilog::write(&arguments.output, &design, Some(source), existing)
+        .with_context(|| model.name())?;
+    terminal::say(format!(
+        "{0}: {1} files, golden values of {2} images; simulate with make -C {0} icarus, or verilator",
+        arguments.output.display(),
+        manifest.files.len() + 1,
+        thousands(input.images())
+    ));
+    Ok(())
+}

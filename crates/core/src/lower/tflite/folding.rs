@@ -1,0 +1,46 @@
+//! Integers that are known before the network runs: constants of the file, sizes, and what is computed from them.
+
+use gen_params_formats::ValueId;
+
+use super::Lowering;
+use super::call::Call;
+use crate::error::Result;
+
+/// Known integers: a scalar or a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Folded(pub(super) Vec<i64>);
+
+/// More integers than any list of sizes, axes or indices has.
+const MOST: usize = 1 << 16;
+
+impl Lowering<'_> {
+    /// The integers of a tensor, where they are known.
+    pub(super) fn known(&self, id: ValueId) -> Option<Vec<i64>> {
+        if let Some(Folded(integers)) = self.folded.get(&id) {
+            return Some(integers.clone());
+        }
+        self.constant(id).filter(|constant| constant.len() <= MOST)?.to_i64()
+    }
+
+    /// The integers of an input of an operator.
+    pub(super) fn integers(&self, call: &Call<'_>, index: usize) -> Result<Vec<i64>> {
+        let id = call.input(index)?;
+        self.known(id).ok_or_else(|| call.refuse(&format!("has an input {index} that is no constant")))
+    }
+
+    /// The only integer of an input of an operator.
+    pub(super) fn integer(&self, call: &Call<'_>, index: usize) -> Result<i64> {
+        match self.integers(call, index)?.as_slice() {
+            [integer] => Ok(*integer),
+            other => {
+                Err(call.refuse(&format!("has {} integers in input {index}, expected one", other.len())))
+            }
+        }
+    }
+
+    /// Notes integers that an operator gives.
+    pub(super) fn fold(&mut self, call: &Call<'_>, integers: Vec<i64>) -> Result<()> {
+        self.folded.insert(call.output(0)?, Folded(integers));
+        Ok(())
+    }
+}

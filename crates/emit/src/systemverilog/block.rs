@@ -1,0 +1,293 @@
+//! One node as instances of the library's modules: geometry, widths, constants and the files that they read.
+
+use gen_params_core::network::Node;
+use gen_params_core::ops::{Op, PaddingMode};
+use gen_params_core::parameters::{LayerKind, Parameters, Range};
+use gen_params_core::target::{OnOverflow, Rounding, TargetLayer, TargetOperator};
+
+use super::operator;
+use super::plan::{Buffer, Data, Instance, Options, Value};
+use super::widths::{Widths, address_bits, unsigned_bits};
+use crate::files::{Kind, layer_file};
+
+/// What is to be computed.
+pub(super) struct Request<'a> {
+    pub(super) node: &'a Node,
+    /// Its integers, where it has weights.
+    pub(super) layer: Option<&'a TargetLayer>,
+    /// Its integers, where it has none.
+    pub(super) operator: Option<&'a TargetOperator>,
+    pub(super) parameters: &'a Parameters,
+    pub(super) inputs: Vec<&'a Buffer>,
+    /// Their (C, spatial...): a memory may hold another shape of the same elements.
+    pub(super) input_shapes: Vec<&'a [usize]>,
+    /// The result's (C, spatial...).
+    pub(super) shape: &'a [usize],
+    pub(super) options: Options,
+}
+
+/// What computes it.
+pub(super) struct Computed {
+    pub(super) instances: Vec<Instance>,
+    pub(super) stages: Option<Widths>,
+    pub(super) data: Vec<(String, Data)>,
+}
+
+impl Computed {
+    pub(super) fn one(instance: Instance) -> Self {
+        Self { instances: vec![instance], stages: None, data: Vec::new() }
+    }
+}
+
+/// The folder of the parameter files.
+pub(super) const DATA: &str = "data";
+
+pub(super) fn number(value: impl TryInto<i64>) -> Value {
+    // Sizes that do not fit stand for tensors that could not have been computed either.
+    Value::Integer(value.try_into().unwrap_or(i64::MAX))
+}
+
+pub(super) fn flag(value: bool) -> Value {
+    Value::Integer(i64::from(value))
+}
+
+pub(super) fn path(name: &str) -> String {
+    format!("{DATA}/{name}")
+}
+
+/// The block of a node; an error says what cannot be written.
+pub(super) fn of(request: &Request<'_>) -> Result<Computed, String> {
+    let op = &request.node.op;
+    match (op, request.operator) {
+        (Op::Layer(_), _) => layer(request),
+        (_, Some(operator)) => operator::of(request, operator),
+        (_, None) => Err(format!("the operator {}, which has no integers", op.name())),
+    }
+}
+
+/// Rows, columns of (C, spatial...) with one or two spatial axes, or none.
+pub(super) fn plane(shape: &[usize]) -> Result<[usize; 2], String> {
+    match shape {
+        [_] => Ok([1, 1]),
+        [_, width] => Ok([1, *width]),
+        [_, height, width] => Ok([*height, *width]),
+        _ => Err(format!("a tensor {shape:?}, expected a channel axis and at most two others")),
+    }
+}
+
+/// A list of one or two entries, one per spatial axis, as rows and columns.
+pub(super) fn pair<T: Copy>(values: &[T], missing: T) -> Result<[T; 2], String> {
+    match values {
+        [] => Ok([missing, missing]),
+        [width] => Ok([missing, *width]),
+        [height, width] => Ok([*height, *width]),
+        _ => Err(format!("{} spatial axes, expected at most 2", values.len())),
+    }
+}
+
+/// A window over an input plane.
+pub(super) struct Geometry {
+    pub(super) input: [usize; 2],
+    pub(super) output: [usize; 2],
+    pub(super) kernel: [usize; 2],
+    pub(super) stride: [usize; 2],
+    pub(super) padding: [usize; 2],
+    pub(super) dilation: [usize; 2],
+}
+
+impl Geometry {
+    pub(super) fn parameters(&self) -> Vec<(&'static str, Value)> {
+        let names = [
+            (["INPUT_HEIGHT", "INPUT_WIDTH"], self.input),
+            (["OUTPUT_HEIGHT", "OUTPUT_WIDTH"], self.output),
+            (["KERNEL_HEIGHT", "KERNEL_WIDTH"], self.kernel),
+            (["STRIDE_HEIGHT", "STRIDE_WIDTH"], self.stride),
+            (["PADDING_HEIGHT", "PADDING_WIDTH"], self.padding),
+            (["DILATION_HEIGHT", "DILATION_WIDTH"], self.dilation),
+        ];
+        names.into_iter().flat_map(|(names, values)| names.into_iter().zip(values.map(number))).collect()
+    }
+
+    pub(super) fn positions(&self) -> usize {
+        self.output.iter().product()
+    }
+}
+
+/// Address widths of an input and of the output, by their elements.
+pub(super) fn address_parameters(read: usize, write: usize) -> [(&'static str, Value); 2] {
+    [("READ_BITS", number(address_bits(read))), ("WRITE_BITS", number(address_bits(write)))]
+}
+
+fn first_shape<'a>(request: &Request<'a>) -> Result<&'a [usize], String> {
+    request.input_shapes.first().copied().ok_or_else(|| "no input".into())
+}
+
+fn first<'a>(request: &Request<'a>) -> Result<&'a Buffer, String> {
+    request.inputs.first().copied().ok_or_else(|| "no input".into())
+}
+
+/// A convolution or linear layer.
+fn layer(request: &Request<'_>) -> Result<Computed, String> {
+    let input = first(request)?;
+    let Op::Layer(op) = &request.node.op else { return Err("no weights".into()) };
+    let layer = request.layer.ok_or("a layer without integers")?;
+    let parameters = request.parameters.layers.iter().find(|known| known.name == request.node.name);
+    let parameters = parameters.ok_or("a layer without parameters")?;
+    if !layer.weight_zero_point.iter().all(|&zero| zero == 0) {
+        return Err("weights with a zero point other than 0".into());
+    }
+    if op.padding_mode != PaddingMode::Zeros {
+        return Err(format!("padding mode {}, expected zeros", op.padding_mode.name()));
+    }
+    let (geometry, groups) = match op.kind {
+        LayerKind::ConvTranspose(_) => return Err(format!("a {}", op.kind.name())),
+        LayerKind::Linear => {
+            let shape = first_shape(request)?;
+            if shape.len() != 1 {
+                return Err(format!("a linear layer over {shape:?}, expected one axis"));
+            }
+            let one = [1, 1];
+            let geometry = Geometry {
+                input: one,
+                output: one,
+                kernel: one,
+                stride: one,
+                padding: [0, 0],
+                dilation: one,
+            };
+            (geometry, 1)
+        }
+        LayerKind::Conv(_) => {
+            let known = op.geometry().map_err(|error| error.to_string())?;
+            let geometry = Geometry {
+                input: plane(first_shape(request)?)?,
+                output: plane(request.shape)?,
+                kernel: pair(&known.kernel, 1)?,
+                stride: pair(&known.stride, 1)?,
+                padding: pair(&known.padding, 0)?,
+                dilation: pair(&known.dilation, 1)?,
+            };
+            (geometry, known.groups.max(1))
+        }
+    };
+    if let Some(n) = layer.shift.iter().find(|&&n| !(0..256).contains(&n)) {
+        return Err(format!("a shift of {n}, expected 0 to 255"));
+    }
+    let shifts: Vec<u8> = layer.shift.iter().filter_map(|&n| u8::try_from(n).ok()).collect();
+
+    let range = parameters.input_range.unwrap_or_else(|| {
+        let (min, max) = input.activation.code_type.range();
+        Range { min, max }
+    });
+    let z1 = layer.padding_value;
+    let widths = Widths::of(layer, Range { min: range.min.min(z1), max: range.max.max(z1) });
+
+    let outputs = layer.channels() / groups;
+    let taps = layer.taps();
+    let lanes = lanes(outputs, taps, request.options.clocks_per_output);
+    let fixed = shifts.first().filter(|&first| shifts.iter().all(|shift| shift == first));
+    let wide_bias = widths.bias > 32;
+    let name = |kind| path(&layer_file(&request.node.name, kind, "hex"));
+
+    let mut list = vec![
+        ("GROUPS", number(groups)),
+        ("GROUP_INPUTS", number(taps / geometry.kernel.iter().product::<usize>().max(1))),
+        ("GROUP_OUTPUTS", number(outputs)),
+        ("LANES", number(lanes)),
+    ];
+    list.extend(geometry.parameters());
+    list.extend([
+        ("INPUT_SIGNED", flag(input.is_signed())),
+        ("PADDING_VALUE", number(z1)),
+        ("ACCUMULATOR_BITS", number(widths.accumulator)),
+        ("FRACTION_BITS", number(layer.target.bias_fraction_bits)),
+        ("BIAS_BITS", number(widths.bias)),
+        ("BIASED_BITS", number(widths.biased)),
+        ("MULTIPLIER_BITS", number(widths.multiplier)),
+        ("PRODUCT_BITS", number(widths.product)),
+        ("SHIFT_BITS", number(unsigned_bits(shifts.iter().copied().max().unwrap_or(0).into()))),
+        ("FIXED_SHIFT", fixed.map_or(Value::Integer(-1), |&n| number(n))),
+        ("SATURATE", flag(layer.target.on_overflow == OnOverflow::Saturate)),
+        ("SATURATE_SUMS", flag(widths.saturating_sums)),
+        ("ROUNDING", number(rounding(layer.target.rounding))),
+        ("ZERO_POINT", number(layer.output_zero_point)),
+        ("CLAMP_MIN", number(layer.clamp.min)),
+        ("CLAMP_MAX", number(layer.clamp.max)),
+        ("PIPELINE", flag(request.options.pipeline)),
+        ("WEIGHT_FILE", Value::File(name(Kind::Weight))),
+        ("BIAS_FILE", Value::File(name(Kind::FoldedBias))),
+        ("BIAS_FILE_BITS", number(if wide_bias { 64 } else { 32 })),
+        ("MULTIPLIER_FILE", Value::File(name(Kind::Multiplier))),
+        ("SHIFT_FILE", Value::File(name(Kind::Shift))),
+    ]);
+    list.extend(address_parameters(input.elements(), request.shape.iter().product()));
+
+    let bias = if wide_bias {
+        Data::Signed64(layer.folded_bias.clone())
+    } else {
+        Data::Signed32(layer.folded_bias.iter().filter_map(|&bias| i32::try_from(bias).ok()).collect())
+    };
+    let clocks = geometry.positions() * taps * (layer.channels() / lanes) + lanes + 8;
+    Ok(Computed {
+        instances: vec![Instance { module: "gp_convolution", parameters: list, clocks: clocks as u64 }],
+        stages: Some(widths),
+        data: vec![
+            (name(Kind::Weight), Data::Bytes(layer.weight.clone())),
+            (name(Kind::FoldedBias), bias),
+            (name(Kind::Multiplier), Data::Unsigned32(layer.multiplier.clone())),
+            (name(Kind::Shift), Data::Bytes(shifts.iter().map(|n| n.cast_signed()).collect())),
+        ],
+    })
+}
+
+/// Output channels that are computed side by side: of the divisors of `outputs` that are at most `taps`, the smallest with
+/// at most `clocks` clocks per output, or the largest.
+fn lanes(outputs: usize, taps: usize, clocks: usize) -> usize {
+    let wanted = taps.div_ceil(clocks.max(1));
+    let divisors = (1..=outputs.min(taps)).filter(|lanes| outputs.is_multiple_of(*lanes));
+    let (enough, fewer): (Vec<usize>, Vec<usize>) = divisors.partition(|&lanes| lanes >= wanted);
+    enough.first().or(fewer.last()).copied().unwrap_or(1)
+}
+
+/// The number of a rounding in `gp_round`.
+pub(super) fn rounding(rounding: Rounding) -> usize {
+    Rounding::ALL.iter().position(|&known| known == rounding).unwrap_or_default()
+}
+
+/// A selection by a table of addresses; negative sources are padding.
+pub(super) fn gather(stem: &str, sources: &[i32], zero_point: i32, read: usize) -> Computed {
+    let file = path(&format!("{stem}_address.hex"));
+    let mut list = vec![
+        ("COUNT", number(sources.len())),
+        ("FILL", number(zero_point)),
+        ("ADDRESS_FILE", Value::File(file.clone())),
+    ];
+    list.extend(address_parameters(read, sources.len()));
+    let clocks = sources.len() as u64 + 8;
+    let mut computed = Computed::one(Instance { module: "gp_gather", parameters: list, clocks });
+    // All ones, -1, has the highest bit set.
+    computed.data.push((file, Data::Signed32(sources.to_vec())));
+    computed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lanes;
+
+    #[test]
+    fn lanes_divide_the_outputs_and_reach_the_clocks() {
+        // outputs, taps, clocks per output, lanes
+        let rows = [
+            (6, 25, 8, 6),   // 4 wanted: the next divisor is 6
+            (12, 54, 8, 12), // 7 wanted
+            (10, 120, 8, 10),
+            (8, 9, 8, 2),
+            (1, 9, 8, 1),  // depthwise: 9 clocks
+            (16, 3, 1, 2), // no more lanes than taps
+            (120, 800, 8, 120),
+        ];
+        for (outputs, taps, clocks, expected) in rows {
+            assert_eq!(lanes(outputs, taps, clocks), expected, "{outputs} outputs, {taps} taps");
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! A network as blocks of hardware that run one after another, with a memory for every tensor between them.
+
+use gen_params_core::contract::Contract;
+use gen_params_core::error::Reason;
+use gen_params_core::machine::{Arithmetic, Machine};
+use gen_params_core::network::{EdgeId, IntNetwork, Node};
+use gen_params_core::ops::{Context, Op, Shape, Value as EdgeValue};
+use gen_params_core::parameters::{Activation, CodeType, Parameters};
+use gen_params_core::tensor::Tensor;
+
+use super::block;
+use super::widths::Widths;
+use crate::Error;
+use crate::names::{NameSpace, file_stem};
+
+/// A network in hardware.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Tensors with a memory; the first is the network's input.
+    pub(super) buffers: Vec<Buffer>,
+    /// Blocks in execution order.
+    pub(super) blocks: Vec<Block>,
+    /// Buffers with the network's outputs, in order.
+    pub(super) outputs: Vec<usize>,
+}
+
+/// One activation tensor of one image.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    /// Identifier in SystemVerilog.
+    pub(super) id: String,
+    /// (C, spatial...), without the batch.
+    pub(super) shape: Vec<usize>,
+    pub(super) activation: Activation,
+    /// The node whose result it is; `None` for the network's input.
+    pub(super) node: Option<String>,
+}
+
+impl Buffer {
+    pub(super) fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    pub(super) fn is_signed(&self) -> bool {
+        self.activation.code_type == CodeType::I8
+    }
+}
+
+/// What computes one tensor.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Identifier in SystemVerilog.
+    pub(super) id: String,
+    /// The node's name in the model.
+    pub(super) name: String,
+    /// What the node is.
+    pub(super) op: &'static str,
+    /// Buffers that are read.
+    pub(super) inputs: Vec<usize>,
+    /// The buffer that is written.
+    pub(super) output: usize,
+    /// What computes it: one instance, or one per input, one after another.
+    pub(super) instances: Vec<Instance>,
+    /// Widths of the stages, for layers with weights.
+    pub(super) stages: Option<Widths>,
+    /// Files that the instances read.
+    pub(super) data: Vec<(String, Data)>,
+}
+
+impl Block {
+    /// Clocks from start to done, roughly.
+    pub(super) fn clocks(&self) -> u64 {
+        self.instances.iter().map(|instance| instance.clocks).sum()
+    }
+}
+
+/// One of the library's modules with its parameters.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) module: &'static str,
+    pub(super) parameters: Vec<(&'static str, Value)>,
+    pub(super) clocks: u64,
+}
+
+/// A parameter's value.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Integer(i64),
+    File(String),
+}
+
+/// The values of a file.
+#[derive(Debug)]
+pub(super) enum Data {
+    Bytes(Vec<i8>),
+    Unsigned32(Vec<u32>),
+    Signed32(Vec<i32>),
+    Signed64(Vec<i64>),
+}
+
+/// How it is built.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Clocks that an output of a layer may take, where its output channels can be computed side by side.
+    pub clocks_per_output: usize,
+    /// Three register stages in the requantization, or none.
+    pub pipeline: bool,
+}
+
+impl Plan {
+    /// Whether a block, or the network's user, reads a buffer.
+    pub(super) fn is_read(&self, buffer: usize) -> bool {
+        self.outputs.contains(&buffer) || self.blocks.iter().any(|block| block.inputs.contains(&buffer))
+    }
+
+    /// Leaves out blocks whose results nobody reads; what only they read is not read then, either.
+    fn remove_unread(&mut self) {
+        for index in (0..self.blocks.len()).rev() {
+            if !self.is_read(self.blocks[index].output) {
+                self.blocks.remove(index);
+            }
+        }
+    }
+}
+
+/// A plan in the making.
+struct Planner<'a> {
+    machine: &'a Machine<'a>,
+    network: &'a IntNetwork,
+    parameters: &'a Parameters,
+    options: Options,
+    /// By edge: the buffer that holds its codes.
+    places: Vec<Option<usize>>,
+    shapes: Vec<Option<Vec<usize>>>,
+    plan: Plan,
+    reasons: Vec<Reason>,
+}
+
+impl Plan {
+    /// The plan for one image of `shape`, (1, C, spatial...).
+    pub(super) fn new(
+        machine: &Machine<'_>,
+        parameters: &Parameters,
+        shape: &[usize],
+        options: Options,
+    ) -> Result<Self, Error> {
+        let network = machine.network();
+        let count = network.edges.len();
+        let mut planner = Planner {
+            machine,
+            network,
+            parameters,
+            options,
+            places: vec![None; count],
+            shapes: vec![None; count],
+            plan: Self { buffers: Vec::new(), blocks: Vec::new(), outputs: Vec::new() },
+            reasons: Vec::new(),
+        };
+        planner.begin(shape);
+        for (index, node) in network.nodes.iter().enumerate() {
+            // What comes after something unknown is unknown, too, and no reason of its own.
+            if node.inputs.iter().all(|id| planner.shapes[id.0].is_some())
+                && let Err(text) = planner.node(index, node)
+            {
+                planner.reasons.push(Reason { place: node.name.clone(), text });
+            }
+        }
+        planner.finish()
+    }
+}
+
+impl Planner<'_> {
+    fn begin(&mut self, shape: &[usize]) {
+        let arithmetic = match self.machine.arithmetic() {
+            Arithmetic::Target(target) => target,
+            Arithmetic::Contract(contract) => {
+                return self.refuse("", format!("the arithmetic of {}, expected `target`", contract.name()));
+            }
+        };
+        if arithmetic.signed_activations {
+            self.refuse("", "activations that travel as signed codes".into());
+        }
+        if arithmetic.activation_range.is_some() {
+            self.refuse("", "an activation range of its own".into());
+        }
+        let &[id] = self.network.inputs.as_slice() else {
+            return self.refuse("", format!("{} inputs, expected 1", self.network.inputs.len()));
+        };
+        let Some(activation) = self.machine.input_activation(id) else {
+            return self.refuse("", "an input whose scale and zero point are not known".into());
+        };
+        if activation.code_type.bits() != 8 {
+            self.refuse("", format!("an input of {}, expected 8 bits", activation.code_type.name()));
+        }
+        self.shapes[id.0] = Some(shape.to_vec());
+        let shape = shape.get(1..).unwrap_or_default().to_vec();
+        self.plan.buffers.push(Buffer { id: "input".into(), shape, activation, node: None });
+        self.places[id.0] = Some(0);
+    }
+
+    fn refuse(&mut self, place: &str, text: String) {
+        self.reasons.push(Reason { place: place.into(), text });
+    }
+
+    fn finish(mut self) -> Result<Plan, Error> {
+        for &id in &self.network.outputs {
+            match self.places[id.0] {
+                Some(place) if self.plan.outputs.contains(&place) => {}
+                Some(place) => self.plan.outputs.push(place),
+                None if self.reasons.is_empty() => {
+                    let name = self.network.edge(id).name.clone();
+                    self.refuse(&name, "an output without codes".into());
+                }
+                None => {}
+            }
+        }
+        if !self.reasons.is_empty() {
+            return Err(Error::Unsupported { what: "SystemVerilog", reasons: self.reasons });
+        }
+        self.plan.remove_unread();
+        let mut names = NameSpace::default();
+        names.claim("input", "the network's input")?;
+        names.claim("output", "the network's output")?;
+        for block in &self.plan.blocks {
+            names.claim(&block.id, &block.name)?;
+        }
+        Ok(self.plan)
+    }
+
+    /// Plans one node; an error says why it cannot be.
+    fn node(&mut self, index: usize, node: &Node) -> Result<(), String> {
+        let inputs: Vec<&[usize]> =
+            node.inputs.iter().filter_map(|id| self.shapes[id.0].as_deref()).collect();
+        let shapes = node.op.shapes(&inputs, &self.shapes).map_err(|error| error.to_string())?;
+        match &node.op {
+            Op::Quantize => {
+                let input = node.inputs.first().filter(|id| self.network.inputs.contains(id));
+                let place = input.and_then(|id| self.places[id.0]);
+                self.alias(node, place.ok_or("reals inside of the network")?);
+            }
+            Op::Dequantize => {
+                let place = self.places_of(node)?;
+                self.alias(node, *place.first().ok_or("no input")?);
+            }
+            Op::Shape(_) => self.shape(node, &shapes)?,
+            _ => self.compute(index, node, &shapes)?,
+        }
+        for (id, shape) in node.outputs.iter().zip(shapes) {
+            self.shapes[id.0] = Some(shape);
+        }
+        Ok(())
+    }
+
+    fn places_of(&self, node: &Node) -> Result<Vec<usize>, String> {
+        let places = node.inputs.iter().map(|id| self.places[id.0]).collect::<Option<Vec<usize>>>();
+        places.ok_or_else(|| "an input of reals".into())
+    }
+
+    /// The node's result is what is there already.
+    fn alias(&mut self, node: &Node, place: usize) {
+        for id in &node.outputs {
+            self.places[id.0] = Some(place);
+        }
+    }
+
+    /// A node with one result.
+    fn compute(&mut self, index: usize, node: &Node, shapes: &[Vec<usize>]) -> Result<(), String> {
+        let (&[id], [shape]) = (node.outputs.as_slice(), shapes) else {
+            return Err(format!("a {} with {} results", node.op.name(), node.outputs.len()));
+        };
+        let places = self.places_of(node)?;
+        let name = file_stem(&node.name);
+        let request = block::Request {
+            node,
+            layer: self.machine.layer(index),
+            operator: self.machine.operator(index),
+            parameters: self.parameters,
+            inputs: places.iter().filter_map(|&place| self.plan.buffers.get(place)).collect(),
+            input_shapes: node
+                .inputs
+                .iter()
+                .filter_map(|id| self.shapes[id.0].as_deref()?.get(1..))
+                .collect(),
+            shape: shape.get(1..).unwrap_or_default(),
+            options: self.options,
+        };
+        let computed = block::of(&request)?;
+        self.add(node, id, name, shape, places, computed)
+    }
+
+    fn add(
+        &mut self,
+        node: &Node,
+        edge: EdgeId,
+        stem: String,
+        shape: &[usize],
+        inputs: Vec<usize>,
+        computed: block::Computed,
+    ) -> Result<(), String> {
+        let activation = self.network.edge(edge).activation;
+        let activation = activation.ok_or("a result whose scale and zero point are not known")?;
+        if activation.code_type.bits() != 8 {
+            return Err(format!("codes of {}, expected 8 bits", activation.code_type.name()));
+        }
+        let id = identifier(&stem);
+        let output = self.plan.buffers.len();
+        self.plan.buffers.push(Buffer {
+            id: id.clone(),
+            shape: shape.get(1..).unwrap_or_default().to_vec(),
+            activation,
+            node: (node.outputs.len() == 1).then(|| node.name.clone()),
+        });
+        self.places[edge.0] = Some(output);
+        let block::Computed { instances, stages, data } = computed;
+        let (name, op) = (node.name.clone(), node.op.name());
+        self.plan.blocks.push(Block { id, name, op, inputs, output, instances, stages, data });
+        Ok(())
+    }
+
+    /// A selection: the same memory where the elements keep their order, else a table of addresses, found by letting the
+    /// reference select from the input's own indices.
+    fn shape(&mut self, node: &Node, shapes: &[Vec<usize>]) -> Result<(), String> {
+        let places = self.places_of(node)?;
+        let (&place, &id) = places.first().zip(node.inputs.first()).ok_or("no input")?;
+        if let Op::Shape(Shape::Reshape(_)) = &node.op
+            && shapes.iter().any(|shape| shape.first() != Some(&1))
+        {
+            return Err("a change of shape that mixes images".into());
+        }
+        let count = self.plan.buffers[place].elements();
+        let indices = (0..count).map(i32::try_from).collect::<Result<Vec<i32>, _>>();
+        let indices = indices.map_err(|_| format!("{count} elements, expected fewer than 2^31"))?;
+        let shape = self.shapes[id.0].clone().unwrap_or_default();
+        let indices = Tensor::new(shape, indices).map_err(|error| error.to_string())?;
+        let activation = self.plan.buffers[place].activation;
+        // Padding has the zero point, which is no index.
+        let marked = Some(Activation { zero_point: -1, ..activation });
+        let context = Context { contract: Contract::Exact, inputs: &[marked], output: marked };
+        let selected = node.op.apply(&[&EdgeValue::Codes(indices)], &self.shapes, &context);
+        let selected = selected.map_err(|error| error.to_string())?;
+        let parts = selected.len();
+        for (part, ((&edge, value), shape)) in node.outputs.iter().zip(selected).zip(shapes).enumerate() {
+            let EdgeValue::Codes(sources) = value else { return Err("a selection of reals".into()) };
+            let sources = sources.elements();
+            let in_order = (0_i32..).zip(sources).all(|(index, &source)| index == source);
+            if sources.len() == count && in_order {
+                self.places[edge.0] = Some(place);
+                continue;
+            }
+            let stem = match parts {
+                1 => file_stem(&node.name),
+                _ => format!("{}_{part}", file_stem(&node.name)),
+            };
+            let gathered = block::gather(&stem, sources, activation.zero_point, count);
+            self.add(node, edge, stem, shape, vec![place], gathered)?;
+        }
+        Ok(())
+    }
+}
+
+/// An identifier that begins with a letter.
+fn identifier(stem: &str) -> String {
+    if stem.starts_with(|c: char| c.is_ascii_alphabetic()) { stem.to_owned() } else { format!("n{stem}") }
+}

@@ -1,0 +1,71 @@
+// Maximum pooling: the largest code of each window; padding never wins. One clock per tap.
+
+`default_nettype none
+
+module gp_max_pool #(
+    parameter int CHANNELS = 1,
+    parameter int INPUT_HEIGHT = 1,
+    parameter int INPUT_WIDTH = 1,
+    parameter int OUTPUT_HEIGHT = 1,
+    parameter int OUTPUT_WIDTH = 1,
+    parameter int KERNEL_HEIGHT = 1,
+    parameter int KERNEL_WIDTH = 1,
+    parameter int STRIDE_HEIGHT = 1,
+    parameter int STRIDE_WIDTH = 1,
+    parameter int PADDING_HEIGHT = 0,
+    parameter int PADDING_WIDTH = 0,
+    parameter int DILATION_HEIGHT = 1,
+    parameter int DILATION_WIDTH = 1,
+    parameter int INPUT_SIGNED = 0,
+    parameter int READ_BITS = 10,
+    parameter int WRITE_BITS = 10
+) (
+    input wire logic clk,
+    input wire logic reset,
+    input wire logic start,
+    output logic done,
+
+    output logic [READ_BITS-1:0] read_address,
+    input wire logic [7:0] read_data,
+
+    output logic write,
+    output logic [WRITE_BITS-1:0] write_address,
+    output logic [7:0] write_data
+);
+
+  localparam int OUTPUTS = CHANNELS * OUTPUT_HEIGHT * OUTPUT_WIDTH;
+
+  wire met, met_inside, met_first, met_last;
+  gp_window #(
+      .GROUPS(CHANNELS), .INPUT_HEIGHT(INPUT_HEIGHT), .INPUT_WIDTH(INPUT_WIDTH),
+      .OUTPUT_HEIGHT(OUTPUT_HEIGHT), .OUTPUT_WIDTH(OUTPUT_WIDTH),
+      .KERNEL_HEIGHT(KERNEL_HEIGHT), .KERNEL_WIDTH(KERNEL_WIDTH),
+      .STRIDE_HEIGHT(STRIDE_HEIGHT), .STRIDE_WIDTH(STRIDE_WIDTH),
+      .PADDING_HEIGHT(PADDING_HEIGHT), .PADDING_WIDTH(PADDING_WIDTH),
+      .DILATION_HEIGHT(DILATION_HEIGHT), .DILATION_WIDTH(DILATION_WIDTH),
+      .ADDRESS_BITS(READ_BITS)
+  ) window (
+      .clk, .reset, .start, .address(read_address), .met, .met_inside, .met_first, .met_last,
+      /* verilator lint_off PINCONNECTEMPTY */ .pass(), .tap(), .met_pass(), .met_position() /* verilator lint_on PINCONNECTEMPTY */
+  );
+
+  // In this order signed codes compare like unsigned ones, and 0 is the smallest.
+  localparam [7:0] SIGN = INPUT_SIGNED != 0 ? 8'h80 : 8'h00;
+  wire [7:0] candidate = met_inside ? read_data ^ SIGN : 8'h00;
+  logic [7:0] largest;
+  wire [7:0] larger = met_first || candidate > largest ? candidate : largest;
+
+  logic [WRITE_BITS-1:0] next;  // windows follow one another in the order of the outputs
+  always_ff @(posedge clk) begin
+    if (met) largest <= larger;
+    write <= met && met_last && !reset;
+    write_address <= next;
+    write_data <= larger ^ SIGN;
+    if (reset || start) next <= '0;
+    else if (met && met_last) next <= next + 1'b1;
+  end
+  assign done = write && write_address == WRITE_BITS'(OUTPUTS - 1);
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,275 @@
+//! TFLite files against the codes that LiteRT computed: its reference kernels at every tensor, XNNPACK at the outputs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use gen_params::contract::Contract;
+use gen_params::formats::{Graph, SourceModel};
+use gen_params::lower;
+use gen_params::network::{EdgeId, IntNetwork};
+use gen_params::ops::{Context, Value};
+use gen_params::reference::{self, Keep};
+use gen_params::tensor::Tensor;
+use npyz::npz::NpzArchive;
+
+use crate::support::shared;
+
+/// An array of a file of references; `None` where it is absent or of a type that no activation has.
+fn array(archive: &mut NpzArchive<BufReader<File>>, name: &str) -> Option<Value> {
+    let file = archive.by_name(name).unwrap()?;
+    let shape: Vec<usize> = file.shape().iter().map(|&s| s.try_into().unwrap()).collect();
+    let codes: Vec<i32> = match file.dtype().descr().as_str() {
+        "'<f4'" => {
+            let floats = file.into_vec::<f32>().unwrap();
+            return Some(Value::Floats(Tensor::new(shape, floats).unwrap()));
+        }
+        "'|u1'" => file.into_vec::<u8>().unwrap().into_iter().map(i32::from).collect(),
+        "'|i1'" => file.into_vec::<i8>().unwrap().into_iter().map(i32::from).collect(),
+        "'<i2'" => file.into_vec::<i16>().unwrap().into_iter().map(i32::from).collect(),
+        "'<i4'" => file.into_vec::<i32>().unwrap(),
+        _ => return None,
+    };
+    Some(Value::Codes(Tensor::new(shape, codes).unwrap()))
+}
+
+/// A value with its channels moved from the last axis to the second.
+fn channels_first(value: &Value) -> Value {
+    fn moved<T: Copy>(tensor: &Tensor<T>) -> Tensor<T> {
+        let [first, middle @ .., channels] = tensor.shape() else { return tensor.clone() };
+        let (channels, area) = (*channels, middle.iter().product::<usize>());
+        let shape = [*first, channels].into_iter().chain(middle.iter().copied()).collect();
+        let old = tensor.elements();
+        let at = |index: usize| {
+            let (image, rest) = (index / (channels * area), index % (channels * area));
+            old[(image * area + rest % area) * channels + rest / area]
+        };
+        Tensor::new(shape, (0..old.len()).map(at).collect()).unwrap()
+    }
+    match value {
+        Value::Codes(codes) => Value::Codes(moved(codes)),
+        Value::Floats(floats) => Value::Floats(moved(floats)),
+    }
+}
+
+/// Elements that differ, in the order of the axes in which fewer do; `None` where the shapes fit in neither.
+fn differing(ours: &Value, theirs: &Value) -> Option<usize> {
+    let count = |theirs: &Value| match (ours, theirs) {
+        (Value::Codes(a), Value::Codes(b)) if a.shape() == b.shape() => {
+            Some(a.elements().iter().zip(b.elements()).filter(|(a, b)| a != b).count())
+        }
+        (Value::Floats(a), Value::Floats(b)) if a.shape() == b.shape() => {
+            Some(a.elements().iter().zip(b.elements()).filter(|(a, b)| a != b).count())
+        }
+        _ => None,
+    };
+    [count(theirs), count(&channels_first(theirs))].into_iter().flatten().min()
+}
+
+struct Model {
+    name: String,
+    path: PathBuf,
+    network: Result<IntNetwork, String>,
+    graph: Graph,
+}
+
+impl Model {
+    fn open(root: &Path, path: &Path) -> Self {
+        let source: SourceModel = gen_params::read(gen_params::map_file(path).unwrap()).unwrap();
+        let network = lower::lower(&source, &lower::Options::default()).map_err(|e| e.to_string());
+        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        Self { name, path: path.to_path_buf(), network, graph: source.graph.unwrap() }
+    }
+
+    fn references(&self) -> Option<NpzArchive<BufReader<File>>> {
+        let path = format!("{}.ref.npz", self.path.display());
+        NpzArchive::open(path).ok()
+    }
+
+    /// The edge of each tensor that an operator makes, or that is an input.
+    fn edges(&self, network: &IntNetwork) -> Vec<(EdgeId, u32)> {
+        let mut by_name: HashMap<&str, EdgeId> = HashMap::new();
+        for node in &network.nodes {
+            by_name.insert(&node.name, node.outputs[0]);
+        }
+        let inputs = network.inputs.iter().zip(&self.graph.inputs).map(|(&edge, (id, _))| (edge, id.0));
+        let made = self.graph.nodes.iter().flat_map(|node| {
+            node.outputs.iter().enumerate().filter_map(|(index, id)| {
+                let name = if index == 0 { node.name.clone() } else { format!("{}.{index}", node.name) };
+                Some((*by_name.get(name.as_str())?, id.0))
+            })
+        });
+        let made: Vec<_> = made.collect();
+        inputs.chain(made).collect()
+    }
+}
+
+/// Codes compared, codes that differ, and how many nodes or models they belong to.
+#[derive(Default)]
+struct Count {
+    values: usize,
+    differing: usize,
+    cases: usize,
+}
+
+impl Count {
+    fn add(&mut self, values: usize, differing: usize) {
+        self.values += values;
+        self.differing += differing;
+        self.cases += 1;
+    }
+}
+
+fn models() -> Vec<Model> {
+    let Some(root) = shared().map(|shared| shared.join("models")) else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut open = vec![root.clone()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.to_string_lossy().ends_with(".tflite") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found.iter().map(|path| Model::open(&root, path)).collect()
+}
+
+/// Each node is given LiteRT's own inputs, so that every operator is judged by itself.
+#[test]
+fn every_tensor_of_litert_reference_kernels() {
+    let mut rows: BTreeMap<String, Count> = BTreeMap::new();
+    let mut failures = Vec::new();
+    let mut refused = Vec::new();
+    for model in models() {
+        let network = match &model.network {
+            Ok(network) => network,
+            Err(error) => {
+                refused.push(format!("{}: {error}", model.name));
+                continue;
+            }
+        };
+        let Some(mut archive) = model.references() else { continue };
+        let theirs: BTreeMap<EdgeId, Value> = model
+            .edges(network)
+            .into_iter()
+            .filter_map(|(edge, id)| Some((edge, array(&mut archive, &format!("t{id}"))?)))
+            .collect();
+        let mut values: Vec<Option<Value>> = vec![None; network.edges.len()];
+        let mut shapes: Vec<Option<Vec<usize>>> = vec![None; network.edges.len()];
+        for &id in &network.inputs {
+            values[id.0] = theirs.get(&id).cloned();
+            shapes[id.0] = values[id.0].as_ref().map(|v| v.shape().to_vec());
+        }
+        for node in &network.nodes {
+            let activations: Vec<_> = node.inputs.iter().map(|&id| network.edge(id).activation).collect();
+            let output = network.edge(node.outputs[0]).activation;
+            let context = Context { contract: Contract::Litert, inputs: &activations, output };
+            let inputs: Option<Vec<&Value>> = node.inputs.iter().map(|id| values[id.0].as_ref()).collect();
+            let Some(inputs) = inputs else { continue };
+            let result = match node.op.apply(&inputs, &shapes, &context) {
+                Ok(mut results) => results.remove(0),
+                Err(error) => {
+                    let text = format!("{}: {} ({}): {error}", model.name, node.name, node.op.name());
+                    let list = if error.found.contains("formula") { &mut refused } else { &mut failures };
+                    list.push(text);
+                    continue;
+                }
+            };
+            let id = node.outputs[0];
+            shapes[id.0] = Some(result.shape().to_vec());
+            let code_type = output.map_or("float32", |a| a.code_type.name());
+            if let Some(expected) = theirs.get(&id) {
+                let count = rows.entry(format!("{} {code_type}", node.op.name())).or_default();
+                match differing(&result, expected) {
+                    Some(differing) => {
+                        count.add(result.shape().iter().product(), differing);
+                        if differing > 0 {
+                            failures.push(format!(
+                                "{}: {} ({}): {differing}",
+                                model.name,
+                                node.name,
+                                node.op.name()
+                            ));
+                        }
+                    }
+                    None => failures.push(format!(
+                        "{}: {}: {:?}, expected {:?}",
+                        model.name,
+                        node.name,
+                        result.shape(),
+                        expected.shape()
+                    )),
+                }
+                values[id.0] = match (&result, expected) {
+                    _ if result.shape() == expected.shape() && differing(&result, expected) != Some(0) => {
+                        Some(expected.clone())
+                    }
+                    _ => Some(result),
+                };
+            } else {
+                values[id.0] = Some(result);
+            }
+        }
+    }
+    println!("| operation | nodes | codes | mismatches |\n|---|---|---|---|");
+    for (name, count) in &rows {
+        println!("| {name} | {} | {} | {} |", count.cases, count.values, count.differing);
+    }
+    println!("refused:\n{}", refused.join("\n"));
+    assert!(failures.is_empty(), "{} wrong:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Whole networks, outputs only.
+#[test]
+fn outputs_of_whole_networks() {
+    println!("| model | nodes | contract | codes | mismatches |\n|---|---|---|---|---|");
+    let (mut failures, mut refused) = (Vec::new(), Vec::new());
+    for model in models() {
+        let (Ok(network), Some(mut archive)) = (&model.network, model.references()) else { continue };
+        for contract in [Contract::Litert, Contract::LitertXnnpack] {
+            let mut count = Count::default();
+            for sample in 0..3 {
+                let inputs: Option<Vec<Value>> = (0..network.inputs.len())
+                    .map(|index| array(&mut archive, &format!("s{sample}/in{index}")))
+                    .collect();
+                let Some(inputs) = inputs else { continue };
+                let outputs = match reference::run(network, contract, &inputs, Keep::Outputs) {
+                    Ok(trace) => trace.outputs,
+                    Err(error) => {
+                        refused.push(format!("{} {}: {error}", model.name, contract.name()));
+                        break;
+                    }
+                };
+                for (index, ours) in outputs.iter().enumerate() {
+                    let name = format!("s{sample}/out{index}");
+                    let own = if contract == Contract::LitertXnnpack {
+                        array(&mut archive, &format!("{name}_xnnpack"))
+                    } else {
+                        None
+                    };
+                    let Some(theirs) = own.or_else(|| array(&mut archive, &name)) else { continue };
+                    let wrong = differing(ours, &theirs).unwrap_or(usize::MAX);
+                    count.add(theirs.shape().iter().product(), wrong);
+                }
+            }
+            println!(
+                "| {} | {} | {} | {} | {} |",
+                model.name,
+                network.nodes.len(),
+                contract.name(),
+                count.values,
+                count.differing
+            );
+            if count.differing > 0 {
+                failures.push(format!("{} {}: {}", model.name, contract.name(), count.differing));
+            }
+        }
+    }
+    println!("refused:\n{}", refused.join("\n"));
+    assert!(failures.is_empty(), "{} wrong:\n{}", failures.len(), failures.join("\n"));
+}
