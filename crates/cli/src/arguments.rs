@@ -39,6 +39,10 @@ pub(crate) enum Command {
     Run(Run),
     /// Finds the first layer, stage, channel and position where a hardware's values leave the golden ones
     Compare(Compare),
+    /// Reads a file of words back: prints the numbers in it, as the layout in its head says
+    Layout(Layout),
+    /// Lists the targets that come with the tool, or prints one as TOML to start from
+    Targets(Targets),
     /// Proves, over every accumulator that can occur, that hardware gives an engine's codes, or counts the differences
     Certify(Certify),
     /// Writes a program that computes the whole network in integers, with golden values that it is tested with
@@ -77,7 +81,8 @@ pub(crate) struct Generate {
     /// The engine whose tables are written for sigmoid, tanh, hardswish, ... [default: exact, the real function]
     #[arg(long, value_name = "CONTRACT")]
     pub(crate) tables: Option<String>,
-    /// What to write, separated by commas: hex, svh, h, npz, list (manifest.json is always written)
+    /// What to write, separated by commas: hex, svh, h, npz (these four unless said otherwise), list, bin, coe, mif,
+    /// mif-dec, mif-bin, raw, ihex, dec, csv, npy, rs, sv, vhdl, json; manifest.json is always written
     #[arg(long, value_name = "LIST")]
     pub(crate) format: Option<String>,
     /// Replace the folder even if it is not one of ours
@@ -94,6 +99,26 @@ pub(crate) struct Inspect {
     /// Print JSON, in the form of manifest.json
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Layout {
+    /// A file that this tool wrote: words in any format, in any layout
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print JSON: each table with its layout and its numbers
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the numbers as arrays into this .npz file instead
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) npz: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Targets {
+    /// The target to print
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -224,18 +249,18 @@ pub(crate) struct InputOptions {
     next_help_heading = "Arithmetic of --contract target (with CONSTANT, --multiplier-bits, --accumulator-bits)"
 )]
 pub(crate) struct TargetOptions {
-    /// How the product is divided by 2^n
-    #[arg(long, value_enum, default_value_t = RoundingName::HalfUp)]
-    pub(crate) rounding: RoundingName,
-    /// Width of the product
-    #[arg(long, value_name = "B", default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=64))]
-    pub(crate) product_bits: u32,
-    /// What accumulator and product do beyond their width
-    #[arg(long, value_enum, default_value_t = OverflowName::Wrap)]
-    pub(crate) overflow: OverflowName,
-    /// Fractional bits of the bias; the accumulator is shifted left by as many, the product right
-    #[arg(long, value_name = "F", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=24))]
-    pub(crate) bias_fraction_bits: u32,
+    /// How the product is divided by 2^n [default: half-up]
+    #[arg(long, value_enum)]
+    pub(crate) rounding: Option<RoundingName>,
+    /// Width of the product [default: 64]
+    #[arg(long, value_name = "B", value_parser = clap::value_parser!(u32).range(8..=64))]
+    pub(crate) product_bits: Option<u32>,
+    /// What accumulator and product do beyond their width [default: wrap]
+    #[arg(long, value_enum)]
+    pub(crate) overflow: Option<OverflowName>,
+    /// Fractional bits of the bias; the accumulator is shifted left by as many, the product right [default: 0]
+    #[arg(long, value_name = "F", value_parser = clap::value_parser!(u32).range(0..=24))]
+    pub(crate) bias_fraction_bits: Option<u32>,
     /// Codes that activations are clamped to, beside their own clamp: 0..127
     #[arg(long, value_name = "MIN..MAX", value_parser = parse_range, allow_hyphen_values = true)]
     pub(crate) activation_range: Option<Range<i32>>,
@@ -438,15 +463,19 @@ pub(crate) struct Derivation {
     /// the main command: the smallest n within the bound of --within
     #[arg(value_name = "CONSTANT", value_parser = parse_constant)]
     pub(crate) constant: Option<Constant>,
-    /// Bits of a normalised M0, instead of 31
-    #[arg(long, value_name = "B", conflicts_with = "constant", value_parser = clap::value_parser!(u32).range(2..=32))]
+    /// The hardware: a TOML file, or the name of one that comes with the tool (see `gen_params targets`). Other options
+    /// override what it says
+    #[arg(short, long, value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// Bits of a normalised M0, instead of 31; 1 rounds M to a power of two
+    #[arg(long, value_name = "B", conflicts_with = "constant", value_parser = clap::value_parser!(u32).range(1..=32))]
     pub(crate) multiplier_bits: Option<u32>,
-    /// Width of the accumulator register: layers that need more are warned about
-    #[arg(long, value_name = "B", default_value_t = 32, value_parser = clap::value_parser!(u32).range(8..=64))]
-    pub(crate) accumulator_bits: u32,
-    /// Width of the folded bias: layers that need more are warned about
-    #[arg(long, value_name = "B", default_value_t = 32, value_parser = clap::value_parser!(u32).range(8..=32))]
-    pub(crate) bias_bits: u32,
+    /// Width of the accumulator register: layers that need more are warned about [default: 32]
+    #[arg(long, value_name = "B", value_parser = clap::value_parser!(u32).range(8..=64))]
+    pub(crate) accumulator_bits: Option<u32>,
+    /// Width of the folded bias: layers that need more are warned about [default: 32]
+    #[arg(long, value_name = "B", value_parser = clap::value_parser!(u32).range(8..=32))]
+    pub(crate) bias_bits: Option<u32>,
 }
 
 /// PyTorch's quantized engines.

@@ -4,11 +4,13 @@ use anyhow::{Result, anyhow};
 use serde_json::{Map, Value, json};
 
 use gen_params::contract::Contract;
+use gen_params::formats::Form;
 use gen_params::machine::Arithmetic;
 use gen_params::network::IntNetwork;
-use gen_params::target::{OnOverflow, Target};
+use gen_params::target::Target;
 
-use crate::arguments::{Derivation, OverflowName, TargetOptions};
+use crate::arguments::{Derivation, TargetOptions};
+use crate::hardware::target_file;
 
 /// The name of the integer-only arithmetic.
 pub(crate) const TARGET: &str = "target";
@@ -16,15 +18,20 @@ pub(crate) const TARGET: &str = "target";
 /// The arithmetic of this name.
 pub(crate) fn named(name: &str, options: &TargetOptions, derivation: &Derivation) -> Result<Arithmetic> {
     if name == TARGET {
-        return Ok(Arithmetic::Target(target(options, derivation)));
+        return Ok(Arithmetic::Target(target(options, derivation)?));
     }
     let contract = Contract::from_name(name);
     contract.map(Arithmetic::Contract).ok_or_else(|| anyhow!("found {name:?}, expected one of:{}", list()))
 }
 
-/// The arithmetic of the engine that the file names.
+/// The arithmetic of the engine that the file names, or that its format belongs to.
 pub(crate) fn of_file(network: &IntNetwork) -> Result<Arithmetic> {
-    let engine = network.engine.as_deref().and_then(Contract::from_name);
+    let own = match network.source_form.as_str() {
+        form if form == Form::Tflite.name() => Some(Contract::Litert),
+        form if form == Form::Onnx.name() => Some(Contract::Onnxruntime),
+        _ => None,
+    };
+    let engine = network.engine.as_deref().and_then(Contract::from_name).or(own);
     engine.map(Arithmetic::Contract).ok_or_else(|| {
         anyhow!(
             "the file does not say which engine it was made for, and engines differ in their roundings\n  hint: give \
@@ -45,19 +52,8 @@ fn list() -> String {
 }
 
 /// The target that was described.
-pub(crate) fn target(options: &TargetOptions, derivation: &Derivation) -> Target {
-    Target {
-        rounding: options.rounding.into(),
-        accumulator_bits: derivation.accumulator_bits,
-        product_bits: options.product_bits,
-        on_overflow: match options.overflow {
-            OverflowName::Wrap => OnOverflow::Wrap,
-            OverflowName::Saturate => OnOverflow::Saturate,
-        },
-        activation_range: options.activation_range,
-        signed_activations: options.signed_activations,
-        bias_fraction_bits: options.bias_fraction_bits,
-    }
+pub(crate) fn target(options: &TargetOptions, derivation: &Derivation) -> Result<Target> {
+    Ok(target_file(derivation, Some(options))?.arithmetic)
 }
 
 /// The choices of an arithmetic, for records: empty for engines.

@@ -6,6 +6,7 @@ mod arguments;
 mod arithmetic;
 mod commands;
 mod dump;
+mod hardware;
 mod input;
 mod model;
 mod outputs;
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         Some(Command::Inspect(inspect)) => commands::inspect::run(&inspect).map(|()| Finding::None),
         Some(Command::Graph(graph)) => commands::graph::run(&graph).map(|()| Finding::None),
         Some(Command::Run(run)) => commands::run::run(&run),
+        Some(Command::Layout(layout)) => commands::layout::run(&layout).map(|()| Finding::None),
+        Some(Command::Targets(targets)) => commands::targets::run(&targets).map(|()| Finding::None),
         Some(Command::Certify(certify)) => commands::certify::run(&certify),
         Some(Command::Emit(emit)) => commands::emit::run(&emit).map(|()| Finding::None),
         Some(Command::Compare(compare)) => commands::compare::run(&compare),

@@ -4,13 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use gen_params::derive;
 use gen_params::formats::SourceModel;
 use gen_params::lower::{self, graph_file::GraphFile};
-use gen_params::parameters::MultiplierForm;
-use gen_params::target::Rounding;
 
-use crate::arguments::{Constant, Derivation, Source};
+use crate::arguments::Source;
 
 /// A model that was read.
 pub(crate) struct Model {
@@ -50,23 +47,4 @@ fn read_graph(path: &Path) -> Result<GraphFile> {
     let name = || path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(name)?;
     GraphFile::parse(&text).with_context(name)
-}
-
-/// What was asked of the derivation.
-pub(crate) fn derive_options(derivation: &Derivation, rounding: Rounding) -> Result<derive::Options> {
-    let form = match (derivation.constant, derivation.multiplier_bits) {
-        (Some(Constant::Shift(n)), _) => MultiplierForm::Shift(n),
-        (Some(Constant::Auto), _) => bail!(
-            "CONSTANT auto is for the main command, which says what n it finds\n  hint: gen_params MODEL auto"
-        ),
-        (None, Some(bits)) => MultiplierForm::Bits(bits),
-        (None, None) => derive::Options::default().form,
-    };
-    Ok(derive::Options {
-        form,
-        accumulator_bits: derivation.accumulator_bits,
-        bias_bits: derivation.bias_bits,
-        rounding,
-        ..derive::Options::default()
-    })
 }

@@ -38,7 +38,9 @@ pub(crate) fn layers(parameters: &Parameters) -> Table {
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     let (m0, n) = match parameters.form {
         MultiplierForm::Shift(n) => ("M0".to_owned(), format!("n = {n}")),
-        MultiplierForm::Bits(bits) => (format!("M0 ({bits} bits)"), "n".into()),
+        MultiplierForm::Bits(bits) | MultiplierForm::LayerBits(bits) | MultiplierForm::NetworkBits(bits) => {
+            (format!("M0 ({bits} bits)"), "n".into())
+        }
     };
     table.set_header([
         "layer",
@@ -64,7 +66,9 @@ pub(crate) fn layers(parameters: &Parameters) -> Table {
         let (s3, z3) = pair(layer.output);
         let shift = match parameters.form {
             MultiplierForm::Shift(_) => String::new(),
-            MultiplierForm::Bits(_) => span(layer.shift.as_deref(), ToString::to_string),
+            MultiplierForm::Bits(_) | MultiplierForm::LayerBits(_) | MultiplierForm::NetworkBits(_) => {
+                span(layer.shift.as_deref(), ToString::to_string)
+            }
         };
         table.add_row([
             layer.name.clone(),

@@ -65,6 +65,8 @@ const LARGEST_SHIFT: i64 = 127;
 /// Lists every layer whose integers would be wrong: scales that are not positive and finite, a bias that does not fit in
 /// 32 bits, an M0 of zero or of more than 32 bits.
 pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
+    let form = options.form;
+    let options = &Options { form: network_form(network, form)?, ..*options };
     let mut reasons = Vec::new();
     let mut warnings = network.warnings.clone();
     let mut layers = Vec::new();
@@ -94,7 +96,7 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
         source_form: network.source_form.clone(),
         wiring: network.wiring,
         engine: network.engine.clone(),
-        form: options.form,
+        form,
         inputs: network
             .inputs
             .iter()
@@ -272,6 +274,7 @@ fn derive_layer(
 
     let (mut real_multiplier, mut multiplier, mut shift) = (None, None, None);
     if let (Some(input), Some(output)) = (input, output) {
+        let options = &Options { form: layer_form(network, node, layer, options.form)?, ..*options };
         let requantizer =
             Requantizer::new(node, layer, channels, input.scale, output.scale, options, warnings)?;
         real_multiplier = Some(requantizer.real);
@@ -395,6 +398,56 @@ pub fn exact_multiplier(input_scale: f64, weight_scale: f64, output_scale: f64) 
     Ratio::from_f64(input_scale)?.times(&Ratio::from_f64(weight_scale)?).over(&Ratio::from_f64(output_scale)?)
 }
 
+/// Every M = S1*S2/S3 of a layer, one per weight scale; empty where a scale is not known or none.
+fn exact_multipliers(network: &IntNetwork, node: &Node, layer: &Layer) -> Vec<Ratio> {
+    let activation = |ids: &[EdgeId]| ids.first().and_then(|&id| network.edge(id).activation);
+    let (Some(input), Some(output)) = (activation(&node.inputs), activation(&node.outputs)) else {
+        return Vec::new();
+    };
+    let scales = layer.weight.scale.iter();
+    scales.filter_map(|&scale| exact_multiplier(input.scale, scale, output.scale)).collect()
+}
+
+/// The n with which the largest of several M has an M0 of exactly `bits` bits; `None` without any.
+fn common_shift(multipliers: impl IntoIterator<Item = Ratio>, bits: u32) -> Option<i64> {
+    let largest = multipliers.into_iter().reduce(|a, b| if a.minus(&b).is_negative() { b } else { a })?;
+    Some(normalized_multiplier(&largest, bits)?.1)
+}
+
+/// A form with the n of the whole network, where it has one.
+fn network_form(network: &IntNetwork, form: MultiplierForm) -> Result<MultiplierForm> {
+    let MultiplierForm::NetworkBits(bits) = form else { return Ok(form) };
+    let multipliers = network.nodes.iter().flat_map(|node| match &node.op {
+        Op::Layer(layer) => exact_multipliers(network, node, layer),
+        _ => Vec::new(),
+    });
+    Ok(match common_shift(multipliers, bits) {
+        Some(n) => MultiplierForm::Shift(given_shift(n).map_err(LowerError::new)?),
+        // Nothing is known that would need one.
+        None => MultiplierForm::Bits(bits),
+    })
+}
+
+/// A form with the n of a layer, where it has one.
+fn layer_form(
+    network: &IntNetwork,
+    node: &Node,
+    layer: &Layer,
+    form: MultiplierForm,
+) -> Result<MultiplierForm> {
+    let MultiplierForm::LayerBits(bits) = form else { return Ok(form) };
+    Ok(match common_shift(exact_multipliers(network, node, layer), bits) {
+        Some(n) => MultiplierForm::Shift(given_shift(n).map_err(|text| LowerError::at(&node.name, text))?),
+        None => MultiplierForm::Bits(bits),
+    })
+}
+
+/// An n that all channels have.
+fn given_shift(n: i64) -> Result<u32, String> {
+    let found = u32::try_from(n).ok().filter(|&n| i64::from(n) <= LARGEST_SHIFT);
+    found.ok_or_else(|| format!("the largest M takes n = {n}, expected 0 to {LARGEST_SHIFT}"))
+}
+
 /// M0 of exactly `bits` bits and n with M ~ M0 * 2^-n; `None` for M = 0.
 pub fn normalized_multiplier(m: &Ratio, bits: u32) -> Option<(u32, i64)> {
     let n = i64::from(bits) - 1 - m.floor_log2()?;
@@ -431,7 +484,9 @@ impl Requantizer {
                 .filter(|m| !m.is_zero())
                 .ok_or_else(|| refuse("M = S1*S2/S3 is not a positive finite number".into()))?;
             let (m0, n) = match options.form {
-                MultiplierForm::Bits(bits) => normalized_multiplier(&m, bits)
+                MultiplierForm::Bits(bits)
+                | MultiplierForm::LayerBits(bits)
+                | MultiplierForm::NetworkBits(bits) => normalized_multiplier(&m, bits)
                     .filter(|&(_, n)| n.abs() <= LARGEST_SHIFT)
                     .ok_or_else(|| refuse(format!("M = {:.3e} needs a shift beyond 127", m.to_f64())))?,
                 MultiplierForm::Shift(n) => {

@@ -361,8 +361,12 @@ pub enum MultiplierForm {
     /// `CONSTANT`: one n for all layers, M0 = round(M * 2^n).
     Shift(u32),
     /// M0 has exactly this many bits, normalised per channel, each with its own n; or at most as many, where they were
-    /// chosen (see [`crate::certify`]).
+    /// chosen (see [`crate::certify`]). With one bit M0 is 1: M is rounded to a power of two.
     Bits(u32),
+    /// One n per layer, such that its largest M0 has exactly this many bits.
+    LayerBits(u32),
+    /// One n for all layers, such that the largest M0 of all has exactly this many bits.
+    NetworkBits(u32),
 }
 
 /// The parameters of a network.

@@ -1,15 +1,19 @@
 //! From parameters to their manifest.
 
+use std::collections::BTreeMap;
+
 use gen_params_core::parameters::{
     self as core, Activation, LayerParameters, OperatorArithmetic, OperatorParameters, Parameters, Scale,
     TableParameters,
 };
 
-use crate::files::{Kind, layer_file, table_file};
+use crate::files::{layer_file, table_file};
 use crate::manifest::{
     Agreement, Clamp, FilesOfKinds, GENERATOR, Input, Layer, LayerFiles, Manifest, MultiplierForm,
     NetworkInput, Operator, Quantization, Reach, SCHEMA, Source, SourceFile, Table, Weight,
 };
+use crate::memory::Kind;
+use crate::target_file::TargetFile;
 use crate::{Format, Formats};
 
 impl Manifest {
@@ -26,6 +30,8 @@ impl Manifest {
             multiplier_form: match parameters.form {
                 core::MultiplierForm::Shift(n) => MultiplierForm::Shift { n },
                 core::MultiplierForm::Bits(bits) => MultiplierForm::Bits { bits },
+                core::MultiplierForm::LayerBits(bits) => MultiplierForm::LayerBits { bits },
+                core::MultiplierForm::NetworkBits(bits) => MultiplierForm::NetworkBits { bits },
             },
             inputs: parameters
                 .inputs
@@ -40,6 +46,8 @@ impl Manifest {
             rounding: parameters.rounding.name().to_owned(),
             operators: parameters.operators.iter().filter_map(describe_operator).collect(),
             warnings: parameters.warnings.clone(),
+            target: TargetFile::default().to_json(),
+            layouts: BTreeMap::new(),
             files: Vec::new(),
         }
     }

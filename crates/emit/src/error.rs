@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use gen_params_core::error::Reason;
 
+use crate::layout::LayoutError;
+
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +36,16 @@ pub enum Error {
         first: String,
         /// The layer that comes second.
         second: String,
+    },
+    /// A table cannot be laid out as the target says.
+    #[error("layer {layer:?}: table {table}: {source}")]
+    Layout {
+        /// The layer's name in the model.
+        layer: String,
+        /// The table.
+        table: String,
+        /// Why.
+        source: LayoutError,
     },
     /// The output folder holds something that this tool did not write.
     #[error("will not replace {}: {found}\nhint: {hint}", directory.display())]

@@ -1,66 +1,21 @@
 //! Which files a set of formats consists of, and what each holds.
 
-use std::collections::HashSet;
-use std::io;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Write};
+use std::sync::Arc;
 
 use gen_params_core::parameters::{LayerParameters, Parameters, Weight};
 
 use crate::check::check;
-use crate::constants::constants;
+use crate::constants::{Constant, Value, constants, description};
 use crate::folder::{FileToWrite, Output};
+use crate::memory::{Contents, Kind, Memory, PackedFile, pack_all};
+use crate::memory_formats::{MemoryFile, MemoryFormat};
 use crate::names::{NameSpace, file_stem, identifier_prefix};
+use crate::packages::{Package, PackageFormat, PackageLayer, PackageMemory};
 use crate::{Error, Format, Formats, c_header, decimal_list, file_bytes, hex, narrow, npz, svh};
 
-/// A kind of number that has a file of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Weight,
-    Bias,
-    WeightSum,
-    FoldedBias,
-    Multiplier,
-    Shift,
-    RoundingConstant,
-}
-
-impl Kind {
-    const ALL: [Self; 7] = [
-        Self::Weight,
-        Self::Bias,
-        Self::WeightSum,
-        Self::FoldedBias,
-        Self::Multiplier,
-        Self::Shift,
-        Self::RoundingConstant,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Weight => "weight",
-            Self::Bias => "bias",
-            Self::WeightSum => "weight_sum",
-            Self::FoldedBias => "folded_bias",
-            Self::Multiplier => "multiplier",
-            Self::Shift => "shift",
-            Self::RoundingConstant => "rounding_constant",
-        }
-    }
-
-    /// The numbers of this kind; `None` where they are unknown.
-    fn numbers(self, layer: &LayerParameters) -> Option<Numbers<'_>> {
-        match self {
-            Self::Weight => Some(Numbers::Weight(&layer.weight)),
-            Self::Bias => layer.bias.as_deref().map(Numbers::Bias),
-            Self::WeightSum => layer.file_weight_sum().map(Numbers::Signed),
-            Self::FoldedBias => layer.folded_bias.as_deref().map(Numbers::Bias),
-            Self::Multiplier => layer.multiplier.as_deref().map(Numbers::Unsigned),
-            Self::Shift => layer.shift.as_deref().map(Numbers::Shift),
-            Self::RoundingConstant => layer.rounding_constant.as_deref().map(Numbers::Wide),
-        }
-    }
-}
-
-/// Numbers of one kind.
+/// Numbers of one kind, as they are in memory.
 #[derive(Debug, Clone)]
 enum Numbers<'a> {
     Weight(&'a Weight),
@@ -70,6 +25,20 @@ enum Numbers<'a> {
     Unsigned(&'a [u32]),
     Shift(&'a [i32]),
     Wide(&'a [i64]),
+}
+
+/// The numbers of one of the usual kinds; `None` where they are unknown.
+fn numbers(kind: Kind, layer: &LayerParameters) -> Option<Numbers<'_>> {
+    match kind {
+        Kind::Weight => Some(Numbers::Weight(&layer.weight)),
+        Kind::Bias => layer.bias.as_deref().map(Numbers::Bias),
+        Kind::WeightSum => layer.file_weight_sum().map(Numbers::Signed),
+        Kind::FoldedBias => layer.folded_bias.as_deref().map(Numbers::Bias),
+        Kind::Multiplier => layer.multiplier.as_deref().map(Numbers::Unsigned),
+        Kind::Shift => layer.shift.as_deref().map(Numbers::Shift),
+        Kind::RoundingConstant => layer.rounding_constant.as_deref().map(Numbers::Wide),
+        Kind::Exponent => None,
+    }
 }
 
 /// The name of the file with the numbers of one kind of one layer.
@@ -87,7 +56,15 @@ pub(crate) fn table_file(node: &str, extension: &str) -> String {
     format!("{}_table.{extension}", file_stem(node))
 }
 
-/// The files that `formats` selects. Nothing is rendered yet.
+/// Files, and how the words in them lie.
+#[derive(Debug)]
+pub(crate) struct Files<'a> {
+    pub(crate) files: Vec<FileToWrite<'a>>,
+    /// What each file of words holds, by its name.
+    pub(crate) layouts: BTreeMap<String, Contents>,
+}
+
+/// The files that `formats` selects, every number as it is unless a target says otherwise. Nothing is rendered yet.
 ///
 /// Kinds of numbers that are unknown have no file.
 ///
@@ -96,25 +73,62 @@ pub(crate) fn table_file(node: &str, extension: &str) -> String {
 /// [`Error::Inconsistent`] for lists of a wrong length, reals that are not finite, and shifts beyond 8 bits;
 /// [`Error::SameName`] for layers that would share a file or an identifier, in upper or lower case.
 pub fn files<'a>(parameters: &'a Parameters, formats: &Formats) -> Result<Vec<FileToWrite<'a>>, Error> {
-    check(parameters)?;
-    check_names(parameters, formats)?;
+    Ok(files_in(parameters, formats, &Memory::default())?.files)
+}
 
+/// The same, with the tables of a memory.
+pub(crate) fn files_in<'a>(
+    parameters: &'a Parameters,
+    formats: &Formats,
+    memory: &Memory,
+) -> Result<Files<'a>, Error> {
+    check(parameters)?;
+    check_names(parameters, formats, memory)?;
+    let usual = memory.is_usual();
     let mut files = Vec::new();
+    let (memories, packages) = word_formats(formats, usual);
     // The largest first: the others fill the gaps between them when several are written at once.
-    if formats.contains(Format::Header) {
-        files.push(FileToWrite::new("params.h", |out| c_header::write(out, parameters)));
+    if formats.contains(Format::Header) && usual {
+        files.push(FileToWrite::new(PackageFormat::C.file_name(), |out| c_header::write(out, parameters)));
     }
     if formats.contains(Format::Npz) {
         files.push(FileToWrite::new("params.npz", |out| npz::write(out, parameters)));
     }
     if formats.contains(Format::Svh) {
-        let hex = formats.contains(Format::Hex);
+        let hex = formats.contains(Format::Hex) && usual;
         files.push(FileToWrite::new("params.svh", move |out| svh::write(out, parameters, hex)));
     }
+    let mut layouts = BTreeMap::new();
+    if !memories.is_empty() || !packages.is_empty() {
+        let packed: Arc<[PackedFile]> = pack_all(parameters, memory)?.into();
+        for format in packages {
+            let packed = Arc::clone(&packed);
+            files.push(FileToWrite::new(format.file_name(), move |out| {
+                format.write(&mut WriteOnly(out), &package(parameters, &packed))
+            }));
+        }
+        for format in memories {
+            for index in 0..packed.len() {
+                let contents = packed[index].contents_with(format.extension());
+                let name = format!("{}.{}", packed[index].stem, format.extension());
+                layouts.insert(name.clone(), contents.clone());
+                let packed = Arc::clone(&packed);
+                files.push(FileToWrite::new(name, move |out| {
+                    let file = MemoryFile {
+                        head: contents.head(),
+                        words: &packed[index].words,
+                        signed: contents.has_signed_words(),
+                        byte_order: contents.byte_order(),
+                    };
+                    format.write(&mut WriteOnly(out), &file)
+                }));
+            }
+        }
+    }
     for layer in &parameters.layers {
-        for kind in Kind::ALL {
-            let Some(numbers) = kind.numbers(layer) else { continue };
-            if formats.contains(Format::Hex) {
+        for kind in Kind::USUAL {
+            let Some(numbers) = numbers(kind, layer) else { continue };
+            if formats.contains(Format::Hex) && usual {
                 let name = layer_file(&layer.name, kind, "hex");
                 let numbers = numbers.clone();
                 files.push(FileToWrite::new(name, move |out| write_hex(out, &numbers)));
@@ -135,7 +149,66 @@ pub fn files<'a>(parameters: &'a Parameters, formats: &Formats) -> Result<Vec<Fi
             files.push(FileToWrite::new(name, move |out| decimal_list::write_integers(out, &table.codes)));
         }
     }
-    Ok(files)
+    Ok(Files { files, layouts })
+}
+
+/// The formats that hold words: files of one memory each, and packages of all.
+fn word_formats(formats: &Formats, usual: bool) -> (Vec<MemoryFormat>, Vec<PackageFormat>) {
+    let (mut memories, mut packages) = (Vec::new(), Vec::new());
+    for format in formats.iter() {
+        match format {
+            Format::Hex if !usual => memories.push(MemoryFormat::Hex),
+            Format::Header if !usual => packages.push(PackageFormat::C),
+            Format::Memory(format) => memories.push(format),
+            Format::Package(format) => packages.push(format),
+            Format::Hex | Format::Header | Format::Svh | Format::Npz | Format::List => {}
+        }
+    }
+    (memories, packages)
+}
+
+/// Every constant, and every memory.
+fn package<'a>(parameters: &Parameters, packed: &'a [PackedFile]) -> Package<'a> {
+    let layers = parameters.layers.iter().map(|layer| {
+        let prefix = identifier_prefix(&layer.name);
+        let mut package =
+            PackageLayer { head: description(layer).to_vec(), constants: Vec::new(), lists: Vec::new() };
+        for Constant { suffix, value } in constants(layer) {
+            let name = format!("{prefix}_{suffix}");
+            match value {
+                Value::Integer(value) => package.constants.push((name, value)),
+                // The other lists are memories.
+                Value::Signed(values) if suffix == "WEIGHT_ZERO_POINT" => {
+                    package.lists.push((name, values.iter().map(|&value| value.into()).collect()));
+                }
+                Value::Signed(_)
+                | Value::Wide(_)
+                | Value::Unsigned(_)
+                | Value::Short(_)
+                | Value::Unknown(_) => {}
+            }
+        }
+        package
+    });
+    let memories = packed.iter().map(|file| PackageMemory {
+        name: file.identifier.clone(),
+        contents: Contents { files: file.identifiers.clone(), ..file.contents.clone() },
+        words: &file.words,
+    });
+    Package { layers: layers.collect(), memories: memories.collect() }
+}
+
+/// An [`Output`] as what formats write to.
+struct WriteOnly<'a>(&'a mut dyn Output);
+
+impl Write for WriteOnly<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Codes of 8 bits, signed or not, as the bytes that memory holds.
@@ -173,25 +246,38 @@ fn write_list(out: &mut dyn Output, numbers: &Numbers<'_>) -> io::Result<()> {
 }
 
 /// No two layers share a name in the model, a file, or an identifier of an include file.
-fn check_names(parameters: &Parameters, formats: &Formats) -> Result<(), Error> {
+fn check_names(parameters: &Parameters, formats: &Formats, memory: &Memory) -> Result<(), Error> {
     let (mut names, mut files, mut identifiers) =
         (HashSet::new(), NameSpace::default(), NameSpace::default());
+    let mut tables = Kind::USUAL.map(Kind::name).to_vec();
+    for table in &memory.tables {
+        if !tables.contains(&table.name.as_str()) {
+            tables.push(&table.name);
+        }
+    }
+    let per_table = |format: Format| matches!(format, Format::Hex | Format::List | Format::Memory(_));
+    let in_source = |format: Format| matches!(format, Format::Svh | Format::Header | Format::Package(_));
     for layer in &parameters.layers {
         let name = &layer.name;
         if !names.insert(name) {
             return Err(Error::SameName { name: name.clone(), first: name.clone(), second: name.clone() });
         }
-        if formats.contains(Format::Hex) || formats.contains(Format::List) {
-            for kind in Kind::ALL {
-                files.claim(&layer_file(name, kind, "hex"), name)?;
+        if formats.iter().any(per_table) {
+            for table in &tables {
+                files.claim(&format!("{}_{table}.hex", file_stem(name)), name)?;
             }
         }
-        if formats.contains(Format::Svh) || formats.contains(Format::Header) {
+        if formats.iter().any(in_source) {
             let prefix = identifier_prefix(name);
             for constant in constants(layer) {
                 identifiers.claim(&format!("{prefix}_{}", constant.suffix), name)?;
             }
-            for suffix in ["WEIGHT", "WEIGHT_FILE"] {
+            let usual = Kind::ALL.map(Kind::name);
+            let records = memory.tables.iter().map(|table| table.name.as_str());
+            for record in records.filter(|record| !usual.contains(record)) {
+                identifiers.claim(&format!("{prefix}_{record}"), name)?;
+            }
+            for suffix in ["WEIGHT", "WEIGHT_FILE", "EXPONENT"] {
                 identifiers.claim(&format!("{prefix}_{suffix}"), name)?;
             }
         }

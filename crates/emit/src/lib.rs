@@ -25,15 +25,22 @@ pub mod hex;
 mod json;
 pub mod layout;
 pub mod manifest;
+pub mod memory;
+pub mod memory_formats;
 mod names;
 mod nested;
 pub mod npz;
+pub mod packages;
+pub mod read_back;
 pub mod svh;
 pub mod systemverilog;
+pub mod target_file;
 
 use std::path::Path;
 
 use gen_params_core::parameters::{Parameters, Weight};
+
+use target_file::TargetFile;
 
 pub use error::Error;
 pub use files::{files, threshold_file};
@@ -67,9 +74,29 @@ pub fn write_parameters(
     formats: &Formats,
     existing: Existing,
 ) -> Result<Manifest, Error> {
-    let files = files(parameters, formats)?;
-    let manifest = Manifest::describe(parameters, source, formats);
-    write_folder(directory, &files, manifest, existing)
+    write_for_target(directory, parameters, source, formats, &TargetFile::default(), existing)
+}
+
+/// The same for a target: its tables, in its layout. `parameters` are as the target has them.
+///
+/// # Errors
+///
+/// As [`write_parameters`], and [`Error::Layout`] for numbers that do not fit where the target has them.
+pub fn write_for_target(
+    directory: &Path,
+    parameters: &Parameters,
+    source: Option<SourceFile>,
+    formats: &Formats,
+    target: &TargetFile,
+    existing: Existing,
+) -> Result<Manifest, Error> {
+    let files = files::files_in(parameters, formats, &target.memory)?;
+    // Files of words in a layout are listed with it, and not with the layers.
+    let plain = formats.iter().filter(|&format| format != Format::Hex || target.memory.is_usual()).collect();
+    let mut manifest = Manifest::describe(parameters, source, &plain);
+    manifest.target = target.to_json();
+    manifest.layouts = files.layouts;
+    write_folder(directory, &files.files, manifest, existing)
 }
 
 /// SHA-256 of the parameters, lower-case hex: that of the archive `params.npz`, which holds every integer of every layer.

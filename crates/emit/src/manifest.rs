@@ -1,8 +1,11 @@
 //! `manifest.json`: every number of every layer, and every file with its digest; the machine interface.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::memory::Contents;
 
 /// The version of the layout of `manifest.json` that this module writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -45,6 +48,12 @@ pub struct Manifest {
     pub operators: Vec<Operator>,
     /// What the user must know: one sentence each.
     pub warnings: Vec<String>,
+    /// The hardware, in the sections and keys of its TOML file.
+    #[serde(default)]
+    pub target: serde_json::Value,
+    /// How words lie in those files that hold words, by name; the files of `layers` have one number a line.
+    #[serde(default)]
+    pub layouts: BTreeMap<String, Contents>,
     /// Every other file of the folder, sorted by name.
     pub files: Vec<FileRecord>,
 }
@@ -149,6 +158,16 @@ pub enum MultiplierForm {
     /// One shift per output channel, such that the multiplier has exactly this many bits.
     Bits {
         /// Bits of the multiplier.
+        bits: u32,
+    },
+    /// One shift per layer, such that its largest multiplier has exactly this many bits.
+    LayerBits {
+        /// Bits of the largest multiplier.
+        bits: u32,
+    },
+    /// One shift for all layers, such that the largest multiplier of all has exactly this many bits.
+    NetworkBits {
+        /// Bits of the largest multiplier.
         bits: u32,
     },
 }

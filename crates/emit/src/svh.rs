@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use gen_params_core::parameters::{LayerParameters, Parameters};
 
 use crate::constants::{Constant, TERMS, Value, constants, description};
-use crate::files::{Kind, layer_file};
+use crate::files::layer_file;
+use crate::memory::Kind;
 use crate::names::identifier_prefix;
 
 const TITLE: &str = "\

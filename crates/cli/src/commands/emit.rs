@@ -21,7 +21,7 @@ pub(crate) fn run(language: &Emit) -> Result<()> {
 
 fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
-    let target = arithmetic::target(&arguments.target, &arguments.derivation);
+    let target = arithmetic::target(&arguments.target, &arguments.derivation)?;
     let input = Input::read(&arguments.input, &arguments.input_options)?;
     let machine = prepared.machine(Arithmetic::Target(target))?;
     let stages: &[Stage] = if arguments.stages { &Stage::ALL } else { &[Stage::Output] };

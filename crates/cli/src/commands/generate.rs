@@ -3,33 +3,30 @@
 use anyhow::{Context, Result, bail};
 
 use gen_params::contract::Contract;
-use gen_params::emit::{Existing, Formats, SourceFile, write_parameters};
+use gen_params::emit::{Existing, Formats, SourceFile, write_for_target};
 use gen_params::error::LowerError;
 use gen_params::network::IntNetwork;
 use gen_params::parameters::MultiplierForm;
-use gen_params::target::Rounding;
+use gen_params::target::Target;
 use gen_params::{derive, lower};
 
 use super::certify::auto;
 use crate::arguments::{Constant, Derivation, Generate};
-use crate::model::{Model, derive_options};
+use crate::hardware::target_file;
+use crate::model::Model;
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Generate) -> Result<()> {
+    let constant = arguments.constant.or(arguments.derivation.constant);
+    let given = constant.filter(|&constant| constant != Constant::Auto);
+    let mut target = target_file(&Derivation { constant: given, ..arguments.derivation.clone() }, None)?;
     let formats: Formats = match &arguments.format {
         Some(list) => list.parse().context("--format")?,
-        None => Formats::default(),
+        None => target.formats.clone().unwrap_or_default(),
     };
     let model = Model::open(&arguments.source)?;
     let name = || model.name();
-    let constant = arguments.constant.or(arguments.derivation.constant);
-    let form = match constant {
-        Some(Constant::Shift(n)) => Some(MultiplierForm::Shift(n)),
-        Some(Constant::Auto) | None => None,
-    };
-    let derivation = Derivation { constant: None, ..arguments.derivation.clone() };
-    let mut options = derive_options(&derivation, Rounding::default())?;
-    options.form = form.unwrap_or(options.form);
+    let mut options = target.derivation;
     if let Some(name) = &arguments.tables {
         options.tables = Contract::from_name(name).with_context(|| {
             let known = Contract::ALL.map(Contract::name).join(", ");
@@ -38,8 +35,9 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     }
     let network = lower::lower(&model.source, &model.options).with_context(name)?;
     if constant == Some(Constant::Auto) {
-        options.form =
-            MultiplierForm::Shift(smallest_shift(arguments, &network, &options).with_context(name)?);
+        let n = smallest_shift(arguments, &network, &options, target.arithmetic).with_context(name)?;
+        options.form = MultiplierForm::Shift(n);
+        target.derivation.form = options.form;
     }
     let parameters = derive::derive(&network, &options).with_context(name)?;
     let missing = derive::incomplete(&parameters);
@@ -55,7 +53,8 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     let file_name = model.path.file_name().map_or_else(name, |n| n.to_string_lossy().into_owned());
     let source = SourceFile::new(file_name, &model.bytes);
     let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
-    let manifest = write_parameters(&arguments.output, &parameters, Some(source), &formats, existing)?;
+    let manifest =
+        write_for_target(&arguments.output, &parameters, Some(source), &formats, &target, existing)?;
     let weights: usize = parameters.layers.iter().map(|l| l.weight.codes.len()).sum();
     terminal::say(format!(
         "{}: {} layers, {} weights, {} files",
@@ -68,7 +67,12 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
 }
 
 /// The n of CONSTANT auto.
-fn smallest_shift(arguments: &Generate, network: &IntNetwork, options: &derive::Options) -> Result<u32> {
+fn smallest_shift(
+    arguments: &Generate,
+    network: &IntNetwork,
+    options: &derive::Options,
+    target: Target,
+) -> Result<u32> {
     let engine = network.engine.as_deref().and_then(Contract::from_name);
     let contract = match &arguments.against {
         Some(name) => Contract::from_name(name).with_context(|| {
@@ -81,5 +85,5 @@ fn smallest_shift(arguments: &Generate, network: &IntNetwork, options: &derive::
         bail!("--within: found {}, expected a fraction of accumulators, 0 to 1", arguments.within);
     }
     let parameters = derive::derive(network, options)?;
-    auto::smallest_shift(network, &parameters, contract, arguments.within)
+    auto::smallest_shift(network, &parameters, contract, target, arguments.within)
 }

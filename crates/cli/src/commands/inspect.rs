@@ -5,11 +5,11 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use gen_params::emit::{Formats, Manifest, SourceFile};
-use gen_params::target::Rounding;
 use gen_params::{derive, lower};
 
 use crate::arguments::Inspect;
-use crate::model::{Model, derive_options};
+use crate::hardware::target_file;
+use crate::model::Model;
 use crate::{table, terminal};
 
 pub(crate) fn run(arguments: &Inspect) -> Result<()> {
@@ -25,8 +25,8 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
             layers
         }
     };
-    let parameters = derive::derive(&network, &derive_options(&arguments.derivation, Rounding::default())?)
-        .with_context(name)?;
+    let target = target_file(&arguments.derivation, None)?;
+    let parameters = derive::derive(&network, &target.derivation).with_context(name)?;
     let mut stdout = anstream::stdout();
     if arguments.json {
         let file_name = model.path.file_name().map_or_else(name, |n| n.to_string_lossy().into_owned());

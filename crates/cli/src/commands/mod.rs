@@ -7,7 +7,9 @@ pub(crate) mod generate;
 mod golden;
 pub(crate) mod graph;
 pub(crate) mod inspect;
+pub(crate) mod layout;
 pub(crate) mod run;
+pub(crate) mod targets;
 mod versus;
 
 /// What a command that compares has found.

@@ -8,7 +8,8 @@ use gen_params_core::target::{OnOverflow, Rounding, TargetLayer, TargetOperator}
 use super::operator;
 use super::plan::{Buffer, Data, Instance, Options, Value};
 use super::widths::{Widths, address_bits, unsigned_bits};
-use crate::files::{Kind, layer_file};
+use crate::files::layer_file;
+use crate::memory::Kind;
 
 /// What is to be computed.
 pub(super) struct Request<'a> {

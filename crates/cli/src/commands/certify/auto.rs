@@ -21,9 +21,9 @@ pub(crate) fn smallest_shift(
     network: &IntNetwork,
     parameters: &Parameters,
     contract: Contract,
+    target: Target,
     within: f64,
 ) -> Result<u32> {
-    let target = Target::default();
     let layers = prove::channels(network, parameters, contract, target)?;
     let channels: Vec<&Channel> = layers.iter().flat_map(|(_, channels)| channels).collect();
     let trades = channels.par_iter().map(|channel| Trade::new(channel, target.product_bits));

@@ -17,12 +17,15 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use gen_params::certify::{Certificate, Counted, OperatorProof, certify_operators};
 use gen_params::contract::Contract;
+use gen_params::emit::target_file::TargetFile;
+use gen_params::parameters::MultiplierForm;
 
 use super::Finding;
-use crate::arguments::{Certify, Constant, ShiftName};
+use crate::arguments::{Certify, ShiftName};
+use crate::hardware::target_file;
 use crate::simulation::Prepared;
 use crate::table::thousands;
-use crate::{arithmetic, terminal};
+use crate::terminal;
 
 pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     if let Some(path) = &arguments.check {
@@ -36,7 +39,8 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     if let Some(fraction) = arguments.within.filter(|fraction| !(0.0..=1.0).contains(fraction)) {
         bail!("--within: found {fraction}, expected a fraction of accumulators, 0 to 1");
     }
-    let target = arithmetic::target(&arguments.target, &arguments.derivation);
+    let file = target_file(&arguments.derivation, Some(&arguments.target))?;
+    let target = file.arithmetic;
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
     let certificate = prove::prove(&prepared, contract, target)
         .with_context(|| prepared.model.path.display().to_string())?;
@@ -47,7 +51,7 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     let name = || prepared.model.name();
     let tasks = arguments
         .search
-        .then(|| search::Tasks::new(&certificate.layers, sharing(arguments), target.product_bits))
+        .then(|| search::Tasks::new(&certificate.layers, sharing(arguments, &file), target.product_bits))
         .transpose()
         .with_context(name)?;
     let alternatives = arguments
@@ -79,12 +83,12 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
 }
 
 /// Who shares a shift in the search.
-fn sharing(arguments: &Certify) -> search::Sharing {
-    match (arguments.derivation.constant, arguments.shift) {
-        (Some(Constant::Shift(n)), _) => search::Sharing::Fixed(n + arguments.target.bias_fraction_bits),
-        (Some(Constant::Auto) | None, None | Some(ShiftName::Channel)) => search::Sharing::Channel,
-        (Some(Constant::Auto) | None, Some(ShiftName::Layer)) => search::Sharing::Layer,
-        (Some(Constant::Auto) | None, Some(ShiftName::Network)) => search::Sharing::Network,
+fn sharing(arguments: &Certify, file: &TargetFile) -> search::Sharing {
+    match (file.derivation.form, arguments.shift) {
+        (MultiplierForm::Shift(n), _) => search::Sharing::Fixed(n + file.arithmetic.bias_fraction_bits),
+        (_, Some(ShiftName::Channel)) | (MultiplierForm::Bits(_), None) => search::Sharing::Channel,
+        (_, Some(ShiftName::Layer)) | (MultiplierForm::LayerBits(_), None) => search::Sharing::Layer,
+        (_, Some(ShiftName::Network)) | (MultiplierForm::NetworkBits(_), None) => search::Sharing::Network,
     }
 }
 

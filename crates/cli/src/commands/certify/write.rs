@@ -73,7 +73,9 @@ impl Folders<'_> {
         let mut parameters = prepared.parameters.clone();
         parameters.form = match found.sharing {
             Sharing::Fixed(n) => MultiplierForm::Shift(n),
-            Sharing::Channel | Sharing::Layer | Sharing::Network => MultiplierForm::Bits(bits),
+            Sharing::Channel => MultiplierForm::Bits(bits),
+            Sharing::Layer => MultiplierForm::LayerBits(bits),
+            Sharing::Network => MultiplierForm::NetworkBits(bits),
         };
         let mut certified = Vec::with_capacity(chosen.len());
         for ((name, channels), chosen) in

@@ -33,7 +33,7 @@ pub(super) fn derive(
     let log2 = constants.iter().flat_map(|(alpha, beta)| [alpha, beta]).filter_map(Ratio::floor_log2).max();
     let shifts: Vec<i64> = match choice.form {
         MultiplierForm::Shift(n) => vec![i64::from(n)],
-        MultiplierForm::Bits(bits) => {
+        MultiplierForm::Bits(bits) | MultiplierForm::LayerBits(bits) | MultiplierForm::NetworkBits(bits) => {
             (1..=bits.min(WIDEST)).map(|w| i64::from(w) - 1 - log2.unwrap_or(0)).collect()
         }
     };

@@ -30,7 +30,11 @@ impl Choice {
         };
         let shifts: Vec<i64> = match self.form {
             MultiplierForm::Shift(n) => vec![i64::from(n)],
-            MultiplierForm::Bits(bits) => (1..=bits.min(WIDEST)).map(|w| i64::from(w) - 1 - log2).collect(),
+            MultiplierForm::Bits(bits)
+            | MultiplierForm::LayerBits(bits)
+            | MultiplierForm::NetworkBits(bits) => {
+                (1..=bits.min(WIDEST)).map(|w| i64::from(w) - 1 - log2).collect()
+            }
         };
         shifts.into_iter().filter_map(|n| integers(factors, n)).collect()
     }

@@ -1,0 +1,63 @@
+//! A VHDL package.
+
+use super::PackageMemory;
+use super::language::{Language, join};
+use crate::memory_formats::digits;
+
+pub(super) struct Vhdl;
+
+impl Language for Vhdl {
+    const COMMENT: &'static str = "--";
+    const HEAD: &'static str = "\
+library ieee;
+use ieee.std_logic_1164.all;
+
+package gen_params_pkg is
+";
+    const TAIL: &'static str = "\nend package gen_params_pkg;\n";
+    const WIDEST_WORD: u32 = u32::MAX;
+    const ROW: [char; 2] = ['(', ')'];
+
+    fn constant(name: &str, value: i64) -> String {
+        format!("constant {name} : integer := {value};")
+    }
+
+    fn list(name: &str, values: &[i64]) -> String {
+        let list = join(values, |index, value, text| text.push_str(&format!("{index} => {value}")));
+        format!(
+            "type {name}_t is array (0 to {}) of integer;\nconstant {name} : {name}_t := ({list}\n);",
+            values.len().saturating_sub(1)
+        )
+    }
+
+    fn open(name: &str, bits: u32, count: usize) -> String {
+        format!(
+            "type {name}_t is array (0 to {}) of std_logic_vector({} downto 0);\nconstant {name} : {name}_t := (",
+            count.saturating_sub(1),
+            bits - 1
+        )
+    }
+
+    fn close(_: &PackageMemory<'_>) -> String {
+        "\n);".to_owned()
+    }
+
+    fn word(index: usize, word: &[u8], bits: u32, text: &mut String) {
+        // By name: a list of one element has no other form. Hexadecimal digits have four bits each until VHDL-2008.
+        text.push_str(&format!("{index} => "));
+        if bits.is_multiple_of(4) {
+            text.push_str("x\"");
+            digits::to_hex(word, bits, text);
+        } else {
+            text.push('"');
+            digits::to_binary(word, bits, text);
+        }
+        text.push('"');
+    }
+
+    fn digits(token: &str) -> Option<(&str, u32)> {
+        let radix = if token.starts_with('x') { 16 } else { 2 };
+        let digits = token.trim_start_matches('x').strip_prefix('"')?.strip_suffix('"')?;
+        Some((digits, radix))
+    }
+}
