@@ -6,7 +6,7 @@ use gen_params::contract::Contract;
 use gen_params::emit::{Existing, Formats, SourceFile, write_for_target};
 use gen_params::error::LowerError;
 use gen_params::network::IntNetwork;
-use gen_params::parameters::MultiplierForm;
+use gen_params::parameters::{MultiplierForm, Wiring};
 use gen_params::target::Target;
 use gen_params::{derive, lower};
 
@@ -40,7 +40,14 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
         target.derivation.form = options.form;
     }
     let parameters = derive::derive(&network, &options).with_context(name)?;
-    let missing = derive::incomplete(&parameters);
+    let mut missing = derive::incomplete(&parameters);
+    // Where the file's own topology shows that nothing quantizes a layer's result, null is the answer, and a warning
+    // says so; where the topology is the user's, it is a gap to be filled.
+    let float_result = |name: &str| {
+        parameters.wiring == Wiring::File
+            && parameters.layers.iter().any(|layer| layer.name == name && layer.input.is_some())
+    };
+    missing.retain(|reason| !float_result(&reason.place));
     if !missing.is_empty() {
         let error = LowerError { reasons: missing, hint: None }.hint(
             "give what is missing in a graph file: gen_params graph MODEL > net.toml, edit, --graph net.toml",
