@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use gen_params::contract::Contract;
 use gen_params::emit::{Existing, Formats, SourceFile, write_for_target};
 use gen_params::error::LowerError;
+use gen_params::target::on_target;
 use gen_params::{derive, lower};
 
 use crate::arguments::Generate;
@@ -41,6 +42,8 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     }
     let file_name = model.path.file_name().map_or_else(name, |n| n.to_string_lossy().into_owned());
     let source = SourceFile::new(file_name, &model.bytes);
+    let parameters = on_target(&network, &parameters, target.arithmetic, target.relu, target.thresholds)
+        .with_context(name)?;
     let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
     let manifest =
         write_for_target(&arguments.output, &parameters, Some(source), &formats, &target, existing)?;
