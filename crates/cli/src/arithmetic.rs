@@ -4,6 +4,7 @@ use anyhow::{Result, anyhow};
 use serde_json::{Map, Value, json};
 
 use gen_params::contract::Contract;
+use gen_params::formats::Form;
 use gen_params::machine::Arithmetic;
 use gen_params::network::IntNetwork;
 use gen_params::target::Target;
@@ -23,9 +24,14 @@ pub(crate) fn named(name: &str, options: &TargetOptions, derivation: &Derivation
     contract.map(Arithmetic::Contract).ok_or_else(|| anyhow!("found {name:?}, expected one of:{}", list()))
 }
 
-/// The arithmetic of the engine that the file names.
+/// The arithmetic of the engine that the file names, or that its format belongs to.
 pub(crate) fn of_file(network: &IntNetwork) -> Result<Arithmetic> {
-    let engine = network.engine.as_deref().and_then(Contract::from_name);
+    let own = match network.source_form.as_str() {
+        form if form == Form::Tflite.name() => Some(Contract::Litert),
+        form if form == Form::Onnx.name() => Some(Contract::Onnxruntime),
+        _ => None,
+    };
+    let engine = network.engine.as_deref().and_then(Contract::from_name).or(own);
     engine.map(Arithmetic::Contract).ok_or_else(|| {
         anyhow!(
             "the file does not say which engine it was made for, and engines differ in their roundings\n  hint: give \

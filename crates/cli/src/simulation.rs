@@ -1,9 +1,12 @@
 //! A network on an input, batch by batch, on all processors.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
+use gen_params::formats::Form;
 use gen_params::machine::{Arithmetic, Machine, Values as Edges};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::ops::{Op, Value};
@@ -13,7 +16,7 @@ use gen_params::target::{Overflow, Stage};
 use gen_params::tensor::Tensor;
 use gen_params::{derive, lower};
 
-use crate::arguments::{Derivation, Source, TargetOptions};
+use crate::arguments::{Derivation, InputOptions, Source, TargetOptions};
 use crate::hardware::target_file;
 use crate::input::{Input, Values};
 use crate::model::Model;
@@ -38,6 +41,12 @@ impl Prepared {
             terminal::warning(warning);
         }
         Ok(Self { model, network, parameters })
+    }
+
+    /// The input that `path` names, pixels in the order of axes that the network takes.
+    pub(crate) fn input(&self, path: &Path, options: &InputOptions) -> Result<Input> {
+        let input = Input::read(path, options)?;
+        Ok(if self.model.source.form == Form::Tflite { input.channels_last() } else { input })
     }
 
     /// The network in one arithmetic.

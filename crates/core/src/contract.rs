@@ -67,6 +67,14 @@ impl Contract {
         Self::ALL.into_iter().find(|contract| contract.name() == name)
     }
 
+    /// Whether it is one of PyTorch's engines.
+    pub fn is_pytorch(self) -> bool {
+        match self {
+            Self::Fbgemm | Self::Qnnpack | Self::Onednn | Self::X86 => true,
+            Self::Onnxruntime | Self::Litert | Self::LitertXnnpack | Self::Exact => false,
+        }
+    }
+
     /// What it computes, in one sentence.
     pub fn description(self) -> &'static str {
         match self {

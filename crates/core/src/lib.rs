@@ -9,6 +9,7 @@ pub mod derive;
 pub mod error;
 pub mod exact;
 pub mod fixed_point;
+mod gemmlowp;
 pub mod lower;
 pub mod machine;
 pub mod network;

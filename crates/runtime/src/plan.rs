@@ -234,7 +234,7 @@ impl<'a> Planner<'a> {
                 let table = Table::new(&oracle, &[input.layout])?;
                 (Computation::Single { table, order, layout: input.layout }, vec![input.layout])
             }
-            Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } => {
+            Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::Extremum(_) => {
                 let [a, b, ..] = inputs[..] else { return Err(oracle.error("has one input, expected two")) };
                 let layout = a.layout;
                 // Where both orders are the same, so are the layouts.

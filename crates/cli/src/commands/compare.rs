@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
     let machine = prepared.machine(chosen)?;
     let dumps = dump::read_folder(&arguments.dump)?;
     let input = match &arguments.input {
-        Some(path) => Input::read(path, &arguments.input_options)?,
+        Some(path) => prepared.input(path, &arguments.input_options)?,
         None => dumped_input(&dumps, &arguments.dump, &machine)?,
     };
     let wanted: &[Stage] = match chosen {
@@ -74,7 +74,7 @@ fn dumped_input(dumps: &BTreeMap<String, Dumped>, folder: &Path, machine: &Machi
     let codes =
         dumped.values(code_type.range().0 < 0).into_iter().map(i32::try_from).collect::<Result<_, _>>();
     let codes = codes.with_context(|| dumped.place.clone())?;
-    Ok(Input { shape, values: Values::Codes(codes, code_type.name()), names: None })
+    Ok(Input { shape, values: Values::Codes(codes, code_type.name()), names: None, pixels: false })
 }
 
 /// Golden values beside those of the hardware.

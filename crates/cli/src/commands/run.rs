@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Run) -> Result<Finding> {
     if arguments.stages && !matches!(chosen, Arithmetic::Target(_)) {
         bail!("--stages: the arithmetic of {chosen} has no integer stages\n  hint: --contract target");
     }
-    let input = Input::read(&arguments.input, &arguments.input_options)?;
+    let input = prepared.input(&arguments.input, &arguments.input_options)?;
     if let Some(other) = &arguments.versus {
         versus::run(arguments, &prepared, &input, [chosen, named("--versus", other)?])?;
         return Ok(Finding::None);

@@ -26,6 +26,8 @@ pub(crate) struct Input {
     pub(crate) values: Values,
     /// One name per image, where each comes from its own file.
     pub(crate) names: Option<Vec<String>>,
+    /// Whether the values are pixels, (N, C, H, W), and not an array of the network's own order.
+    pub(crate) pixels: bool,
 }
 
 /// The values of an input.
@@ -33,7 +35,7 @@ pub(crate) struct Input {
 pub(crate) enum Values {
     /// Real numbers, to be quantized.
     Reals(Vec<f32>),
-    /// Codes, with the name of their element type in the file: `uint8` or `int8`.
+    /// Codes, with the name of their element type in the file: `uint8`, `int8` or `int16`.
     Codes(Vec<i32>, &'static str),
 }
 
@@ -65,12 +67,15 @@ impl Input {
                     Elements::F32(reals) => Values::Reals(reals),
                     #[allow(clippy::cast_possible_truncation, reason = "networks take binary32")]
                     Elements::F64(reals) => Values::Reals(reals.into_iter().map(|x| x as f32).collect()),
-                    Elements::I16(_) | Elements::I32(_) | Elements::I64(_) => bail!(
-                        "found an array of {}, expected codes (uint8, int8) or reals (float32, float64)",
+                    Elements::I16(codes) => {
+                        Values::Codes(codes.into_iter().map(i32::from).collect(), "int16")
+                    }
+                    Elements::I32(_) | Elements::I64(_) => bail!(
+                        "found an array of {}, expected codes (uint8, int8, int16) or reals (float32, float64)",
                         array.elements.type_name()
                     ),
                 };
-                Ok(Self { shape: array.shape, values, names: None })
+                Ok(Self { shape: array.shape, values, names: None, pixels: false })
             }
             Kind::Idx => {
                 let images = idx::read_images(&file)?;
@@ -80,7 +85,7 @@ impl Input {
                 let normalization = Normalization::new(options, 1)?;
                 let reals = images.pixels.iter().map(|&pixel| normalization.apply(pixel, 0)).collect();
                 let shape = vec![images.count, 1, images.rows, images.columns];
-                Ok(Self { shape, values: Values::Reals(reals), names: None })
+                Ok(Self { shape, values: Values::Reals(reals), names: None, pixels: true })
             }
             Kind::Picture => picture::read_files(&[file], options),
         }
@@ -97,6 +102,24 @@ impl Input {
         if let Some(names) = &mut self.names {
             names.truncate(limit);
         }
+    }
+
+    /// Pixels in the order (N, H, W, C); arrays as they are.
+    pub(crate) fn channels_last(mut self) -> Self {
+        let &[images, channels, rows, columns] = self.shape.as_slice() else { return self };
+        if !self.pixels {
+            return self;
+        }
+        let area = rows * columns;
+        if let Values::Reals(values) = &mut self.values {
+            let moved = (0..values.len()).map(|index| {
+                let (image, rest) = (index / (channels * area), index % (channels * area));
+                values[(image * channels + rest % channels) * area + rest / channels]
+            });
+            *values = moved.collect();
+        }
+        self.shape = vec![images, rows, columns, channels];
+        self
     }
 
     /// Number of images.
@@ -201,6 +224,19 @@ mod tests {
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         out.write_all(bytes).unwrap();
         out.finish().unwrap()
+    }
+
+    #[test]
+    fn pixels_move_with_their_channel_and_arrays_stay() {
+        // One image of 2 channels, 1x3 pixels.
+        let shape = vec![1, 2, 1, 3];
+        let values = Values::Reals(vec![0.0, 1.0, 2.0, 10.0, 11.0, 12.0]);
+        let input = Input { shape, values, names: None, pixels: true };
+        let array = Input { pixels: false, ..input.clone() };
+        let moved = input.channels_last();
+        assert_eq!(moved.shape, [1, 1, 3, 2]);
+        assert_eq!(moved.values, Values::Reals(vec![0.0, 10.0, 1.0, 11.0, 2.0, 12.0]));
+        assert_eq!(array.clone().channels_last(), array);
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub(super) fn read_files(paths: &[PathBuf], options: &InputOptions) -> Result<In
         shape: std::iter::once(paths.len()).chain(shape).collect(),
         values: Values::Reals(reals),
         names: Some(names),
+        pixels: true,
     })
 }
 

@@ -156,6 +156,7 @@ impl Builder {
             Op::Add { relu } | Op::Sub { relu } | Op::Mul { relu } => (own, with_relu(*relu)),
             Op::BatchNorm(norm) => (own, with_relu(norm.relu)),
             Op::MatMul
+            | Op::Extremum(_)
             | Op::Concatenate { requantizes: true, .. }
             | Op::LayerNorm(_)
             | Op::Softmax { .. } => (own, with_relu(false)),

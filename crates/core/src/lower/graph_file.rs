@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::parts::{Part, Parts};
 use crate::error::{LowerError, Reason, Result};
 use crate::network::{EdgeId, IntNetwork, Node};
-use crate::ops::{Extent, Function, Layer, Op, PaddingMode, Pool, Shape};
+use crate::ops::{Extent, Extremum, Function, Layer, Op, PaddingMode, Pool, Shape};
 use crate::parameters::{Activation, CodeType, LayerKind, Wiring};
 
 /// The version of the format that this reads and writes.
@@ -274,6 +274,7 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         | Op::Add { .. }
         | Op::Sub { .. }
         | Op::Mul { .. }
+        | Op::Extremum(_)
         | Op::BatchNorm(_)
         | Op::LayerNorm(_)
         | Op::MatMul
@@ -302,7 +303,13 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
     match &node.op {
         // The codes stay in the model: this says where they are used.
         Op::Constant(_) => {}
-        Op::Quantize | Op::Dequantize | Op::Relu | Op::MatMul | Op::BatchNorm(_) | Op::LayerNorm(_) => {}
+        Op::Quantize
+        | Op::Dequantize
+        | Op::Relu
+        | Op::MatMul
+        | Op::Extremum(_)
+        | Op::BatchNorm(_)
+        | Op::LayerNorm(_) => {}
         Op::Softmax { axis } => entry.axis = Some(*axis),
         Op::Layer(layer) => {
             entry.relu = layer.relu;
@@ -442,11 +449,9 @@ pub(super) fn lower(form: Form, parts: &Parts, file: &GraphFile, options: &Optio
                     *extent = Extent::Of(input, axis);
                 }
             }
-            let needed = if matches!(op, Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::MatMul) {
-                2
-            } else {
-                1
-            };
+            let two =
+                matches!(op, Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::Extremum(_) | Op::MatMul);
+            let needed = if two { 2 } else { 1 };
             if entry.inputs.len() < needed {
                 return Err(LowerError::at(
                     &entry.name,
@@ -526,6 +531,8 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         "add" => Op::Add { relu },
         "sub" => Op::Sub { relu },
         "mul" => Op::Mul { relu },
+        "minimum" => Op::Extremum(Extremum::Minimum),
+        "maximum" => Op::Extremum(Extremum::Maximum),
         "matmul" => Op::MatMul,
         "cat" => Op::Concatenate { axis: int(entry.axis, "axis")?, requantizes: activation.is_some() },
         "max_pool" | "avg_pool" => {

@@ -9,6 +9,7 @@
 
 mod builder;
 mod calls;
+mod export;
 pub mod graph_file;
 mod key_order;
 mod onnx;
@@ -84,6 +85,7 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
         match source.form {
             Form::Onnx => onnx::lower(source, graph, options)?,
+            Form::ExportedProgram => export::lower(source, graph, options)?,
             Form::Tflite => tflite::lower(source, graph, options)?,
             _ => calls::lower(source, graph, options, &mut warnings)?,
         }
@@ -108,6 +110,7 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
 pub fn values(source: &SourceModel, options: &Options) -> Result<BTreeMap<String, EdgeId>> {
     match (&source.graph, source.form) {
         (Some(graph), Form::Onnx) => onnx::edges(source, graph, options),
+        (Some(graph), Form::ExportedProgram) => export::edges(source, graph, options),
         _ => Ok(BTreeMap::new()),
     }
 }
@@ -117,8 +120,10 @@ pub fn values(source: &SourceModel, options: &Options) -> Result<BTreeMap<String
 /// # Errors
 /// As [`lower`], but for the wiring.
 pub fn layers(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
-    if source.graph.is_some() {
-        return lower(source, options);
+    match (&source.graph, source.form) {
+        (Some(graph), Form::ExportedProgram) => return export::layers(source, graph, options),
+        (Some(_), _) => return lower(source, options),
+        (None, _) => {}
     }
     let mut warnings = Vec::new();
     let parts = parts::recognise(source, options, &mut warnings)?;

@@ -1,10 +1,11 @@
-//! Sums and products of two tensors of codes.
+//! Sums, differences and products of two tensors of codes.
 
 use super::{Context, OpError, broadcast};
 use crate::contract::Contract;
 use crate::exact::Ratio;
+use crate::fixed_point::FixedPoint;
 use crate::parameters::{Activation, CodeType};
-use crate::quantize::{dequantize, dequantize_fused, quantize, round_exact};
+use crate::quantize::{dequantize, dequantize_fused, offset, quantize, quantize_as, round_exact};
 use crate::tensor::{Codes, Tensor};
 
 /// Two operands and the result of an element-wise operation.
@@ -34,15 +35,19 @@ impl Binary {
         quantize(if self.relu { sum.max(0.0) } else { sum }, self.output)
     }
 
-    /// S1*(a - Z1)/S3 + S2*(b - Z2)/S3 + Z3, rounded once, ties to even.
-    fn add_exact(&self, a: i32, b: i32) -> Option<i32> {
+    /// S1*(a - Z1)/S3 + S2*(b - Z2)/S3 + Z3, or with a minus, rounded once, ties to even.
+    fn add_exact(&self, a: i32, b: i32, sign: Sign) -> Option<i32> {
         let term = |code: i32, activation: Activation| {
             Some(
                 Ratio::from_f64(activation.scale)?
                     .times(&Ratio::from_i64(i64::from(code) - i64::from(activation.zero_point))),
             )
         };
-        let sum = term(a, self.a)?.plus(&term(b, self.b)?);
+        let (first, second) = (term(a, self.a)?, term(b, self.b)?);
+        let sum = match sign {
+            Sign::Plus => first.plus(&second),
+            Sign::Minus => first.minus(&second),
+        };
         Some(round_exact(&sum, self.output)?.max(self.clamp(i64::MIN)))
     }
 
@@ -55,14 +60,78 @@ impl Binary {
     }
 }
 
+/// Whether the second operand is added or subtracted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    Plus,
+    Minus,
+}
+
+/// ONNX Runtime's addition: `rint(fma(a, S1/S3, fma(b, S2/S3, Z3 - fma(S1/S3, Z1, S2/S3*Z2))))`.
+struct FusedSum {
+    a: f32,
+    b: f32,
+    fixed: f32,
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the engine computes in float32; the cast saturates"
+)]
+impl FusedSum {
+    fn new(binary: &Binary) -> Self {
+        let [a, b] = [binary.a, binary.b].map(|input| input.scale as f32 / binary.output.scale as f32);
+        let zero_points = a.mul_add(binary.a.zero_point as f32, b * binary.b.zero_point as f32);
+        Self { a, b, fixed: binary.output.zero_point as f32 - zero_points }
+    }
+
+    fn code(&self, a: i32, b: i32) -> i64 {
+        self.a.mul_add(a as f32, self.b.mul_add(b as f32, self.fixed)).round_ties_even() as i64
+    }
+}
+
+/// TFLite's addition: both operands, shifted left, at twice the larger scale, and their sum at S3; every product is
+/// rounded twice.
+struct LeftShiftedSum {
+    left_shift: u32,
+    a: FixedPoint,
+    b: FixedPoint,
+    output: FixedPoint,
+}
+
+impl LeftShiftedSum {
+    fn new(binary: &Binary, sign: Sign) -> Option<Self> {
+        let left_shift = if binary.output.code_type == CodeType::I16 { 15 } else { 20 };
+        let twice_larger = 2.0 * binary.a.scale.max(binary.b.scale);
+        let b = FixedPoint::of(binary.b.scale / twice_larger)?;
+        let b = match sign {
+            Sign::Plus => b,
+            Sign::Minus => FixedPoint { multiplier: -b.multiplier, ..b },
+        };
+        Some(Self {
+            left_shift,
+            a: FixedPoint::of(binary.a.scale / twice_larger)?,
+            b,
+            output: FixedPoint::of(twice_larger / (f64::from(1 << left_shift) * binary.output.scale))?,
+        })
+    }
+
+    fn code(&self, binary: &Binary, a: i32, b: i32) -> i64 {
+        let a = self.a.double((a - binary.a.zero_point) << self.left_shift);
+        let b = self.b.double((b - binary.b.zero_point) << self.left_shift);
+        i64::from(self.output.double(a.wrapping_add(b))) + i64::from(binary.output.zero_point)
+    }
+}
+
 /// The integer addition of QNNPACK and XNNPACK: `(a*am + b*bm) >> shift` around the zero points.
-struct FixedPoint {
+struct SharedShift {
     a: i64,
     b: i64,
     shift: i32,
 }
 
-impl FixedPoint {
+impl SharedShift {
     /// Multipliers with `bits` bits beside the largest ratio of an input's scale to the output's.
     #[allow(
         clippy::cast_possible_truncation,
@@ -80,8 +149,13 @@ impl FixedPoint {
         Some(Self { a: multiplier(ratio_a), b: multiplier(ratio_b), shift })
     }
 
-    fn sum(&self, binary: &Binary, a: i32, b: i32) -> i64 {
-        i64::from(a - binary.a.zero_point) * self.a + i64::from(b - binary.b.zero_point) * self.b
+    fn sum(&self, binary: &Binary, a: i32, b: i32, sign: Sign) -> i64 {
+        let second = i64::from(b - binary.b.zero_point) * self.b;
+        i64::from(a - binary.a.zero_point) * self.a
+            + match sign {
+                Sign::Plus => second,
+                Sign::Minus => -second,
+            }
     }
 
     /// QNNPACK: rounds half away from zero.
@@ -97,12 +171,23 @@ impl FixedPoint {
     }
 }
 
-/// Sum of two tensors.
-pub(super) fn add(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) -> Result<Codes, OpError> {
+/// Sum or difference of two tensors.
+pub(super) fn add(
+    a: &Codes,
+    b: &Codes,
+    sign: Sign,
+    relu: bool,
+    context: &Context<'_>,
+) -> Result<Codes, OpError> {
     let binary = Binary::new(context, relu)?;
     let (a, b) = broadcast(a, b)?;
-    let refuse = || OpError::new("scales too far apart", "ratios that QNNPACK can add");
+    let refuse = || OpError::new("scales too far apart", "ratios that the engine can add");
     match context.contract {
+        contract @ (Contract::Fbgemm | Contract::X86 | Contract::Onednn | Contract::Qnnpack)
+            if sign == Sign::Minus =>
+        {
+            Err(OpError::no_formula("sub", contract))
+        }
         Contract::Fbgemm | Contract::X86 | Contract::Onednn => {
             // The vectorised loop takes 64 elements at a time; the rest, and operands in different orders, go one by one.
             let same_order =
@@ -112,57 +197,84 @@ pub(super) fn add(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) -> Re
         }
         Contract::Qnnpack => {
             let unsigned = binary.a.code_type == CodeType::U8;
-            let fixed = FixedPoint::new(&binary, if unsigned { 21 } else { 20 }).ok_or_else(refuse)?;
+            let fixed = SharedShift::new(&binary, if unsigned { 21 } else { 20 }).ok_or_else(refuse)?;
             Ok(zip(&a, &b, |_, x, y| {
-                let sum = fixed.sum(&binary, x, y);
+                let sum = fixed.sum(&binary, x, y, sign);
                 let rounded = if unsigned { fixed.half_away(sum) } else { fixed.half_up(sum) };
                 binary.clamp(rounded + i64::from(binary.output.zero_point))
             }))
         }
-        contract @ (Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack) => {
-            Err(OpError::no_formula("add", contract))
+        Contract::Onnxruntime => Ok(match sign {
+            Sign::Plus => {
+                let sum = FusedSum::new(&binary);
+                zip(&a, &b, |_, x, y| binary.clamp(sum.code(x, y)))
+            }
+            // There is no quantized subtraction: it is one of dequantized numbers.
+            Sign::Minus => zip(&a, &b, |_, x, y| {
+                let difference = dequantize(x, binary.a) - dequantize(y, binary.b);
+                binary.clamp(i64::from(quantize_as(Contract::Onnxruntime, difference, binary.output)))
+            }),
+        }),
+        Contract::Litert => {
+            let sum = LeftShiftedSum::new(&binary, sign).ok_or_else(refuse)?;
+            Ok(zip(&a, &b, |_, x, y| binary.clamp(sum.code(&binary, x, y))))
+        }
+        Contract::LitertXnnpack => {
+            let fixed = SharedShift::new(&binary, 20).ok_or_else(refuse)?;
+            Ok(zip(&a, &b, |_, x, y| {
+                let rounded = fixed.half_up(fixed.sum(&binary, x, y, sign));
+                binary.clamp(rounded + i64::from(binary.output.zero_point))
+            }))
         }
         Contract::Exact => {
             context.finite()?;
-            Ok(zip(&a, &b, |_, x, y| binary.add_exact(x, y).unwrap_or(binary.output.zero_point)))
+            Ok(zip(&a, &b, |_, x, y| binary.add_exact(x, y, sign).unwrap_or(binary.output.zero_point)))
         }
     }
 }
 
-/// Difference of two tensors.
-pub(super) fn subtract(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) -> Result<Codes, OpError> {
-    let binary = Binary::new(context, relu)?;
-    let (a, b) = broadcast(a, b)?;
-    match context.contract {
-        Contract::Exact => {
-            context.finite()?;
-            // b is mirrored at its zero point, which is exact.
-            let mirrored = |y: i32| 2 * binary.b.zero_point - y;
-            Ok(zip(&a, &b, |_, x, y| binary.add_exact(x, mirrored(y)).unwrap_or(binary.output.zero_point)))
-        }
-        engine => Err(OpError::no_formula("sub", engine)),
-    }
-}
-
-/// Product of two tensors: `rint(f32((a - Z1)*(b - Z2)) * ((S1*S2) * (1/S3))) + Z3` in every engine.
+/// Product of two tensors, p = (a - Z1)*(b - Z2): in PyTorch `rint(f32(p) * ((S1*S2) * (1/S3))) + Z3`, in XNNPACK with
+/// `(S1*S2) / S3`, in ONNX Runtime with Z3 added before rounding; TFLite's reference kernels round twice.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    reason = "PyTorch narrows to float32, in this order"
+    reason = "the engines narrow to float32, in this order; the cast saturates"
 )]
 pub(super) fn multiply(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) -> Result<Codes, OpError> {
     let binary = Binary::new(context, relu)?;
     let (a, b) = broadcast(a, b)?;
-    if context.contract == Contract::Exact {
-        context.finite()?;
-        return Ok(zip(&a, &b, |_, x, y| binary.multiply_exact(x, y).unwrap_or(binary.output.zero_point)));
-    }
-    let multiplier = (binary.a.scale as f32 * binary.b.scale as f32) * (1.0 / binary.output.scale as f32);
-    Ok(zip(&a, &b, |_, x, y| {
-        let product = (x - binary.a.zero_point) * (y - binary.b.zero_point);
-        let rounded = (product as f32 * multiplier).round_ties_even() as i64;
-        binary.clamp(rounded.saturating_add(i64::from(binary.output.zero_point)))
-    }))
+    let product = |x: i32, y: i32| (x - binary.a.zero_point).wrapping_mul(y - binary.b.zero_point);
+    let scales = binary.a.scale as f32 * binary.b.scale as f32;
+    let quotient = scales / binary.output.scale as f32;
+    let rounded = |multiplier: f32| {
+        zip(&a, &b, |_, x, y| {
+            let rounded = (product(x, y) as f32 * multiplier).round_ties_even();
+            binary.clamp(i64::from(offset(rounded, binary.output)))
+        })
+    };
+    Ok(match context.contract {
+        Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 => {
+            rounded(scales * (1.0 / binary.output.scale as f32))
+        }
+        Contract::LitertXnnpack => rounded(quotient),
+        Contract::Onnxruntime => zip(&a, &b, |_, x, y| {
+            let real = product(x, y) as f32 * quotient + binary.output.zero_point as f32;
+            binary.clamp(real.round_ties_even() as i64)
+        }),
+        Contract::Litert => {
+            // TFLite multiplies and divides the scales as float32.
+            let factor = FixedPoint::of(f64::from(quotient))
+                .ok_or_else(|| OpError::new("scales too far apart", "a product below 2^31"))?;
+            zip(&a, &b, |_, x, y| {
+                let code = i64::from(factor.double(product(x, y))) + i64::from(binary.output.zero_point);
+                binary.clamp(code)
+            })
+        }
+        Contract::Exact => {
+            context.finite()?;
+            zip(&a, &b, |_, x, y| binary.multiply_exact(x, y).unwrap_or(binary.output.zero_point))
+        }
+    })
 }
 
 /// Element-wise function of (row-major index, element, element); the result has the layout of `a`.

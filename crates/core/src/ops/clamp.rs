@@ -4,7 +4,7 @@ use super::{Context, OpError};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::parameters::{Activation, CodeType};
-use crate::quantize::{quantize, round_exact};
+use crate::quantize::{quantize, quantize_as, round_exact};
 use crate::tensor::{Codes, Layout, Tensor};
 
 /// max(code, Z).
@@ -15,10 +15,19 @@ pub(super) fn relu(input: &Codes, context: &Context<'_>) -> Result<Codes, OpErro
 
 /// The code of a bound, which may be infinite.
 fn bound(value: f64, activation: Activation, contract: Contract) -> i32 {
-    match (contract, Ratio::from_f64(value)) {
-        (Contract::Exact, Some(value)) => round_exact(&value, activation).unwrap_or(activation.zero_point),
-        #[allow(clippy::cast_possible_truncation, reason = "PyTorch quantizes the bounds as float32")]
-        _ => quantize(value as f32, activation),
+    #[allow(clippy::cast_possible_truncation, reason = "the engines hold bounds as float32")]
+    let narrow = value as f32;
+    match contract {
+        Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 => {
+            quantize(narrow, activation)
+        }
+        Contract::Onnxruntime => quantize_as(contract, narrow, activation),
+        // The delegate takes the bounds that TFLite computes.
+        Contract::Litert | Contract::LitertXnnpack => quantize_as(Contract::Litert, narrow, activation),
+        Contract::Exact => match Ratio::from_f64(value) {
+            Some(value) => round_exact(&value, activation).unwrap_or(activation.zero_point),
+            None => quantize(narrow, activation),
+        },
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Context, OpError, axis_of};
 use crate::contract::Contract;
 use crate::parameters::Activation;
-use crate::quantize::{dequantize, dequantize_fused, quantize, requantize_exact};
+use crate::quantize::{dequantize, dequantize_fused, quantize, quantize_as, requantize_exact};
 use crate::tensor::{Codes, Layout, Tensor, coordinates, strides};
 
 /// Shape of the result.
@@ -47,6 +47,13 @@ pub(super) fn concatenate(axis: i64, inputs: &[&Codes], context: &Context<'_>) -
     }
     let activations: Vec<Activation> =
         (0..inputs.len()).map(|i| context.input(i)).collect::<Result<_, _>>()?;
+    let differs = activations.iter().any(|&input| input != output);
+    if differs && matches!(context.contract, Contract::Litert | Contract::LitertXnnpack) {
+        return Err(OpError::new(
+            "inputs whose scale or zero point is not the result's",
+            "equal ones, as TFLite concatenates codes; requantize them before",
+        ));
+    }
     let all_strides: Vec<Vec<usize>> = inputs.iter().map(|t| strides(t.shape())).collect();
     Ok(Tensor::build(shape.clone(), layout, |index| {
         let mut place = coordinates(index, &shape);
@@ -62,6 +69,7 @@ pub(super) fn concatenate(axis: i64, inputs: &[&Codes], context: &Context<'_>) -
         let fused = interleaved && place[axis] < inputs[which].shape()[axis] / 8 * 8;
         match context.contract {
             Contract::Exact => requantize_exact(code, input, output),
+            Contract::Onnxruntime => quantize_as(Contract::Onnxruntime, dequantize(code, input), output),
             _ if fused => quantize(dequantize_fused(code, input), output),
             _ => quantize(dequantize(code, input), output),
         }

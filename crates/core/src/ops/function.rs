@@ -1,9 +1,10 @@
 //! Element-wise functions: tables of 256 codes.
 
+use super::fixed_function::{CoarseLeakyRelu, HardSwish, LeakyRelu, Requantization};
 use super::{Context, OpError};
 use crate::contract::Contract;
 use crate::parameters::{Activation, CodeType};
-use crate::quantize::{dequantize, dequantize_fused, quantize};
+use crate::quantize::{dequantize, dequantize_fused, quantize, quantize_as};
 use crate::tensor::{Codes, Tensor};
 
 /// Element-wise functions.
@@ -92,6 +93,21 @@ impl Function {
         }
     }
 
+    /// The function of a float32 as the ONNX operators define it.
+    fn of_f32_in_onnx(self, x: f32) -> f32 {
+        let gate = || (x * (1.0 / 6.0) + 0.5).clamp(0.0, 1.0);
+        match self {
+            Self::Hardsigmoid => gate(),
+            Self::Hardswish => x * gate(),
+            Self::Sigmoid
+            | Self::Tanh
+            | Self::LeakyRelu(_)
+            | Self::Elu(_)
+            | Self::Gelu
+            | Self::Requantize { .. } => self.of_f32(x),
+        }
+    }
+
     /// The function of a real number.
     fn of_f64(self, x: f64) -> f64 {
         match self {
@@ -129,12 +145,6 @@ impl Function {
                 "codes of 8 bits, which a table of 256 entries holds",
             ));
         }
-        match contract {
-            Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack => {
-                return Err(OpError::no_formula(self.name(), contract));
-            }
-            Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 | Contract::Exact => {}
-        }
         let qnnpack = contract == Contract::Qnnpack && input.code_type == CodeType::U8;
         if qnnpack && self == Self::Sigmoid && output.scale != 1.0 / 256.0 {
             return Err(OpError::new(
@@ -152,10 +162,35 @@ impl Function {
         };
         let vectorised = |code| quantize(self.of_f32(dequantize_fused(code, input)), output);
         let single = |code| quantize(self.of_f32(dequantize(code, input)), output);
+        let same = |codes: [i32; 256]| (codes, codes);
+        let far = || OpError::new("scales too far apart", "quotients that the engine can hold");
         let (codes, tail) = match (contract, self) {
-            (Contract::Exact, _) => {
-                let codes = table(&|code| self.exact(code, input, output));
-                (codes, codes)
+            (Contract::Exact, _) => same(table(&|code| self.exact(code, input, output))),
+            (Contract::Onnxruntime, _) => same(table(&|code| {
+                quantize_as(contract, self.of_f32_in_onnx(dequantize(code, input)), output)
+            })),
+            (Contract::Litert | Contract::LitertXnnpack, Self::Sigmoid | Self::Tanh) => {
+                same(table(&|code| self.exact(code, input, output)))
+            }
+            (Contract::Litert | Contract::LitertXnnpack, Self::Hardswish) => {
+                let hardswish = HardSwish::new(input, output).ok_or_else(far)?;
+                same(table(&|code| hardswish.code(code, input, output)))
+            }
+            (Contract::Litert | Contract::LitertXnnpack, Self::Requantize { min, max }) => {
+                let requantization =
+                    Requantization::new(contract, [min, max], input, output).ok_or_else(far)?;
+                same(table(&|code| requantization.code(code, input, output)))
+            }
+            (Contract::LitertXnnpack, Self::LeakyRelu(slope)) => {
+                let relu = CoarseLeakyRelu::new(slope, input, output).ok_or_else(far)?;
+                same(table(&|code| relu.code(code, input, output)))
+            }
+            (Contract::Litert, Self::LeakyRelu(slope)) => {
+                let relu = LeakyRelu::new(slope, input, output).ok_or_else(far)?;
+                same(table(&|code| relu.code(code, input, output)))
+            }
+            (Contract::Litert | Contract::LitertXnnpack, Self::Hardsigmoid | Self::Elu(_) | Self::Gelu) => {
+                return Err(OpError::no_formula(self.name(), contract));
             }
             (_, Self::Hardswish) if qnnpack => {
                 let codes = table(&|code| lookup(self.of_f32(dequantize(code, input)), output));
@@ -189,6 +224,9 @@ impl Function {
     /// Applies the table.
     pub(super) fn apply(self, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
         let activation = context.input(0)?;
+        if activation.code_type == CodeType::I16 {
+            return self.apply_wide(input, context.contract, activation, context.output()?);
+        }
         let table = self.table(context.contract, activation, context.output()?)?;
         let (first, last) = activation.code_type.range();
         let elements = input.elements();
@@ -200,6 +238,31 @@ impl Function {
             let table = if input.memory_index(i) < vectorised { &table.codes } else { &table.tail };
             usize::try_from(elements[i] - first).ok().and_then(|e| table.get(e).copied()).unwrap_or(first)
         }))
+    }
+}
+
+impl Function {
+    /// Codes of 16 bits, each by itself: a table would have 65,536 entries.
+    fn apply_wide(
+        self,
+        input: &Codes,
+        contract: Contract,
+        from: Activation,
+        to: Activation,
+    ) -> Result<Codes, OpError> {
+        let far = || OpError::new("scales too far apart", "quotients that the engine can hold");
+        Ok(match (contract, self) {
+            (Contract::Exact, _) => input.map(|&code| self.exact(code, from, to)),
+            (Contract::Litert, Self::LeakyRelu(slope)) => {
+                let relu = LeakyRelu::new(slope, from, to).ok_or_else(far)?;
+                input.map(|&code| relu.code(code, from, to))
+            }
+            (Contract::Litert, Self::Requantize { min, max }) => {
+                let requantization = Requantization::new(contract, [min, max], from, to).ok_or_else(far)?;
+                input.map(|&code| requantization.code(code, from, to))
+            }
+            _ => return Err(OpError::no_formula(self.name(), contract)),
+        })
     }
 }
 

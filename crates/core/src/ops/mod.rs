@@ -9,6 +9,8 @@ mod batch_norm;
 mod clamp;
 mod concatenate;
 mod convolution;
+mod extremum;
+mod fixed_function;
 mod function;
 mod layer;
 mod layer_norm;
@@ -24,6 +26,7 @@ mod window;
 use std::fmt;
 
 pub use batch_norm::BatchNorm;
+pub use extremum::Extremum;
 pub use function::{Function, Table};
 pub use layer::{Bias, Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
@@ -32,8 +35,9 @@ pub use shape::{Extent, Shape, Shapes};
 pub use window::Span;
 pub(crate) use window::adaptive_spans;
 
+use self::add::Sign;
 use crate::contract::Contract;
-use crate::parameters::Activation;
+use crate::parameters::{Activation, CodeType};
 use crate::quantize::{dequantize, quantize_as};
 use crate::tensor::{Codes, Tensor, coordinates, element_count, strides};
 
@@ -53,7 +57,7 @@ pub enum Op {
         /// With ReLU.
         relu: bool,
     },
-    /// Difference of two tensors, optionally with ReLU.
+    /// Difference of two tensors, the first minus the second, optionally with ReLU.
     Sub {
         /// With ReLU.
         relu: bool,
@@ -63,6 +67,8 @@ pub enum Op {
         /// With ReLU.
         relu: bool,
     },
+    /// The smaller or the larger of two codes, element by element.
+    Extremum(Extremum),
     /// Matrix product of two tensors, (.., M, K) and (.., K, P).
     MatMul,
     /// Concatenation along an axis. Without S and Z of its own it keeps the first input's.
@@ -123,6 +129,7 @@ impl Op {
             Self::Add { .. } => "add",
             Self::Sub { .. } => "sub",
             Self::Mul { .. } => "mul",
+            Self::Extremum(extremum) => extremum.name(),
             Self::MatMul => "matmul",
             Self::Concatenate { .. } => "cat",
             Self::MaxPool(_) => "max_pool",
@@ -276,7 +283,7 @@ impl Op {
             }
             Self::Constant(codes) => one(codes.shape().to_vec()),
             Self::Layer(layer) => one(layer.shape(first)?),
-            Self::Add { .. } | Self::Sub { .. } | Self::Mul { .. } => {
+            Self::Add { .. } | Self::Sub { .. } | Self::Mul { .. } | Self::Extremum(_) => {
                 let second = rest.first().ok_or_else(|| OpError::new("one input", "two"))?;
                 one(broadcast_shape(first, second)?)
             }
@@ -292,35 +299,32 @@ impl Op {
         }
     }
 
-    /// An engine that is not PyTorch has formulas of its own, and not for every operator.
-    fn check_contract(&self, contract: Contract) -> Result<(), OpError> {
+    /// Engines do not have every operator, and none but TFLite's computes with codes of 16 bits.
+    fn check_contract(&self, context: &Context<'_>) -> Result<(), OpError> {
+        let wide = |activation: &Activation| activation.code_type == CodeType::I16;
+        let contract = context.contract;
         match contract {
-            Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 | Contract::Exact => {
-                return Ok(());
+            Contract::Litert | Contract::Exact => {}
+            Contract::Fbgemm
+            | Contract::Qnnpack
+            | Contract::Onednn
+            | Contract::X86
+            | Contract::Onnxruntime
+            | Contract::LitertXnnpack => {
+                if context.inputs.iter().copied().chain([context.output]).flatten().any(|a| wide(&a)) {
+                    return Err(OpError::new(
+                        format!("codes of 16 bits under {}", contract.name()),
+                        "the contract litert",
+                    ));
+                }
             }
-            Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack => {}
         }
-        match self {
-            Self::Quantize
-            | Self::Dequantize
-            | Self::Constant(_)
-            | Self::Layer(_)
-            | Self::MaxPool(_)
-            | Self::Relu
-            | Self::Shape(_) => Ok(()),
-            Self::Add { .. }
-            | Self::Sub { .. }
-            | Self::Mul { .. }
-            | Self::MatMul
-            | Self::Concatenate { .. }
-            | Self::AveragePool(_)
-            | Self::AdaptiveAveragePool { .. }
-            | Self::Mean { .. }
-            | Self::Clamp { .. }
-            | Self::Function(_)
-            | Self::BatchNorm(_)
-            | Self::LayerNorm(_)
-            | Self::Softmax { .. } => Err(OpError::no_formula(self.name(), contract)),
+        match (self, contract) {
+            (
+                Self::BatchNorm(_) | Self::LayerNorm(_),
+                Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack,
+            ) => Err(OpError::no_formula(self.name(), contract)),
+            _ => Ok(()),
         }
     }
 
@@ -336,7 +340,7 @@ impl Op {
     ) -> Result<Vec<Value>, OpError> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|v| v.shape()).collect();
         self.shapes(&shapes, known)?;
-        self.check_contract(context.contract)?;
+        self.check_contract(context)?;
         let codes = |index: usize| match inputs.get(index) {
             Some(Value::Codes(codes)) => Ok(codes),
             Some(Value::Floats(_)) => Err(OpError::new("an input of floats", "codes")),
@@ -356,9 +360,10 @@ impl Op {
             }
             Self::Constant(codes) => codes.clone(),
             Self::Layer(layer) => layer.apply(codes(0)?, context)?.1,
-            Self::Add { relu } => add::add(codes(0)?, codes(1)?, *relu, context)?,
-            Self::Sub { relu } => add::subtract(codes(0)?, codes(1)?, *relu, context)?,
+            Self::Add { relu } => add::add(codes(0)?, codes(1)?, Sign::Plus, *relu, context)?,
+            Self::Sub { relu } => add::add(codes(0)?, codes(1)?, Sign::Minus, *relu, context)?,
             Self::Mul { relu } => add::multiply(codes(0)?, codes(1)?, *relu, context)?,
+            Self::Extremum(extremum) => extremum.apply(codes(0)?, codes(1)?, context)?,
             Self::MatMul => matmul::matmul(codes(0)?, codes(1)?, context)?,
             Self::Concatenate { axis, .. } => {
                 let all = (0..inputs.len()).map(codes).collect::<Result<Vec<_>, _>>()?;

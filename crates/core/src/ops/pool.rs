@@ -3,6 +3,7 @@
 use super::{Context, MAX_AXIS, OpError, axis_of};
 use crate::contract::Contract;
 use crate::exact::Ratio;
+use crate::fixed_point::FixedPoint;
 use crate::parameters::{Activation, CodeType};
 use crate::quantize::{dequantize, quantize};
 use crate::tensor::{Codes, Layout, Tensor, coordinates, strides};
@@ -118,8 +119,28 @@ enum Rounding {
     ZeroPointBefore,
     /// rint(sum(x) / n): the zero point takes part in the rounding.
     Raw,
+    /// sum(x) / n in integers, ties away from zero.
+    HalfAway,
+    /// rint(sum(S1*(x - Z1)) / n / S3 + Z3), the sum in float32 in the order of the window.
+    Floats,
+    /// rint(S * (S1 / (S3*n))) + Z3.
+    Rescaled,
+    /// S times TFLite's factor of S1/S3, divided by n before it multiplies; rounded twice, or once for 16-bit codes.
+    Fixed(FixedPoint),
     /// The exact quotient, ties to even.
     Exact,
+}
+
+/// The codes of a window.
+struct Window {
+    /// sum(x - Z1).
+    sum: i64,
+    /// sum(S1*(x - Z1)) in float32.
+    real: f32,
+    /// Number of codes.
+    count: i64,
+    /// What the sum is divided by.
+    divisor: i64,
 }
 
 impl Rounding {
@@ -128,9 +149,10 @@ impl Rounding {
         clippy::cast_precision_loss,
         reason = "the engines compute in float32; the cast saturates"
     )]
-    fn mean(self, sum: i64, count: i64, divisor: i64, activation: Activation) -> i32 {
-        let zero_point = activation.zero_point;
-        let (min, max) = activation.code_type.range();
+    fn mean(self, window: &Window, input: Activation, output: Activation) -> i32 {
+        let &Window { sum, real, count, divisor } = window;
+        let zero_point = input.zero_point;
+        let (min, max) = output.code_type.range();
         let rounded = match self {
             Self::ZeroPointAfter => {
                 (sum as f32 * (1.0 / divisor as f32)).round_ties_even() as i64 + i64::from(zero_point)
@@ -142,29 +164,71 @@ impl Rounding {
                 let raw = sum + i64::from(zero_point) * count;
                 (raw as f32 / divisor as f32).round_ties_even() as i64
             }
+            Self::HalfAway => {
+                let raw = sum + i64::from(zero_point) * divisor;
+                (raw + raw.signum() * (divisor / 2)) / divisor
+            }
+            Self::Floats => {
+                let mean = real / divisor as f32;
+                (mean / output.scale as f32 + output.zero_point as f32).round_ties_even() as i64
+            }
+            Self::Rescaled => {
+                let factor = input.scale as f32 / (output.scale as f32 * divisor as f32);
+                let rounded = (sum as f32 * factor).round_ties_even() as i64;
+                rounded.saturating_add(i64::from(output.zero_point))
+            }
+            Self::Fixed(factor) => {
+                let mean = match output.code_type {
+                    CodeType::I16 => factor.reduced(sum),
+                    CodeType::U8 | CodeType::I8 => i64::from(factor.double(sum as i32)),
+                };
+                mean.saturating_add(i64::from(output.zero_point))
+            }
             Self::Exact => {
                 let mean =
-                    Ratio::from_i64(sum).over(&Ratio::from_i64(divisor)).and_then(|q| q.round_scaled(0));
-                mean.and_then(|m| i64::try_from(m).ok()).unwrap_or(0) + i64::from(zero_point)
+                    Ratio::from_f64(input.scale).zip(Ratio::from_f64(output.scale)).and_then(|(s1, s3)| {
+                        s1.times(&Ratio::from_i64(sum)).over(&s3.times(&Ratio::from_i64(divisor)))
+                    });
+                let rounded = mean.and_then(|m| m.round_scaled(0)).and_then(|m| i64::try_from(m).ok());
+                rounded.unwrap_or(0).saturating_add(i64::from(output.zero_point))
             }
         };
         i32::try_from(rounded.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
     }
 }
 
-/// Sum of `code - Z` over the box of positions `spans` of the spatial axes, at batch and channel of `place`.
+/// The codes of the box of positions `spans` of the spatial axes, at batch and channel of `place`, row-major; without a
+/// divisor.
 fn box_sum(
     input: &Codes,
     strides: &[usize],
     place: &[usize],
     spans: &[(usize, usize)],
-    zero_point: i32,
-) -> i64 {
+    activation: Activation,
+) -> Window {
     let mut offsets = vec![place[0] * strides[0] + place[1] * strides[1]];
     for (axis, &(start, end)) in spans.iter().enumerate() {
         offsets = offsets.iter().flat_map(|o| (start..end).map(move |p| o + p * strides[axis + 2])).collect();
     }
-    offsets.iter().map(|&i| i64::from(input.elements()[i] - zero_point)).sum()
+    let codes = || offsets.iter().map(|&i| input.elements()[i]);
+    let count = i64::try_from(offsets.len()).unwrap_or(i64::MAX);
+    Window {
+        sum: codes().map(|code| i64::from(code - activation.zero_point)).sum(),
+        real: codes().map(|code| dequantize(code, activation)).fold(0.0, |sum, real| sum + real),
+        count,
+        divisor: count,
+    }
+}
+
+/// Refuses a result whose S and Z are not the input's, for engines that only pass them on.
+fn same_scale(contract: Contract, input: Activation, output: Activation) -> Result<(), OpError> {
+    match contract {
+        Contract::Litert | Contract::LitertXnnpack if input != output => Err(OpError::new(
+            "a result with a scale and zero point of its own",
+            "those of its input, as TFLite averages codes",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Mean of each window.
@@ -172,10 +236,18 @@ pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Resu
     let shape = pool.shape(input.shape())?;
     let activation = context.input(0)?;
     let qnnpack = by_qnnpack(context, activation) && input.shape().len() <= 4;
+    let output = context.output()?;
+    same_scale(context.contract, activation, output)?;
     let rounding = match context.contract {
         Contract::Exact => Rounding::Exact,
-        _ if qnnpack || input.is_channels_last() => Rounding::ZeroPointAfter,
-        _ => Rounding::ZeroPointBefore,
+        Contract::Onnxruntime => Rounding::Floats,
+        Contract::Litert | Contract::LitertXnnpack => Rounding::HalfAway,
+        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
+            if qnnpack || input.is_channels_last() =>
+        {
+            Rounding::ZeroPointAfter
+        }
+        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => Rounding::ZeroPointBefore,
     };
     let strides = strides(input.shape());
     let whole: i64 = pool.kernel.iter().product();
@@ -192,17 +264,15 @@ pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Resu
             let inside = |p: i64| usize::try_from(p.clamp(0, size)).unwrap_or(0);
             spans.push((inside(start), inside(end)));
         }
-        let count: usize = spans.iter().map(|(start, end)| end - start).product();
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let sum = box_sum(input, &strides, &place, &spans, activation.zero_point);
-        let divisor = match divisor {
+        let mut window = box_sum(input, &strides, &place, &spans, activation);
+        window.divisor = match divisor {
             // QNNPACK's kernel knows neither `count_include_pad=False` nor a divisor.
             _ if qnnpack => whole,
             Some(divisor) => divisor,
             None if pool.count_include_pad => padded,
-            None => count,
+            None => window.count,
         };
-        rounding.mean(sum, count, divisor, activation)
+        rounding.mean(&window, activation, output)
     }))
 }
 
@@ -228,10 +298,24 @@ pub(super) fn adaptive(size: &[Option<i64>], input: &Codes, context: &Context<'_
     let sizes = &input.shape()[2..];
     let even = sizes.iter().zip(&shape[2..]).all(|(input, output)| input % output == 0);
     let qnnpack = by_qnnpack(context, activation) && even && sizes.len() <= 2;
+    let output = context.output()?;
+    let global = shape[2..].iter().all(|&size| size == 1);
     let rounding = match context.contract {
         Contract::Exact => Rounding::Exact,
-        _ if qnnpack || input.is_channels_last() => Rounding::ZeroPointAfter,
-        _ => Rounding::Raw,
+        Contract::Onnxruntime if global => Rounding::Rescaled,
+        Contract::Litert | Contract::LitertXnnpack if global => {
+            same_scale(context.contract, activation, output)?;
+            Rounding::HalfAway
+        }
+        contract @ (Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack) => {
+            return Err(OpError::no_formula("adaptive_avg_pool to more than one position", contract));
+        }
+        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
+            if qnnpack || input.is_channels_last() =>
+        {
+            Rounding::ZeroPointAfter
+        }
+        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => Rounding::Raw,
     };
     let strides = strides(input.shape());
     Ok(Tensor::build(shape.clone(), layout(input, qnnpack), |index| {
@@ -242,10 +326,7 @@ pub(super) fn adaptive(size: &[Option<i64>], input: &Codes, context: &Context<'_
                 (i * n / o, ((i + 1) * n).div_ceil(o))
             })
             .collect();
-        let count: usize = spans.iter().map(|(start, end)| end - start).product();
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let sum = box_sum(input, &strides, &place, &spans, activation.zero_point);
-        rounding.mean(sum, count, count, activation)
+        rounding.mean(&box_sum(input, &strides, &place, &spans, activation), activation, output)
     }))
 }
 
@@ -261,6 +342,18 @@ pub(super) fn mean_shape(axes: &[i64], keep: bool, input: &[usize]) -> Result<Ve
             (true, false) => None,
         })
         .collect())
+}
+
+/// TFLite's factor of S1/S3 over n: the multiplier of S1/S3, shifted left as far as 64 bits allow, divided by n in integers.
+fn folded_factor(input: Activation, output: Activation, count: i64) -> Result<FixedPoint, OpError> {
+    let factor = FixedPoint::of(input.scale / output.scale)
+        .ok_or_else(|| OpError::new("scales too far apart", "a quotient below 2^31"))?;
+    let bits = i32::try_from(count.max(1).ilog2()).unwrap_or(31);
+    let shift = bits.min(32).min(31 + factor.exponent).max(0);
+    let multiplier = (i64::from(factor.multiplier) << shift) / count;
+    let multiplier = i32::try_from(multiplier)
+        .map_err(|_| OpError::new(format!("a mean of {count} codes"), "fewer, as TFLite folds them"))?;
+    Ok(FixedPoint { multiplier, exponent: factor.exponent - shift })
 }
 
 /// Mean over whole axes.
@@ -280,9 +373,19 @@ pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_
     let by_qnnpack = by_qnnpack(context, activation) && rank == 4 && innermost && reduced.len() == 2;
     let rounding = match context.contract {
         Contract::Exact => Some(Rounding::Exact),
-        _ if by_qnnpack => Some(Rounding::ZeroPointAfter),
-        _ if innermost && input.is_contiguous() => Some(Rounding::Raw),
-        _ => None,
+        Contract::Litert => Some(Rounding::Fixed(folded_factor(activation, output, count)?)),
+        // The sum is the engine's; its order of roundings is not known: 22 of 38,400 codes differ by one.
+        Contract::LitertXnnpack => Some(Rounding::Rescaled),
+        contract @ Contract::Onnxruntime => return Err(OpError::no_formula("mean", contract)),
+        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => {
+            if by_qnnpack {
+                Some(Rounding::ZeroPointAfter)
+            } else if innermost && input.is_contiguous() {
+                Some(Rounding::Raw)
+            } else {
+                None
+            }
+        }
     };
     let target = strides(&kept);
     let mut sums = vec![0i64; kept.iter().product()];
@@ -294,7 +397,10 @@ pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_
         float_sums[slot] += dequantize(code, activation);
     }
     Ok(Tensor::build(shape, Layout::Contiguous, |i| match rounding {
-        Some(rounding) => rounding.mean(sums[i], count, count, activation),
+        Some(rounding) => {
+            let window = Window { sum: sums[i], real: float_sums[i], count, divisor: count };
+            rounding.mean(&window, activation, output)
+        }
         // PyTorch averages floats here, in an order of its own: rarely, the last bit of the sum moves a code by one.
         #[allow(clippy::cast_precision_loss, reason = "PyTorch divides in float32")]
         None => quantize(float_sums[i] / count as f32, output),

@@ -26,9 +26,10 @@ fn shape_of(op: Shape, input: &Codes) -> Vec<Codes> {
     op.apply(input, &[], &context).unwrap()
 }
 
-/// The contracts under which all of these have a formula.
-fn with_formula(ops: &[Op]) -> impl Iterator<Item = Contract> {
-    Contract::ALL.into_iter().filter(|&contract| ops.iter().all(|op| op.check_contract(contract).is_ok()))
+/// The contracts under which an operator has a formula.
+fn with_formula(op: &Op) -> impl Iterator<Item = Contract> {
+    let known = |contract| op.check_contract(&Context { contract, inputs: &[], output: None }).is_ok();
+    Contract::ALL.into_iter().filter(move |&contract| known(contract))
 }
 
 fn layer(kind: LayerKind, shape: &[usize], weights: &[i8], window: Window) -> Layer {
@@ -272,7 +273,7 @@ fn sums_and_products() {
     // Codes 0 are -0.5: their sum is -1 -> -2 + 1, cut at 0; their product 0.25 -> rint(0.5) + 1.
     let half = Activation { scale: 0.5, zero_point: 1, code_type: CodeType::U8 };
     let inputs = [codes(&[1, 2], &[3, 0]), codes(&[1, 2], &[6, 0])];
-    for contract in with_formula(&[Op::Add { relu: false }, Op::Mul { relu: false }]) {
+    for contract in Contract::ALL {
         let name = contract.name();
         let op = |relu| Op::Add { relu };
         assert_eq!(apply(&op(false), contract, &inputs, half).elements(), [8, 0], "{name}");
@@ -292,7 +293,7 @@ fn one_channel_weights_all_positions() {
 fn concatenation_joins_along_an_axis() {
     let inputs = [codes(&[1, 1, 2], &[1, 2]), codes(&[1, 2, 2], &[3, 4, 5, 6])];
     let cat = Op::Concatenate { axis: -2, requantizes: true };
-    for contract in with_formula(std::slice::from_ref(&cat)) {
+    for contract in Contract::ALL {
         assert_eq!(apply(&cat, contract, &inputs, UNIT).elements(), [1, 2, 3, 4, 5, 6]);
     }
 }
@@ -373,10 +374,12 @@ fn tables_of_functions() {
     ];
     for contract in Contract::ALL {
         for (function, output, expected) in rows {
-            if Op::Function(function).check_contract(contract).is_err() {
+            // TFLite's hardswish is one of 16 bits.
+            let litert = matches!(contract, Contract::Litert | Contract::LitertXnnpack);
+            let Ok(table) = function.table(contract, half, output) else {
+                assert!(litert, "{} {}", function.name(), contract.name());
                 continue;
-            }
-            let table = function.table(contract, half, output).unwrap();
+            };
             let name = format!("{} {}", function.name(), contract.name());
             assert_eq!([0, 4, 6, 20].map(|code| table.codes[code]), expected, "{name}");
             assert_eq!([0, 4, 6, 20].map(|code| table.tail[code]), expected, "{name} tail");
@@ -392,7 +395,7 @@ fn layer_norm_of_two_codes() {
     let norm =
         LayerNorm { shape: vec![2], weight: Some(vec![2.0, 3.0]), bias: Some(vec![4.0, 1.0]), epsilon: 0.0 };
     let input = codes(&[2, 2], &[4, 6, 8, 8]);
-    for contract in with_formula(&[Op::LayerNorm(norm.clone())]) {
+    for contract in with_formula(&Op::LayerNorm(norm.clone())) {
         // The second row has no deviation: nothing but beta may remain, so epsilon must not be 0 for it.
         let norm = LayerNorm { epsilon: 1e-12, ..norm.clone() };
         let result = apply(&Op::LayerNorm(norm), contract, std::slice::from_ref(&input), activation);
@@ -407,7 +410,7 @@ fn softmax_adds_up_to_one() {
     let input = Activation { scale: 3f64.ln(), zero_point: 9, code_type: CodeType::U8 };
     let output = Activation { scale: 1.0 / 256.0, zero_point: 0, code_type: CodeType::U8 };
     let values = Value::Codes(codes(&[1, 2, 2], &[7, 5, 8, 5]));
-    for contract in with_formula(&[Op::Softmax { axis: 1 }]) {
+    for contract in Contract::ALL {
         let context = Context { contract, inputs: &[Some(input)], output: Some(output) };
         let results = Op::Softmax { axis: 1 }.apply(&[&values], &[], &context).unwrap();
         assert_eq!(results[0].codes().unwrap().elements(), [64, 128, 192, 128], "{}", contract.name());
@@ -422,7 +425,7 @@ fn matrix_products() {
     let (a, b) = (codes(&[1, 2, 2], &[1, 2, 3, 4]), codes(&[1, 2, 2], &[5, 6, 7, 8]));
     let offset = Activation { zero_point: 1, ..UNIT };
     let (c, d) = (codes(&[1, 2, 2], &[2, 3, 4, 5]), codes(&[1, 2, 2], &[6, 7, 8, 9]));
-    for contract in with_formula(&[Op::MatMul]) {
+    for contract in Contract::ALL {
         let product = apply(&Op::MatMul, contract, &[a.clone(), b.clone()], UNIT);
         assert_eq!(product.elements(), [19, 22, 43, 50], "{contract:?}");
         let product = apply(&Op::MatMul, contract, &[c.clone(), d.clone()], offset);

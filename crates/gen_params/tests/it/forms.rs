@@ -61,7 +61,7 @@ fn layers_of(path: &Path) -> Result<Vec<NamedLayer>, String> {
 /// Forms that hold no integers of ours, and the word of the refusal that says so.
 const REFUSED: [(&str, &str); 16] = [
     ("/pt2e_", ""),
-    ("converted.pt2", ".pt2"),
+    ("converted.pt2", "float"),
     ("reference_state_dict.pt", "reference-quantized"),
     ("reference_module.pt", "reference-quantized"),
     ("negative/float_state_dict.pt", "float checkpoint"),

@@ -8,6 +8,7 @@
 )]
 
 mod containers;
+mod export;
 mod forms;
 mod goldens;
 mod layers;

@@ -14,7 +14,7 @@ use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
 use npyz::npz::NpzArchive;
 
-use crate::support::shared;
+use crate::support::{fixtures, shared};
 
 /// An array of a file of references; `None` where it is absent or of a type that no activation has.
 fn array(archive: &mut NpzArchive<BufReader<File>>, name: &str) -> Option<Value> {
@@ -78,13 +78,41 @@ impl Model {
     fn open(root: &Path, path: &Path) -> Self {
         let source: SourceModel = gen_params::read(gen_params::map_file(path).unwrap()).unwrap();
         let network = lower::lower(&source, &lower::Options::default()).map_err(|e| e.to_string());
-        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        let name = path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
         Self { name, path: path.to_path_buf(), network, graph: source.graph.unwrap() }
     }
 
+    /// Outputs for three inputs, and every tensor after the first of them.
     fn references(&self) -> Option<NpzArchive<BufReader<File>>> {
         let path = format!("{}.ref.npz", self.path.display());
         NpzArchive::open(path).ok()
+    }
+
+    /// LiteRT's tensors by their index.
+    fn tensors(&self) -> BTreeMap<u32, Value> {
+        let indices = self.graph.facts.keys().map(|id| id.0);
+        if let Some(mut archive) = self.references() {
+            return indices.filter_map(|id| Some((id, array(&mut archive, &format!("t{id}"))?))).collect();
+        }
+        // Our fixtures have a batch of eight inputs, and names behind indices.
+        let Ok(mut archive) = NpzArchive::open(self.path.with_file_name("golden.npz")) else {
+            return BTreeMap::new();
+        };
+        let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+        let named = names.iter().filter_map(|name| Some((name.split_once(':')?.0.parse().ok()?, name)));
+        let mut found: BTreeMap<u32, Value> =
+            named.filter_map(|(id, name)| Some((id, array(&mut archive, name)?))).collect();
+        // The first tensor of the models with reals for an input is the reals, which are beside the model.
+        if let Some((id, _)) = self.graph.inputs.first() {
+            let file = File::open(self.path.with_file_name("input_q.npy")).unwrap();
+            let file = npyz::NpyFile::new(BufReader::new(file)).unwrap();
+            if file.dtype().descr() == "'<f4'" {
+                let shape = file.shape().iter().map(|&s| s.try_into().unwrap()).collect();
+                let reals = file.into_vec::<f32>().unwrap();
+                found.insert(id.0, Value::Floats(Tensor::new(shape, reals).unwrap()));
+            }
+        }
+        found
     }
 
     /// The edge of each tensor that an operator makes, or that is an input.
@@ -122,9 +150,12 @@ impl Count {
 }
 
 fn models() -> Vec<Model> {
-    let Some(root) = shared().map(|shared| shared.join("models")) else { return Vec::new() };
+    let root = shared();
     let mut found = Vec::new();
-    let mut open = vec![root.clone()];
+    let mut open = vec![fixtures().join("tflite")];
+    if let Some(root) = &root {
+        open.extend(["models", "fixtures/tflite", "fixtures/litert_torch"].map(|folder| root.join(folder)));
+    }
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
@@ -136,7 +167,7 @@ fn models() -> Vec<Model> {
         }
     }
     found.sort();
-    found.iter().map(|path| Model::open(&root, path)).collect()
+    found.iter().map(|path| Model::open(root.as_deref().unwrap_or(Path::new("")), path)).collect()
 }
 
 /// Each node is given LiteRT's own inputs, so that every operator is judged by itself.
@@ -153,12 +184,13 @@ fn every_tensor_of_litert_reference_kernels() {
                 continue;
             }
         };
-        let Some(mut archive) = model.references() else { continue };
-        let theirs: BTreeMap<EdgeId, Value> = model
-            .edges(network)
-            .into_iter()
-            .filter_map(|(edge, id)| Some((edge, array(&mut archive, &format!("t{id}"))?)))
-            .collect();
+        let tensors = model.tensors();
+        if tensors.is_empty() {
+            continue;
+        }
+        let edges = model.edges(network).into_iter();
+        let theirs: BTreeMap<EdgeId, Value> =
+            edges.filter_map(|(edge, id)| Some((edge, tensors.get(&id)?.clone()))).collect();
         let mut values: Vec<Option<Value>> = vec![None; network.edges.len()];
         let mut shapes: Vec<Option<Vec<usize>>> = vec![None; network.edges.len()];
         for &id in &network.inputs {

@@ -80,7 +80,7 @@ impl Graph {
     }
 
     /// The edge that a value has been written to, if it has.
-    fn edge_of(&self, value: &Value) -> Option<EdgeId> {
+    pub(super) fn edge_of(&self, value: &Value) -> Option<EdgeId> {
         match value {
             Value::Constant(_) => None,
             Value::Codes(Codes::Edge(edge)) => Some(*edge),

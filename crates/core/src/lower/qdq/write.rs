@@ -102,7 +102,7 @@ impl Graph {
                 layer.clamp = (limits != implied).then_some(limits);
                 (open_bounds, open_range) = (UNBOUNDED, full(activation));
             }
-            Op::Add { relu } | Op::Mul { relu } => {
+            Op::Add { relu } | Op::Sub { relu } | Op::Mul { relu } => {
                 *relu = bounds.0 == 0.0;
                 if *relu {
                     open_bounds.0 = f64::NEG_INFINITY;

@@ -77,7 +77,7 @@ pub fn derive_operator(
         }
         Op::MaxPool(_) => (whole, (OperatorArithmetic::Largest, None)),
         Op::Shape(_) => (whole, (OperatorArithmetic::Selection, None)),
-        Op::Sub { .. } | Op::LayerNorm(_) | Op::Softmax { .. } => return Ok(None),
+        Op::Sub { .. } | Op::Extremum(_) | Op::LayerNorm(_) | Op::Softmax { .. } => return Ok(None),
     };
     Ok(Some(OperatorParameters {
         name: node.name.clone(),
@@ -94,7 +94,7 @@ pub fn derive_operator(
 pub fn without_integers(op: &Op) -> Option<&'static str> {
     match op {
         Op::LayerNorm(_) => Some("has no integer-only form: it divides by a deviation"),
-        Op::Sub { .. } => Some("has no integer-only form: differences are computed by engines only"),
+        Op::Sub { .. } | Op::Extremum(_) => Some("has no integer-only form here yet"),
         Op::Softmax { .. } => Some("has no integer-only form: it divides by a sum of exponentials"),
         Op::Quantize
         | Op::Dequantize

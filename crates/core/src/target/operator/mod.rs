@@ -153,6 +153,12 @@ impl TargetOperator {
                 vec![self.pairs(a, b, |x, y| self.scaled(scale, i128::from(x) * i128::from(y)))?]
             }
             (&OperatorArithmetic::MatrixProduct(scale), [a, b]) => {
+                if a.shape().len() != b.shape().len()
+                    || a.shape()[..shape.len() - 2] != b.shape()[..shape.len() - 2]
+                {
+                    let found = format!("inputs {:?} and {:?}", a.shape(), b.shape());
+                    return Err(OpError::new(found, "the same leading axes"));
+                }
                 vec![self.matrix_product(scale, a, b, shape)]
             }
             (OperatorArithmetic::Concatenation(scales), parts) => {
@@ -206,6 +212,7 @@ impl TargetOperator {
     /// (.., M, P) from (.., M, K) and (.., K, P).
     fn matrix_product(&self, scale: Scale, a: &Codes, b: &Codes, shape: Vec<usize>) -> Codes {
         let rank = shape.len();
+        // Leading axes are the same: a broadcast one is refused before.
         let (rows, columns, inner) = (shape[rank - 2], shape[rank - 1], a.shape()[rank - 1]);
         let (za, zb) = (self.inputs[0].zero_point, self.inputs[1].zero_point);
         Tensor::build(shape, a.layout(), |index| {
