@@ -58,7 +58,8 @@ pub(crate) fn target(options: &TargetOptions, derivation: &Derivation) -> Result
         None => Ok(file.arithmetic),
         Some(contract) => Err(anyhow!(
             "--target: its thresholds have the codes of {contract} by construction, and there is no multiplier to compute \
-             with\n  hint: --contract {contract}"
+             with\n  hint: --contract {contract}",
+            contract = contract.name()
         )),
     }
 }

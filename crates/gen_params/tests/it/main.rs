@@ -14,4 +14,5 @@ mod goldens;
 mod layers;
 mod seed;
 mod support;
+mod targets;
 mod tflite;
