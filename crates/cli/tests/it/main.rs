@@ -15,3 +15,4 @@ mod run;
 mod screens;
 mod seed;
 mod support;
+mod supported;

@@ -5,6 +5,8 @@
 //! 2. `prepared`: give fake-quantized layers the integers that `torch.ao`'s convert would give;
 //! 3. wiring, who feeds whom: `calls` from the file's own topology, `graph_file` from the user's `--graph`,
 //!    `key_order` by a guess that is named as one;
+//!    `onnx`, `tflite` and `export` are the same for the graphs of those files; `qdq` makes integers of float graphs with
+//!    Quantize and Dequantize nodes, whichever file they are from;
 //! 4. `builder`: edges with scale, zero point and reachable codes, by the rule of each operation.
 
 mod builder;
@@ -16,7 +18,7 @@ mod onnx;
 mod parts;
 mod prepared;
 mod qdq;
-pub mod tflite;
+mod tflite;
 
 use std::collections::BTreeMap;
 
@@ -112,6 +114,18 @@ pub fn values(source: &SourceModel, options: &Options) -> Result<BTreeMap<String
         (Some(graph), Form::Onnx) => onnx::edges(source, graph, options),
         (Some(graph), Form::ExportedProgram) => export::edges(source, graph, options),
         _ => Ok(BTreeMap::new()),
+    }
+}
+
+/// The operators of a form's graphs that are lowered, by the names that its files have for them. Forms without graphs of
+/// operators have none: their modules are recognised by class or by attributes.
+pub fn operators(form: Form) -> Vec<&'static str> {
+    match form {
+        Form::StateDict | Form::Module => Vec::new(),
+        Form::GraphModule | Form::TorchScript => calls::OPERATORS.to_vec(),
+        Form::ExportedProgram => export::OPERATORS.iter().map(|operator| operator.name).collect(),
+        Form::Onnx => onnx::OPERATORS.iter().map(|operator| operator.name).collect(),
+        Form::Tflite => tflite::operators().collect(),
     }
 }
 
