@@ -16,3 +16,4 @@ mod screens;
 mod seed;
 mod support;
 mod supported;
+mod systemverilog;
