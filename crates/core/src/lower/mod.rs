@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use gen_params_formats::{Form, SourceModel};
 
 use crate::error::Result;
-use crate::network::{EdgeId, IntNetwork};
+use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::Op;
 use crate::parameters::Wiring;
 use graph_file::GraphFile;
@@ -92,7 +92,15 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
             _ => calls::lower(source, graph, options, &mut warnings)?,
         }
     } else {
-        let parts = parts::recognise(source, options, &mut warnings)?;
+        let parts = match source.form {
+            // Their layers are not modules: what the user's graph names are the nodes of the file's own.
+            Form::ExportedProgram | Form::Onnx | Form::Tflite => {
+                parts_of(&layers(source, &file_only(options))?)
+            }
+            Form::StateDict | Form::Module | Form::GraphModule | Form::TorchScript => {
+                parts::recognise(source, options, &mut warnings)?
+            }
+        };
         match &options.graph {
             Some(file) => graph_file::lower(source.form, &parts, file, options)?,
             None => key_order::lower(source, parts, options, &mut warnings)?,
@@ -102,6 +110,20 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     warnings.append(&mut network.warnings);
     network.warnings = warnings;
     Ok(network)
+}
+
+/// The same options without the user's graph.
+fn file_only(options: &Options) -> Options {
+    Options { graph: None, ..options.clone() }
+}
+
+/// The operations of a network by name, for a graph file that wires them anew.
+fn parts_of(network: &IntNetwork) -> parts::Parts {
+    let part = |node: &Node| {
+        let activation = node.outputs.first().and_then(|&id| network.edge(id).activation);
+        (node.name.clone(), parts::Part::Op { op: node.op.clone(), activation })
+    };
+    network.nodes.iter().map(part).collect()
 }
 
 /// Where the values of a file are in its network: for each tensor of codes that the network computes, by its name in the
