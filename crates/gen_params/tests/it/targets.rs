@@ -4,7 +4,7 @@ use gen_params::contract::Contract;
 use gen_params::derive::{self, Options};
 use gen_params::lower;
 use gen_params::network::IntNetwork;
-use gen_params::ops::{Layer, Op};
+use gen_params::ops::{Bias, Layer, Op};
 use gen_params::parameters::{MultiplierForm, Parameters};
 use gen_params::target::{Relu, Target, on_target};
 
@@ -18,9 +18,10 @@ fn lenet(form: MultiplierForm) -> (IntNetwork, Parameters) {
     (network, parameters)
 }
 
-fn layer<'a>(network: &'a IntNetwork, name: &str) -> &'a Layer {
+/// The real bias of an output channel.
+fn bias_of(network: &IntNetwork, name: &str, channel: usize) -> f64 {
     match &network.nodes.iter().find(|node| node.name == name).unwrap().op {
-        Op::Layer(layer) => layer,
+        Op::Layer(Layer { bias: Some(Bias::Real(biases)), .. }) => f64::from(biases[channel]),
         other => panic!("{other:?}"),
     }
 }
@@ -42,7 +43,7 @@ fn fractional_biases_and_signed_codes_obey_their_equations() {
             failures.push(format!("{}: clamp {clamp:?}, padding {:?}", before.name, after.padding_value));
         }
         for channel in 0..before.channels {
-            let real = f64::from(layer(&network, &before.name).bias.as_ref().unwrap()[channel])
+            let real = bias_of(&network, &before.name, channel)
                 / (input.scale * before.weight.scale[channel.min(before.weight.scale.len() - 1)]);
             let bias = after.bias.as_ref().unwrap()[channel];
             #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
@@ -77,7 +78,7 @@ fn thresholds_count_up_to_the_rounded_real_output() {
         for (channel, steps) in thresholds.chunks(levels).enumerate() {
             assert!(steps.is_sorted());
             let scale = input.scale * parameters.weight.scale[channel.min(parameters.weight.scale.len() - 1)];
-            let bias = f64::from(layer(&network, &parameters.name).bias.as_ref().unwrap()[channel]);
+            let bias = bias_of(&network, &parameters.name, channel);
             let origin = i64::from(input.zero_point) * i64::from(parameters.weight_sum[channel]);
             for step in 0..=64 {
                 // Far beyond what a channel reaches its thresholds mean nothing.
