@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use gen_params_formats::{Form, SourceModel};
 
-use crate::error::Result;
+use crate::error::{LowerError, Result};
 use crate::network::{EdgeId, IntNetwork};
 use crate::ops::Op;
 use crate::parameters::Wiring;
@@ -81,6 +81,12 @@ pub struct Options {
 /// Every reason why the file cannot become one: float, dynamic or uncalibrated networks, unsupported nodes (all of
 /// them), a wiring that the file does not hold and that must not be guessed.
 pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
+    if options.graph.is_some() && matches!(source.form, Form::Onnx | Form::Tflite | Form::ExportedProgram) {
+        let text = format!("is a file of {}, which holds its topology", source.form);
+        return Err(
+            LowerError::new(text).hint("leave --graph away: it is for files that do not say who feeds whom")
+        );
+    }
     let mut warnings = Vec::new();
     let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
         match source.form {
