@@ -45,6 +45,10 @@ pub(crate) enum Command {
     Targets(Targets),
     /// Proves, over every accumulator that can occur, that hardware gives an engine's codes, or counts the differences
     Certify(Certify),
+    /// Lists the formats that are read
+    Formats,
+    /// Lists the operators that are supported, by format
+    Ops,
     /// Writes a program that computes the whole network in integers, with golden values that it is tested with
     #[command(subcommand)]
     Emit(Emit),
@@ -53,6 +57,8 @@ pub(crate) enum Command {
 /// The language of the program.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Emit {
+    /// C99: a header and a source without allocation or library, with a known-answer test compiled in
+    C(EmitC),
     /// SystemVerilog: a module per layer, the network, self-checking testbenches; for Icarus Verilog, Verilator and Yosys
     Sv(EmitSv),
 }
@@ -213,6 +219,43 @@ pub(crate) struct EmitSv {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) target: TargetOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmitC {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) derivation: Derivation,
+    /// Known answers are computed for this, in the forms that `run` takes, 4 images of it unless --limit says otherwise;
+    /// its sizes are those of the program
+    #[arg(short, long, value_name = "FILE", required_unless_present = "shape")]
+    pub(crate) input: Option<PathBuf>,
+    /// Sizes of one image, instead of --input: 3x32x32. Known answers are then those of arbitrary codes
+    #[arg(long, value_name = "CxHxW", value_parser = parse_shape, conflicts_with = "input")]
+    pub(crate) shape: Vec<Shape>,
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+    /// Folder to write; replaced only if it is one of ours
+    #[arg(short, long, value_name = "DIR", default_value = "c")]
+    pub(crate) output: PathBuf,
+    /// Name of the files, and prefix of what they declare [default: that of the model's file]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Replace the folder even if it is not one of ours
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
+}
+
+/// Sizes of one image.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape(pub(crate) Vec<usize>);
+
+fn parse_shape(text: &str) -> Result<Shape, String> {
+    let sizes = text.split('x').map(|size| size.parse().ok().filter(|size| (1..=1 << 20).contains(size)));
+    sizes.collect::<Option<_>>().map(Shape).ok_or_else(|| "expected sizes such as 3x32x32".into())
 }
 
 /// How pixels become what the network takes.

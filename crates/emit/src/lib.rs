@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod c_header;
+pub mod c_program;
 mod check;
 mod constants;
 pub mod decimal_list;

@@ -3,12 +3,14 @@
 pub(crate) mod certify;
 pub(crate) mod compare;
 pub(crate) mod emit;
+mod emit_c;
 pub(crate) mod generate;
 mod golden;
 pub(crate) mod graph;
 pub(crate) mod inspect;
 pub(crate) mod layout;
 pub(crate) mod run;
+pub(crate) mod supported;
 pub(crate) mod targets;
 mod versus;
 

@@ -7,11 +7,14 @@
     reason = "a test that cannot go on fails, and prints tables"
 )]
 
+mod c_programs;
+mod cmsis_nn;
 mod containers;
 mod export;
 mod forms;
 mod goldens;
 mod layers;
+mod onnx;
 mod seed;
 mod support;
 mod tflite;

@@ -1,0 +1,181 @@
+//! Convolutions, transposed and depthwise ones, and fully connected layers.
+
+use gen_params::ops::Bias;
+use gen_params::parameters::{LayerKind, Range, Window};
+
+use super::case::{Case, PublishedLayer, factor, to_nchw, to_nhwc, unpack_4_bits};
+
+/// Padding before and after an axis, and what a transposed convolution adds, from the sizes of input and output.
+fn padding(input: usize, output: usize, kernel: [usize; 3], before: usize, transposed: bool) -> [u32; 3] {
+    let [kernel, stride, dilation] = kernel.map(|size| i64::try_from(size).unwrap());
+    let [input, output, before] = [input, output, before].map(|size| i64::try_from(size).unwrap());
+    let reach = dilation * (kernel - 1) + 1;
+    let (after, added) = if transposed {
+        let rest = (input - 1) * stride + reach - before - output;
+        (rest.max(0), (-rest).max(0))
+    } else {
+        (((output - 1) * stride + reach - input - before).max(0), 0)
+    };
+    [before, after, added].map(|size| u32::try_from(size).unwrap())
+}
+
+/// A bias as the case has it: 64 bits beside 16-bit codes, but for the cases that say otherwise in their name.
+fn bias(case: &Case, channels: usize, wide: bool) -> Option<Bias> {
+    let published = case.of_length(&["input_bias", "bias", "biases"], channels).ok();
+    let narrow = !wide || case.name.contains("xint32");
+    let values = published.filter(|_| !case.name.contains("null_bias"));
+    match values {
+        Some(values) if narrow => Some(Bias::Codes(values)),
+        Some(values) => Some(Bias::WideCodes(values)),
+        None => narrow.then(|| Bias::Codes(vec![0; channels])),
+    }
+}
+
+fn multipliers(case: &Case, channels: usize) -> Result<Vec<f64>, String> {
+    if let (Some(multiplier), Some(shift)) = (case.known("output_multiplier"), case.known("output_shift")) {
+        return Ok(vec![factor(multiplier, shift)]);
+    }
+    let multipliers = case.of_length(&["output_multiplier", "output_mult"], channels)?;
+    let shifts = case.of_length(&["output_shift"], channels)?;
+    Ok(multipliers.iter().zip(&shifts).map(|(&m, &s)| factor(m, s)).collect())
+}
+
+fn weights(case: &Case, count: usize) -> Result<(Vec<i64>, u32), String> {
+    let names = ["input_weights", "weights"];
+    if let Ok(weights) = case.of_length(&names, count) {
+        return Ok((weights, 8));
+    }
+    let packed = case.of_length(&names, count.div_ceil(2))?;
+    Ok((unpack_4_bits(&packed, count), 4))
+}
+
+fn clamp(case: &Case) -> Result<Range<i32>, String> {
+    Ok(Range { min: case.small("out_activation_min")?, max: case.small("out_activation_max")? })
+}
+
+/// What is computed and what is published.
+pub(super) type Outcome = Result<(Vec<i64>, Vec<i64>), String>;
+
+/// Convolutions with weights of 4 bits.
+///
+/// Most of these cases hold arrays of two generations under one configuration, which is the newer one's; the newer input
+/// and shifts are not there. The older arrays tell whether they belong to the offsets that are published, or to an input
+/// offset of 0: only then is the case whole.
+pub(super) fn narrow_convolution(case: &Case) -> Outcome {
+    let mixed = case.array("output_multiplier").is_some() && case.array("output_mult").is_some();
+    if !mixed {
+        return convolution(case);
+    }
+    let mut older = case.clone();
+    older.forget(&["input_weights", "input_bias", "output_multiplier", "output"]);
+    let image = case.size("input_h")? * case.size("input_w")? * case.size("in_ch")?;
+    let length = |name| case.array(name).map_or(0, |values: Vec<i64>| values.len());
+    older.set("input_batches", length("input") / image);
+    older.set("dst_size", length("output_ref"));
+    for offset in [case.size("input_offset")?, 0] {
+        older.set("input_offset", offset);
+        let outcome = convolution(&older)?;
+        if outcome.0 == outcome.1 {
+            return Ok(outcome);
+        }
+    }
+    Err("arrays of one generation, configuration of another".into())
+}
+
+pub(super) fn convolution(case: &Case) -> Outcome {
+    let (inputs, outputs) = (case.size("in_ch")?, case.size("out_ch")?);
+    let input = [case.size("input_batches")?, case.size("input_h")?, case.size("input_w")?, inputs];
+    let output = [case.size("output_h")?, case.size("output_w")?];
+    let kernel = [case.size("filter_y")?, case.size("filter_x")?];
+    let transposed = case.name.contains("transpose_conv");
+    let depthwise = case.known("ch_mult").is_some();
+    let group_inputs = match case.known("filter_ch") {
+        Some(channels) => usize::try_from(channels).unwrap(),
+        None if depthwise => 1,
+        None => inputs,
+    };
+    let mut window = Window { groups: u32::try_from(inputs / group_inputs).ok(), ..Window::default() };
+    let mut sides = [Vec::new(), Vec::new(), Vec::new()];
+    let mut steps = [Vec::new(), Vec::new()];
+    for (axis, name) in ["y", "x"].into_iter().enumerate() {
+        let stride = case.size(&format!("stride_{name}"))?;
+        let dilation = case.size(&format!("dilation_{name}"))?;
+        let before = case.size(&format!("pad_{name}"))?;
+        let sizes = [kernel[axis], stride, dilation];
+        let padding = padding(input[axis + 1], output[axis], sizes, before, transposed);
+        for (side, size) in sides.iter_mut().zip(padding) {
+            side.push(size);
+        }
+        for (step, size) in steps.iter_mut().zip([stride, dilation]) {
+            step.push(u32::try_from(size).unwrap());
+        }
+    }
+    let [stride, dilation] = steps;
+    let [before, after, added] = sides;
+    window.stride = Some(stride);
+    window.dilation = Some(dilation);
+    window.padding = Some(before);
+    window.padding_end = Some(after);
+    window.output_padding = Some(added);
+
+    let area = kernel[0] * kernel[1];
+    let (published, bits) = weights(case, outputs * group_inputs * area)?;
+    // OHWI, or of depthwise convolutions 1HWO, to OIHW, or of transposed convolutions IOHW.
+    let at = |o: usize, i: usize, k: usize| {
+        if depthwise { published[k * outputs + o] } else { published[(o * area + k) * group_inputs + i] }
+    };
+    let (first, second) = if transposed { (group_inputs, outputs) } else { (outputs, group_inputs) };
+    let places = (0..first).flat_map(|a| (0..second).map(move |b| (a, b)));
+    let weights = places
+        .flat_map(|(a, b)| {
+            let (o, i) = if transposed { (b, a) } else { (a, b) };
+            (0..area).map(move |k| (o, i, k))
+        })
+        .map(|(o, i, k)| at(o, i, k))
+        .collect();
+
+    let wide = case.is_wide("input");
+    let codes = case.of_length(&["input"], input.iter().product())?;
+    let layer = PublishedLayer {
+        kind: if transposed { LayerKind::ConvTranspose(2) } else { LayerKind::Conv(2) },
+        shape: vec![first, second, kernel[0], kernel[1]],
+        weights,
+        weight_zero_point: 0,
+        bits,
+        multipliers: multipliers(case, outputs)?,
+        bias: bias(case, outputs, wide),
+        window: Some(window),
+        input_zero_point: -case.small("input_offset")?,
+        output_zero_point: case.small("output_offset")?,
+        clamp: clamp(case)?,
+        wide,
+    };
+    let found = layer.run(&to_nchw(input, &codes)?)?;
+    let expected = case.of_length(&["output", "output_ref"], case.size("dst_size")?)?;
+    Ok((to_nhwc(&found), expected))
+}
+
+pub(super) fn fully_connected(case: &Case) -> Outcome {
+    let (rows, depth) = (case.size("input_batches")?, case.size("accumulation_depth")?);
+    let outputs = case.size("out_ch")?;
+    let wide = case.is_wide("input");
+    let (weights, bits) = weights(case, outputs * depth)?;
+    let codes = case.of_length(&["input"], rows * depth)?;
+    let layer = PublishedLayer {
+        kind: LayerKind::Linear,
+        shape: vec![outputs, depth],
+        weights,
+        weight_zero_point: -i32::try_from(case.known("filter_offset").unwrap_or(0)).unwrap(),
+        bits,
+        multipliers: multipliers(case, outputs)?,
+        bias: bias(case, outputs, wide),
+        window: None,
+        input_zero_point: -case.small("input_offset")?,
+        output_zero_point: case.small("output_offset")?,
+        clamp: clamp(case)?,
+        wide,
+    };
+    let found = layer.run(&super::case::codes(&[rows, depth], &codes)?)?;
+    let expected = case.of_length(&["output", "output_ref"], case.size("dst_size")?)?;
+    Ok((found.elements().iter().map(|&code| i64::from(code)).collect(), expected))
+}

@@ -1,0 +1,101 @@
+//! CMSIS-NN's published unit-test data, made by the TFLite interpreter, through the operators under the contract `litert`.
+
+mod case;
+mod layers;
+mod networks;
+mod operators;
+
+use std::collections::BTreeMap;
+
+use case::Case;
+use layers::Outcome;
+
+use crate::support::{assert_no_failures, shared};
+
+/// What computes a case.
+type Compute = fn(&Case) -> Outcome;
+
+/// The group of a case, and what computes it; `None` for cases of operators that are not here.
+fn group(name: &str) -> (&'static str, Option<Compute>) {
+    let prefixed = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    if prefixed(&["ds_cnn"]) {
+        ("whole networks", Some(networks::ds_cnn))
+    } else if prefixed(&["lstm"]) {
+        ("lstm", None)
+    } else if prefixed(&["svdf"]) {
+        ("svdf", None)
+    } else if prefixed(&["transpose_conv", "reverse_transpose_conv"]) {
+        ("transposed convolution", Some(layers::convolution))
+    } else if prefixed(&["transpose"]) {
+        ("transpose", None)
+    } else if prefixed(&["add", "mul"]) {
+        ("add, mul", Some(operators::binary))
+    } else if prefixed(&["avgpooling", "maxpool"]) {
+        ("pooling", Some(operators::pool))
+    } else if prefixed(&["minimum", "maximum"]) {
+        ("minimum, maximum", Some(operators::extremum))
+    } else if prefixed(&["pad"]) {
+        ("pad", Some(operators::pad))
+    } else if prefixed(&["softmax"]) {
+        ("softmax", Some(operators::softmax))
+    } else if prefixed(&["batch_matmul"]) {
+        ("batch_matmul", Some(operators::batch_matmul))
+    } else if prefixed(&["fc_", "fully_connected"]) {
+        ("fully connected", Some(layers::fully_connected))
+    } else if name.contains("int16") || name == "requantize_s64" {
+        ("convolution, 16-bit codes", Some(layers::convolution))
+    } else if name.contains("int4") {
+        ("convolution, 4-bit weights", Some(layers::narrow_convolution))
+    } else if prefixed(&["depthwise", "in_ch_one"]) {
+        ("depthwise convolution", Some(layers::convolution))
+    } else {
+        ("convolution", Some(layers::convolution))
+    }
+}
+
+/// Cases, values, values that differ, and cases that were not computed.
+#[derive(Default)]
+struct Row {
+    cases: usize,
+    values: usize,
+    differing: usize,
+    left_out: Vec<String>,
+}
+
+#[test]
+fn published_cases_are_reproduced() {
+    let Some(folder) = shared().map(|shared| shared.join("cmsis-nn")) else { return };
+    let text = std::fs::read_to_string(folder.join("cases.json")).unwrap();
+    let facts: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let mut table: BTreeMap<&str, Row> = BTreeMap::new();
+    let mut failures = Vec::new();
+    for (name, facts) in &facts {
+        let (group, compute) = group(name);
+        let row = table.entry(group).or_default();
+        let Some(compute) = compute else {
+            row.left_out.push(name.clone());
+            continue;
+        };
+        match compute(&Case::open(&folder, name, facts)) {
+            Ok((found, expected)) => {
+                let differing = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+                row.cases += 1;
+                row.values += expected.len();
+                row.differing += differing;
+                if found.len() != expected.len() || differing > 0 {
+                    let lengths = (found.len(), expected.len());
+                    failures.push(format!("{name}: {differing} differ, lengths {lengths:?}"));
+                }
+            }
+            Err(text) => row.left_out.push(format!("{name}: {text}")),
+        }
+    }
+    println!("{:<30} {:>5} {:>8} {:>9}", "", "cases", "values", "differing");
+    for (group, Row { cases, values, differing, left_out }) in &table {
+        println!("{group:<30} {cases:>5} {values:>8} {differing:>9}");
+        for case in left_out {
+            println!("    not computed: {case}");
+        }
+    }
+    assert_no_failures(&failures, table.values().map(|row| row.cases).sum());
+}
