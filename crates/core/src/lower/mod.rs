@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use gen_params_formats::{Form, SourceModel};
 
-use crate::error::{LowerError, Result};
+use crate::error::Result;
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::Op;
 use crate::parameters::Wiring;
@@ -83,12 +83,6 @@ pub struct Options {
 /// Every reason why the file cannot become one: float, dynamic or uncalibrated networks, unsupported nodes (all of
 /// them), a wiring that the file does not hold and that must not be guessed.
 pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
-    if options.graph.is_some() && source.form == Form::Tflite {
-        let text = format!("is a file of {}, which holds its topology", source.form);
-        return Err(
-            LowerError::new(text).hint("leave --graph away: it is for files that do not say who feeds whom")
-        );
-    }
     let mut warnings = Vec::new();
     let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
         match source.form {
