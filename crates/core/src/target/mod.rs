@@ -12,6 +12,7 @@ mod layer;
 mod layer_tests;
 mod operator;
 mod taps;
+mod vectors;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ pub use layer::{LayerCodes, Overflow, Stages, TargetError, TargetLayer, unravel}
 pub use operator::{
     Choice, Means, OperatorCodes, Port, TargetOperator, derive_operator, mean_scale, without_integers,
 };
+pub use vectors::{Aim, Vector};
 
 use serde::{Deserialize, Serialize};
 
