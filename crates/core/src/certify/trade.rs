@@ -336,6 +336,9 @@ mod tests {
                 && channel.hardware.rounding == Rounding::HalfUp
                 && channel.hardware.bias_fraction_bits == 0
         });
+        // With shifts so small that every constant can be tried.
+        let small = |channel: &Channel| Trade::new(channel, 64).unwrap().shift(6) <= 16;
+        channels.retain(small);
         let stride = (channels.len() / 8).max(1);
         let (mut tried, mut failures) = (0, Vec::new());
         for channel in channels.iter().step_by(stride) {
