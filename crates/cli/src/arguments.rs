@@ -45,6 +45,10 @@ pub(crate) enum Command {
     Targets(Targets),
     /// Proves, over every accumulator that can occur, that hardware gives an engine's codes, or counts the differences
     Certify(Certify),
+    /// Lists the formats that are read
+    Formats,
+    /// Lists the operators that are supported, by format
+    Ops,
     /// Writes a program that computes the whole network in integers, with golden values that it is tested with
     #[command(subcommand)]
     Emit(Emit),

@@ -37,6 +37,8 @@ fn main() -> ExitCode {
         Some(Command::Layout(layout)) => commands::layout::run(&layout).map(|()| Finding::None),
         Some(Command::Targets(targets)) => commands::targets::run(&targets).map(|()| Finding::None),
         Some(Command::Certify(certify)) => commands::certify::run(&certify),
+        Some(Command::Formats) => commands::supported::formats().map(|()| Finding::None),
+        Some(Command::Ops) => commands::supported::operators().map(|()| Finding::None),
         Some(Command::Emit(emit)) => commands::emit::run(&emit).map(|()| Finding::None),
         Some(Command::Compare(compare)) => commands::compare::run(&compare),
     };

@@ -73,6 +73,7 @@ module gp_average_pool #(
   wire signed [9:0] code = {{2{INPUT_SIGNED != 0 && read_data[7]}}, read_data};
   localparam signed [9:0] Z1 = 10'(INPUT_ZERO_POINT);
   wire signed [9:0] centred = met_inside ? code - Z1 : '0;
+  wire unused_centred = &{1'b0, centred};  // the accumulator may be narrower
   logic signed [ACCUMULATOR_BITS-1:0] sum;
   logic complete;
   logic [POSITION_BITS-1:0] position;

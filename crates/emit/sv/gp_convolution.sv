@@ -35,6 +35,8 @@ module gp_convolution #(
 
     parameter int INPUT_SIGNED = 0,
     parameter int PADDING_VALUE = 0,  // Z1
+    parameter int WEIGHT_ZERO_POINT = 0,  // Z2, of all channels
+    parameter int CODE_SUM_BITS = 2,      // of the sum of a window's codes; only needed where Z2 is not 0
     parameter int ACCUMULATOR_BITS = 32,
     parameter int FRACTION_BITS = 0,
     parameter int BIAS_BITS = 32,
@@ -195,9 +197,29 @@ module gp_convolution #(
   endgenerate
   wire unused = &{1'b0, folded_bias, multiplier, shift};
 
+  // Where weights have a zero point, Z2 times the sum of the window's codes comes off together with the bias.
+  localparam int CORRECTION_BITS = CODE_SUM_BITS + 9 + FRACTION_BITS;
+  localparam int TOTAL_BITS = WEIGHT_ZERO_POINT == 0 ? BIAS_BITS
+      : (BIAS_BITS > CORRECTION_BITS ? BIAS_BITS : CORRECTION_BITS) + 1;
+  wire signed [BIAS_BITS-1:0] bias = folded_bias[BIAS_BITS-1:0];
+  wire signed [TOTAL_BITS-1:0] total_bias;
+  generate
+    if (WEIGHT_ZERO_POINT == 0) begin : symmetric
+      assign total_bias = bias;
+    end else begin : asymmetric
+      localparam signed [TOTAL_BITS-1:0] Z2 = TOTAL_BITS'(WEIGHT_ZERO_POINT);
+      logic signed [CODE_SUM_BITS-1:0] code_sum, drained_sum;
+      always_ff @(posedge clk) begin
+        if (met) code_sum <= (met_first ? '0 : code_sum) + CODE_SUM_BITS'(code);
+        if (complete) drained_sum <= code_sum;
+      end
+      assign total_bias = TOTAL_BITS'(bias) - ((TOTAL_BITS'(drained_sum) * Z2) <<< FRACTION_BITS);
+    end
+  endgenerate
+
   gp_requantize #(
       .ROUNDING(ROUNDING), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .FRACTION_BITS(FRACTION_BITS),
-      .BIAS_BITS(BIAS_BITS), .BIASED_BITS(BIASED_BITS), .MULTIPLIER_BITS(MULTIPLIER_BITS),
+      .BIAS_BITS(TOTAL_BITS), .BIASED_BITS(BIASED_BITS), .MULTIPLIER_BITS(MULTIPLIER_BITS),
       .PRODUCT_BITS(PRODUCT_BITS), .SHIFT_BITS(SHIFT_BITS), .SATURATE(SATURATE), .ZERO_POINT(ZERO_POINT),
       .CLAMP_MIN(CLAMP_MIN), .CLAMP_MAX(CLAMP_MAX), .PIPELINE(PIPELINE), .TAG_BITS(WRITE_BITS)
   ) requantize (
@@ -206,7 +228,7 @@ module gp_convolution #(
       .valid(left != '0),
       .tag(WRITE_BITS'(channel) * WRITE_BITS'(POSITIONS) + WRITE_BITS'(drained_position)),
       .accumulator(draining[ACCUMULATOR_BITS-1:0]),
-      .folded_bias(folded_bias[BIAS_BITS-1:0]),
+      .folded_bias(total_bias),
       .multiplier(multiplier[MULTIPLIER_BITS-1:0]),
       .shift(shift[SHIFT_BITS-1:0]),
       .code_valid(write),

@@ -62,6 +62,7 @@ module gp_copy #(
   wire signed [9:0] code = {{2{INPUT_SIGNED != 0 && read_data[7]}}, read_data};
   localparam signed [9:0] Z1 = 10'(INPUT_ZERO_POINT);
   wire signed [9:0] centred = code - Z1;
+  wire unused = &{1'b0, centred};  // the accumulator may be narrower
 
   gp_requantize #(
       .ROUNDING(ROUNDING), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .BIAS_BITS(1), .BIASED_BITS(ACCUMULATOR_BITS),

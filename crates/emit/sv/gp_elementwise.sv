@@ -54,6 +54,8 @@ module gp_elementwise #(
   wire signed [9:0] a = $signed({{2{A_SIGNED != 0 && read_data_a[7]}}, read_data_a}) - Z1A;
   wire signed [9:0] b = $signed({{2{B_SIGNED != 0 && read_data_b[7]}}, read_data_b}) - Z1B;
 
+  wire unused = &{1'b0, a, b};  // the accumulator may be narrower
+
   // A sum has its multipliers already inside; a product is multiplied once, in the requantization.
   wire signed [ACCUMULATOR_BITS-1:0] accumulator;
   wire [MULTIPLIER_BITS-1:0] multiplier;

@@ -28,6 +28,41 @@ pub enum Form {
 }
 
 impl Form {
+    /// All forms, in the order in which they are listed to users.
+    pub const ALL: [Self; 7] = [
+        Self::TorchScript,
+        Self::GraphModule,
+        Self::Module,
+        Self::StateDict,
+        Self::ExportedProgram,
+        Self::Onnx,
+        Self::Tflite,
+    ];
+
+    /// What is read of it, for users: one sentence, without its end.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::TorchScript => "scripted, traced, frozen or mobile; topology in its code, which is parsed",
+            Self::GraphModule => "topology in its Python text, which is parsed, never run",
+            Self::Module => "topology only under nn.Sequential; --graph gives it else",
+            Self::StateDict => "topology, strides and padding are not in the file; --graph gives them",
+            Self::ExportedProgram => "PT2E quantization, torch.ao and torchao; topology in the file",
+            Self::Onnx => "QDQ, QOperator, QONNX and Brevitas' QCDQ; topology in the file",
+            Self::Tflite => "full-integer quantization; topology in the file",
+        }
+    }
+
+    /// Usual endings of its files; the contents decide what a file is.
+    pub fn endings(self) -> &'static str {
+        match self {
+            Self::TorchScript => ".pt .ptl",
+            Self::GraphModule | Self::Module | Self::StateDict => ".pt .pth",
+            Self::ExportedProgram => ".pt2",
+            Self::Onnx => ".onnx",
+            Self::Tflite => ".tflite",
+        }
+    }
+
     /// The name used in messages and in the manifest.
     pub fn name(self) -> &'static str {
         match self {

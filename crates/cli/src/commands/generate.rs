@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use gen_params::contract::Contract;
 use gen_params::emit::{Existing, Formats, SourceFile, write_for_target};
 use gen_params::error::LowerError;
+use gen_params::parameters::Wiring;
 use gen_params::{derive, lower};
 
 use crate::arguments::Generate;
@@ -29,7 +30,14 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     }
     let network = lower::lower(&model.source, &model.options).with_context(name)?;
     let parameters = derive::derive(&network, &options).with_context(name)?;
-    let missing = derive::incomplete(&parameters);
+    let mut missing = derive::incomplete(&parameters);
+    // Where the file's own topology shows that nothing quantizes a layer's result, null is the answer, and a warning
+    // says so; where the topology is the user's, it is a gap to be filled.
+    let float_result = |name: &str| {
+        parameters.wiring == Wiring::File
+            && parameters.layers.iter().any(|layer| layer.name == name && layer.input.is_some())
+    };
+    missing.retain(|reason| !float_result(&reason.place));
     if !missing.is_empty() {
         let error = LowerError { reasons: missing, hint: None }.hint(
             "give what is missing in a graph file: gen_params graph MODEL > net.toml, edit, --graph net.toml",

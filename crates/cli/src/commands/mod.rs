@@ -9,6 +9,7 @@ pub(crate) mod graph;
 pub(crate) mod inspect;
 pub(crate) mod layout;
 pub(crate) mod run;
+pub(crate) mod supported;
 pub(crate) mod targets;
 mod versus;
 

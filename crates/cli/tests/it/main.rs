@@ -14,3 +14,5 @@ mod run;
 mod screens;
 mod seed;
 mod support;
+mod supported;
+mod systemverilog;

@@ -70,6 +70,29 @@ pub(super) fn lower(
     Ok(builder.finish(outputs))
 }
 
+/// Every call that is lowered, by its name without `torch.`, `ops.aten.` and the like.
+#[rustfmt::skip]
+pub(super) const OPERATORS: &[&str] = &[
+    "quantized.conv1d", "quantized.conv1d_relu", "quantized.conv2d", "quantized.conv2d_relu",
+    "quantized.conv3d", "quantized.conv3d_relu", "quantized.conv_transpose1d", "quantized.conv_transpose2d",
+    "quantized.conv_transpose3d", "quantized.linear", "quantized.linear_relu", "Int", "IntImplicit",
+    "ScalarImplicit", "__getitem__", "_max_pool1d", "_max_pool2d", "_max_pool3d", "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d", "adaptive_avg_pool3d", "add", "alias", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "cat", "channel_shuffle", "chunk", "clamp", "clamp_", "clip", "clone", "concat", "constant_pad_nd",
+    "contiguous", "dequantize", "detach", "dropout", "elu", "feature_dropout", "flatten", "floor_divide",
+    "floordiv", "gelu", "getattr", "getitem", "hardsigmoid", "hardtanh", "hardtanh_", "identity", "int",
+    "interpolate", "leaky_relu", "max_pool1d", "max_pool2d", "max_pool3d", "mean", "mul", "pad", "permute",
+    "prim.NumToTensor", "quantize_per_tensor", "quantized.add", "quantized.add_relu", "quantized.batch_norm",
+    "quantized.batch_norm1d", "quantized.batch_norm1d_relu", "quantized.batch_norm2d",
+    "quantized.batch_norm2d_relu", "quantized.batch_norm3d", "quantized.batch_norm3d_relu",
+    "quantized.batch_norm_relu", "quantized.cat", "quantized.clamp", "quantized.elu", "quantized.hardswish",
+    "quantized.layer_norm", "quantized.leaky_relu", "quantized.matmul", "quantized.mul", "quantized.mul_relu",
+    "quantized.relu", "quantized.relu6", "quantized.sigmoid", "quantized.softmax", "relu", "relu6", "relu6_",
+    "relu_", "reshape", "shape", "sigmoid", "sigmoid_", "size", "slice", "squeeze", "sub", "tanh", "tanh_",
+    "transpose", "unsqueeze", "upsample", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+    "view",
+];
+
 struct Lowering<'a> {
     source: &'a SourceModel,
     parts: Parts,
@@ -209,6 +232,15 @@ impl Lowering<'_> {
     fn function(&mut self, node: &Node, operator: &str) -> Result<Slot> {
         let arguments = Arguments { node, callee: operator };
         let a = &arguments;
+        if !OPERATORS.contains(&operator) {
+            let dynamic = operator.contains("dynamic");
+            let why = if dynamic {
+                "is dynamic quantization, whose activations are float"
+            } else {
+                "is not supported"
+            };
+            return Err(a.refuse(format!("`{}` {why}", callee_name(&node.callee))));
+        }
         if let Some(rest) = operator.strip_prefix("quantized.")
             && (rest.starts_with("conv") || rest.starts_with("linear"))
         {
@@ -482,11 +514,6 @@ impl Lowering<'_> {
             "conv_transpose2d" => LayerKind::ConvTranspose(2),
             "conv_transpose3d" => LayerKind::ConvTranspose(3),
             "linear" => LayerKind::Linear,
-            _ if base.contains("dynamic") => {
-                return Err(a.refuse(format!(
-                    "`quantized.{rest}` is dynamic quantization, whose activations are float"
-                )));
-            }
             _ => return Err(a.refuse(format!("`quantized.{rest}` is not supported"))),
         };
         let input = self.tensor(a, 0, "qx")?;
@@ -789,4 +816,50 @@ fn explicit_geometry(a: &Arguments<'_>, axes: usize) -> Result<gen_params_format
         groups: a.int(5, "groups", Some(1))?,
         transposed: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An operator of the list that nothing lowers would be refused as one that is not in it.
+    #[test]
+    fn every_operator_of_the_list_is_lowered() {
+        let source = SourceModel {
+            form: Form::TorchScript,
+            wrapping: Vec::new(),
+            modules: indexmap::IndexMap::new(),
+            graph: None,
+        };
+        let mut failures = Vec::new();
+        for operator in OPERATORS {
+            let graph = Graph {
+                inputs: vec![(ValueId(0), "x".into())],
+                outputs: Vec::new(),
+                nodes: vec![Node {
+                    callee: Callee::Function((*operator).into()),
+                    name: "y".into(),
+                    scope: String::new(),
+                    arguments: vec![Argument::Value(ValueId(0))],
+                    keywords: Vec::new(),
+                    outputs: vec![ValueId(1)],
+                    place: gen_params_formats::Place { file: "test".into(), line: 1 },
+                }],
+                values: 2,
+                ..Graph::default()
+            };
+            if let Err(error) = lower(&source, &graph, &Options::default(), &mut Vec::new())
+                && error.to_string().contains("is not supported")
+            {
+                failures.push(error.to_string());
+            }
+        }
+        // These compute sizes; of tensors they are other operators.
+        failures.retain(|f| {
+            !["`mul`", "`add`", "`sub`", "`floordiv`", "`floor_divide`", "`getitem`", "`__getitem__`"]
+                .iter()
+                .any(|n| f.contains(n))
+        });
+        assert!(failures.is_empty(), "{failures:#?}");
+    }
 }

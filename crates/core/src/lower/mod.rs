@@ -5,6 +5,8 @@
 //! 2. `prepared`: give fake-quantized layers the integers that `torch.ao`'s convert would give;
 //! 3. wiring, who feeds whom: `calls` from the file's own topology, `graph_file` from the user's `--graph`,
 //!    `key_order` by a guess that is named as one;
+//!    `onnx`, `tflite` and `export` are the same for the graphs of those files; `qdq` makes integers of float graphs with
+//!    Quantize and Dequantize nodes, whichever file they are from;
 //! 4. `builder`: edges with scale, zero point and reachable codes, by the rule of each operation.
 
 mod builder;
@@ -16,14 +18,14 @@ mod onnx;
 mod parts;
 mod prepared;
 mod qdq;
-pub mod tflite;
+mod tflite;
 
 use std::collections::BTreeMap;
 
 use gen_params_formats::{Form, SourceModel};
 
 use crate::error::Result;
-use crate::network::{EdgeId, IntNetwork};
+use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::Op;
 use crate::parameters::Wiring;
 use graph_file::GraphFile;
@@ -90,7 +92,15 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
             _ => calls::lower(source, graph, options, &mut warnings)?,
         }
     } else {
-        let parts = parts::recognise(source, options, &mut warnings)?;
+        let parts = match source.form {
+            // Their layers are not modules: what the user's graph names are the nodes of the file's own.
+            Form::ExportedProgram | Form::Onnx | Form::Tflite => {
+                parts_of(&layers(source, &file_only(options))?)
+            }
+            Form::StateDict | Form::Module | Form::GraphModule | Form::TorchScript => {
+                parts::recognise(source, options, &mut warnings)?
+            }
+        };
         match &options.graph {
             Some(file) => graph_file::lower(source.form, &parts, file, options)?,
             None => key_order::lower(source, parts, options, &mut warnings)?,
@@ -100,6 +110,20 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     warnings.append(&mut network.warnings);
     network.warnings = warnings;
     Ok(network)
+}
+
+/// The same options without the user's graph.
+fn file_only(options: &Options) -> Options {
+    Options { graph: None, ..options.clone() }
+}
+
+/// The operations of a network by name, for a graph file that wires them anew.
+fn parts_of(network: &IntNetwork) -> parts::Parts {
+    let part = |node: &Node| {
+        let activation = node.outputs.first().and_then(|&id| network.edge(id).activation);
+        (node.name.clone(), parts::Part::Op { op: node.op.clone(), activation })
+    };
+    network.nodes.iter().map(part).collect()
 }
 
 /// Where the values of a file are in its network: for each tensor of codes that the network computes, by its name in the
@@ -112,6 +136,18 @@ pub fn values(source: &SourceModel, options: &Options) -> Result<BTreeMap<String
         (Some(graph), Form::Onnx) => onnx::edges(source, graph, options),
         (Some(graph), Form::ExportedProgram) => export::edges(source, graph, options),
         _ => Ok(BTreeMap::new()),
+    }
+}
+
+/// The operators of a form's graphs that are lowered, by the names that its files have for them. Forms without graphs of
+/// operators have none: their modules are recognised by class or by attributes.
+pub fn operators(form: Form) -> Vec<&'static str> {
+    match form {
+        Form::StateDict | Form::Module => Vec::new(),
+        Form::GraphModule | Form::TorchScript => calls::OPERATORS.to_vec(),
+        Form::ExportedProgram => export::OPERATORS.iter().map(|operator| operator.name).collect(),
+        Form::Onnx => onnx::OPERATORS.iter().map(|operator| operator.name).collect(),
+        Form::Tflite => tflite::operators().collect(),
     }
 }
 

@@ -134,8 +134,9 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
     let layer = request.layer.ok_or("a layer without integers")?;
     let parameters = request.parameters.layers.iter().find(|known| known.name == request.node.name);
     let parameters = parameters.ok_or("a layer without parameters")?;
-    if !layer.weight_zero_point.iter().all(|&zero| zero == 0) {
-        return Err("weights with a zero point other than 0".into());
+    let z2 = layer.weight_zero_point.first().copied().unwrap_or(0);
+    if layer.weight_zero_point.iter().any(|&other| other != z2) {
+        return Err("weights with a zero point for each channel".into());
     }
     if op.padding_mode != PaddingMode::Zeros {
         return Err(format!("padding mode {}, expected zeros", op.padding_mode.name()));
@@ -200,6 +201,8 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
     list.extend([
         ("INPUT_SIGNED", flag(input.is_signed())),
         ("PADDING_VALUE", number(z1)),
+        ("WEIGHT_ZERO_POINT", number(z2)),
+        ("CODE_SUM_BITS", number(widths.code_sum)),
         ("ACCUMULATOR_BITS", number(widths.accumulator)),
         ("FRACTION_BITS", number(layer.target.bias_fraction_bits)),
         ("BIAS_BITS", number(widths.bias)),

@@ -7,6 +7,8 @@ use gen_params_core::target::{OnOverflow, Register, Rounding, TargetLayer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Widths {
     pub(super) accumulator: u32,
+    /// Of the sum of a window's codes.
+    pub(super) code_sum: u32,
     pub(super) bias: u32,
     pub(super) biased: u32,
     pub(super) multiplier: u32,
@@ -43,6 +45,21 @@ fn held(register: Register, range: Range<i128>) -> Range<i128> {
     if range.min >= min && range.max <= max { range } else { Range { min, max } }
 }
 
+/// The sums of x * (w - Z2) over codes between two ends.
+fn sum(codes: [i128; 2], weights: &[i8], zero_point: i128) -> Range<i128> {
+    weights.iter().fold(Range { min: 0, max: 0 }, |sum, &weight| {
+        let products = codes.map(|code| code * (i128::from(weight) - zero_point));
+        let (low, high) = (products[0].min(products[1]), products[0].max(products[1]));
+        Range { min: sum.min + low, max: sum.max + high }
+    })
+}
+
+/// The largest that a partial sum can be, in whatever order.
+fn magnitude(codes: [i128; 2], weights: &[i8]) -> i128 {
+    let largest = codes[0].abs().max(codes[1].abs());
+    weights.iter().map(|&weight| i128::from(weight).abs() * largest).sum()
+}
+
 impl Widths {
     /// Of a layer whose input codes, and whose padding, lie in `input`.
     pub(super) fn of(layer: &TargetLayer, input: Range<i32>) -> Self {
@@ -50,21 +67,24 @@ impl Widths {
         let codes = [input.min, input.max].map(i128::from);
         let mut widest: Option<[Range<i128>; 4]> = None;
         let mut saturating_sums = false;
+        let taps = layer.taps() as i128;
+        let code_sum = Range { min: codes[0].min(0) * taps, max: codes[1].max(0) * taps };
         for (channel, weights) in layer.weight.chunks(layer.taps().max(1)).enumerate() {
-            let mut sum = Range { min: 0, max: 0 };
-            let mut magnitude = 0;
-            for &weight in weights {
-                let products = codes.map(|code| code * i128::from(weight));
-                sum.min += products[0].min(products[1]);
-                sum.max += products[0].max(products[1]);
-                magnitude += products[0].abs().max(products[1].abs());
-            }
+            let z2 = i128::from(layer.weight_zero_point[channel]);
+            let exact = sum(codes, weights, 0);
             saturating_sums |= target.on_overflow == OnOverflow::Saturate
-                && magnitude > i128::from(target.accumulator().range().max);
-            let sum = held(target.accumulator(), sum);
+                && magnitude(codes, weights) > i128::from(target.accumulator().range().max);
+            let accumulator = held(target.accumulator(), exact);
+            let centred = if accumulator == exact {
+                sum(codes, weights, z2)
+            } else {
+                // What is left of a sum in its register says nothing of the codes.
+                let [a, b] = [code_sum.min * z2, code_sum.max * z2];
+                Range { min: accumulator.min - a.max(b), max: accumulator.max - a.min(b) }
+            };
             let bias = i128::from(layer.folded_bias[channel]);
             let scaled = |value: i128| (value << target.bias_fraction_bits) + bias;
-            let biased = held(target.biased(), Range { min: scaled(sum.min), max: scaled(sum.max) });
+            let biased = held(target.biased(), Range { min: scaled(centred.min), max: scaled(centred.max) });
             let multiplier = i128::from(layer.multiplier[channel]);
             let product = Range { min: biased.min * multiplier, max: biased.max * multiplier };
             let product = held(target.product(), product);
@@ -72,18 +92,19 @@ impl Widths {
                 target.product(),
                 offsets(product, target.rounding, layer.shift[channel], layer.output_zero_point),
             );
-            let ranges = [sum, Range { min: bias, max: bias }, biased, hull(product, offset)];
+            let ranges = [accumulator, Range { min: bias, max: bias }, biased, hull(product, offset)];
             widest = Some(match widest {
                 None => ranges,
                 Some(known) => std::array::from_fn(|i| hull(known[i], ranges[i])),
             });
         }
         let zero = Range { min: 0, max: 0 };
-        let [sum, bias, biased, product] = widest.unwrap_or([zero; 4]).map(signed_bits);
+        let [accumulator, bias, biased, product] = widest.unwrap_or([zero; 4]).map(signed_bits);
         let multiplier = layer.multiplier.iter().copied().max().unwrap_or(0);
         Self {
             // Where sums may saturate on their way, the register is the user's own.
-            accumulator: if saturating_sums { target.accumulator().bits } else { sum },
+            accumulator: if saturating_sums { target.accumulator().bits } else { accumulator },
+            code_sum: signed_bits(code_sum),
             bias,
             biased,
             multiplier: unsigned_bits(multiplier.into()),

@@ -9,6 +9,7 @@
 mod folder;
 mod manifest;
 mod npz;
+mod rounding;
 mod sample;
 mod text;
 mod tools;

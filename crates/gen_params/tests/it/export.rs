@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use gen_params::contract::Contract;
 use gen_params::derive::{self, Options};
 use gen_params::formats::{Callee, SourceModel};
-use gen_params::lower;
+use gen_params::lower::{self, graph_file::GraphFile};
 use gen_params::network::IntNetwork;
 use gen_params::ops::{Op, Value};
 use gen_params::parameters::{LayerParameters, Parameters};
@@ -88,6 +88,32 @@ fn every_program_is_derived_or_refused_by_what_is_float() {
         }
     }
     assert_no_failures(&failures, checked);
+}
+
+/// `X86InductorQuantizer` leaves the last layer's result float; hardware needs codes, whose scale the user chooses.
+#[test]
+fn a_float_result_gets_its_scale_from_a_graph_file() {
+    let Some(shared) = shared() else { return };
+    let path = shared.join("fixtures/torch2.9/pt2e_qat_torchao/LeNet_x86inductor/converted.pt2");
+    let source = read(&path).unwrap();
+    let mut file = lower::draft(&source, &lower::Options::default()).unwrap();
+    let last = file.node.last_mut().unwrap();
+    (last.scale, last.zero_point) = (Some(0.125), Some(100));
+    let graph = Some(GraphFile::parse(&file.to_toml().unwrap()).unwrap());
+    let network = lower::lower(&source, &lower::Options { graph, ..lower::Options::default() }).unwrap();
+    let ours = derive::derive(&network, &Options::default()).unwrap();
+    let own = derived(&path).unwrap();
+    assert!(derive::incomplete(&ours).is_empty());
+    let (last, others) = ours.layers.split_last().unwrap();
+    for (ours, own) in others.iter().zip(&own.layers) {
+        assert_eq!(integers(ours), integers(own), "{}", ours.name);
+    }
+    let own = own.layers.last().unwrap();
+    assert_eq!((&last.bias, &last.folded_bias, &last.weight), (&own.bias, &own.folded_bias, &own.weight));
+    for (m, s2) in last.real_multiplier.as_ref().unwrap().iter().zip(&last.weight.scale) {
+        // 1/0.125 is a power of two: one rounding, that of the product.
+        assert_eq!(*m, last.input.unwrap().scale * s2 * 8.0);
+    }
 }
 
 /// The integers of a layer, and where it stands in the network.
@@ -223,24 +249,33 @@ fn golden(archive: &mut NpzArchive<std::io::BufReader<fs::File>>, number: usize)
 #[test]
 fn every_quantized_result_of_a_small_program_is_pytorchs() {
     let folder = fixtures().join("export");
-    let source = read(&folder.join("small.pt2")).unwrap();
-    let network = lower::lower(&source, &lower::Options::default()).unwrap();
-    let edges = lower::values(&source, &lower::Options::default()).unwrap();
     let mut archive = NpzArchive::open(folder.join("small_golden.npz")).unwrap();
     let file = archive.by_name("input_f32").unwrap().unwrap();
     let shape = file.shape().iter().map(|&s| s.try_into().unwrap()).collect();
     let input = Value::Floats(Tensor::new(shape, file.into_vec::<f32>().unwrap()).unwrap());
-    let trace = reference::run(&network, Contract::Exact, &[input], Keep::Edges).unwrap();
-    let mut failures = Vec::new();
-    for (name, edge) in &edges {
-        let theirs = npy::<i8>(archive.by_name(&format!("{name}/int")).unwrap().unwrap());
-        let ours = trace.edges[edge.0].as_ref().unwrap().codes().unwrap();
-        if (ours.shape(), ours.elements()) != (theirs.shape(), theirs.elements()) {
-            failures.push(format!("{name}: {:?}, expected {:?}", ours.elements(), theirs.elements()));
+    let (mut failures, mut checked) = (Vec::new(), 0);
+    // As it was exported, and decomposed to core ATen operators.
+    for program in ["small.pt2", "small_core.pt2"] {
+        let source = read(&folder.join(program)).unwrap();
+        let network = lower::lower(&source, &lower::Options::default()).unwrap();
+        let edges = lower::values(&source, &lower::Options::default()).unwrap();
+        let inputs = std::slice::from_ref(&input);
+        let trace = reference::run(&network, Contract::Exact, inputs, Keep::Edges).unwrap();
+        for (name, edge) in &edges {
+            checked += 1;
+            let theirs = npy::<i8>(archive.by_name(&format!("{name}/int")).unwrap().unwrap());
+            let ours = trace.edges[edge.0].as_ref().unwrap().codes().unwrap();
+            if (ours.shape(), ours.elements()) != (theirs.shape(), theirs.elements()) {
+                failures.push(format!(
+                    "{program} {name}: {:?}, not {:?}",
+                    ours.elements(),
+                    theirs.elements()
+                ));
+            }
         }
     }
-    assert_eq!(edges.len(), 7);
-    assert_no_failures(&failures, edges.len());
+    assert_eq!(checked, 14);
+    assert_no_failures(&failures, checked);
 }
 
 /// PyTorch runs these graphs in floats; integers differ where a float mean was rounded across a tie.

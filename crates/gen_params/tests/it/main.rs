@@ -13,6 +13,7 @@ mod export;
 mod forms;
 mod goldens;
 mod layers;
+mod onnx;
 mod seed;
 mod support;
 mod tflite;

@@ -135,6 +135,8 @@ pub(super) fn module_path(name: &str, operator: &str) -> String {
     };
     let mut path = String::new();
     let mut last = "";
+    // TensorFlow joins the names of what it fused.
+    let name = name.split(';').next().unwrap_or(name);
     let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
     for (index, part) in parts.iter().enumerate() {
         // Quantizers append `_quant`, exporters number what repeats.
@@ -169,6 +171,7 @@ mod tests {
             ("/block/Add", "Add", "block.Add"),
             ("/classifier/classifier.1/Gemm_quant", "com.microsoft.QGemm", "classifier.1"),
             ("/features/features.7/AveragePool_quant", "com.microsoft.QLinearAveragePool", "features.7"),
+            ("net/conv2d/Relu;net/conv2d/BiasAdd_quant", "QLinearConv", "net.conv2d.Relu"),
             ("Conv_3", "Conv", "Conv_3"),
             ("fc", "Gemm", "fc"),
         ] {

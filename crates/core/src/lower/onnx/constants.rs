@@ -186,19 +186,35 @@ pub(super) fn concatenated(lowering: &Lowering<'_>, call: &Call<'_>, axis: i64) 
 /// Known numbers without axes of size 1.
 pub(super) fn squeezed(lowering: &Lowering<'_>, call: &Call<'_>) -> Option<Slot> {
     let numbers = lowering.numbers(call.optional(0)?)?;
-    let shape = numbers.shape.iter().copied().filter(|&s| s != 1).collect();
+    let shape = without(&numbers.shape, None)?;
     Some(Slot::Numbers(Numbers { shape, ..numbers }))
 }
 
 /// Known numbers with axes of size 1 inserted.
 pub(super) fn unsqueezed(lowering: &Lowering<'_>, call: &Call<'_>, axes: &[i64]) -> Option<Slot> {
     let numbers = lowering.numbers(call.optional(0)?)?;
-    let mut shape = numbers.shape.clone();
-    let rank = shape.len() + axes.len();
-    let mut places = axes
-        .iter()
-        .map(|&a| usize::try_from(if a < 0 { a + i64::try_from(rank).ok()? } else { a }).ok())
-        .collect::<Option<Vec<usize>>>()?;
+    let shape = with(&numbers.shape, axes)?;
+    Some(Slot::Numbers(Numbers { shape, ..numbers }))
+}
+
+/// Sizes without the axes of size 1 at places, or without all of them.
+pub(super) fn without(shape: &[usize], axes: Option<&[i64]>) -> Option<Vec<usize>> {
+    let places = axes.map(|axes| places(axes, shape.len())).unwrap_or(Some(Vec::new()))?;
+    let removed = |place: usize, size: usize| size == 1 && (axes.is_none() || places.contains(&place));
+    Some(
+        shape
+            .iter()
+            .enumerate()
+            .filter(|&(place, &size)| !removed(place, size))
+            .map(|(_, &size)| size)
+            .collect(),
+    )
+}
+
+/// Sizes with axes of size 1 inserted at places of the result.
+pub(super) fn with(shape: &[usize], axes: &[i64]) -> Option<Vec<usize>> {
+    let mut shape = shape.to_vec();
+    let mut places = places(axes, shape.len().checked_add(axes.len())?)?;
     places.sort_unstable();
     for place in places {
         if place > shape.len() {
@@ -206,7 +222,13 @@ pub(super) fn unsqueezed(lowering: &Lowering<'_>, call: &Call<'_>, axes: &[i64])
         }
         shape.insert(place, 1);
     }
-    Some(Slot::Numbers(Numbers { shape, ..numbers }))
+    Some(shape)
+}
+
+/// Axes that may count from the end, as places below `rank`.
+fn places(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
+    let rank = i64::try_from(rank).ok()?;
+    axes.iter().map(|&a| usize::try_from(if a < 0 { a.checked_add(rank)? } else { a }).ok()).collect()
 }
 
 /// A part of known numbers along their only axis.
@@ -221,6 +243,22 @@ pub(super) fn sliced(lowering: &Lowering<'_>, call: &Call<'_>, parts: &[Shape]) 
     let step = usize::try_from(*step).ok().filter(|&s| s > 0)?;
     let places: Vec<usize> = (inside(*start)?..inside(*end)?).step_by(step).collect();
     Some(Slot::Numbers(selected(&numbers, vec![places.len()], &places)))
+}
+
+/// Known numbers limited to `min..=max`.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the casts saturate: what is beyond every number limits nothing"
+)]
+pub(super) fn limited(numbers: &Numbers, min: f64, max: f64) -> Option<Numbers> {
+    let data = match &numbers.data {
+        Data::Reals(reals) => Data::Reals(reals.iter().map(|x| x.max(min as f32).min(max as f32)).collect()),
+        Data::Integers(integers) => {
+            Data::Integers(integers.iter().map(|&n| n.max(min as i64).min(max as i64)).collect())
+        }
+        Data::Sizes(_) => return None,
+    };
+    Some(Numbers { data, ..numbers.clone() })
 }
 
 /// Some of the numbers.

@@ -18,7 +18,7 @@ pub(super) fn add(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Sl
     one(lowering.sum(call, &a, &b)?)
 }
 
-/// `A - B`, where B is a bias.
+/// `A - B`: of two tensors, or a bias.
 pub(super) fn sub(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
     if let Some(known) = constants::arithmetic(lowering, call, |a, b| a - b, i64::checked_sub)? {
         return Ok(vec![known]);
@@ -29,7 +29,7 @@ pub(super) fn sub(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Sl
             let addend: Vec<f64> = addend.into_iter().map(|x| -x).collect();
             one(lowering.graph.affine(&call.name, &layer, &vec![1.0; addend.len()], &addend)?)
         }
-        _ => Err(call.refuse("`Sub` is supported after a layer, with a constant, only")),
+        (a, b) => one(lowering.graph.operator(&call.name, Op::Sub { relu: false }, &[a, b])?),
     }
 }
 
@@ -80,10 +80,12 @@ pub(super) fn clip(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<S
         found.ok_or_else(|| call.refuse(format!("its limit `{name}` is computed while the network runs")))
     };
     let (min, max) = (limit(1, "min", f64::NEG_INFINITY)?, limit(2, "max", f64::INFINITY)?);
-    let value = match call.optional(0).and_then(|id| lowering.slots.get(&id).cloned()) {
-        Some(Slot::Value(value)) => value,
-        _ => lowering.value(call, 0)?,
-    };
+    if let Some(numbers) = lowering.numbers(call.input(0)?) {
+        return constants::limited(&numbers, min, max)
+            .map(|numbers| vec![Slot::Numbers(numbers)])
+            .ok_or_else(|| call.refuse("limits sizes that are not known before the network runs"));
+    }
+    let value = lowering.value(call, 0)?;
     if matches!(&value, Value::Real(_)) {
         return one(lowering.graph.clamp(&call.name, &value, min, max)?);
     }

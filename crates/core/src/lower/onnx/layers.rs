@@ -1,13 +1,13 @@
 //! Convolutions and matrix products on reals, batch normalization, and the two operators that give accumulators.
 
 use super::call::Call;
-use super::numbers::Numbers;
+use super::numbers::{Element, Numbers};
 use super::quantization::coded;
 use super::{Lowering, Slot, one};
 use crate::error::Result;
 use crate::lower::qdq::{Graph, Scheme, Value};
 use crate::ops::Op;
-use crate::parameters::{LayerKind, Window};
+use crate::parameters::{CodeType, LayerKind, Window};
 
 /// `Conv(X, W, B)`.
 pub(super) fn conv(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
@@ -82,6 +82,27 @@ pub(super) fn matmul_integer(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Re
     one(lowering.product(call, &name, &input, &weight)?)
 }
 
+/// A window, one entry per spatial axis.
+pub(super) struct Reach {
+    pub(super) kernel: Vec<i64>,
+    pub(super) stride: Vec<i64>,
+    pub(super) dilation: Vec<i64>,
+}
+
+impl Reach {
+    /// Padding on both sides together that gives ceil(size / stride) windows.
+    fn same(&self, sizes: &[i64]) -> Option<Vec<i64>> {
+        let axis = |(axis, &size): (usize, &i64)| {
+            let (kernel, stride) = (*self.kernel.get(axis)?, *self.stride.get(axis)?);
+            let dilation = *self.dilation.get(axis)?;
+            let windows = size.checked_add(stride.checked_sub(1)?)?.checked_div(stride)?;
+            let covered = dilation.checked_mul(kernel.checked_sub(1)?)?.checked_add(1)?;
+            Some(windows.checked_sub(1)?.checked_mul(stride)?.checked_add(covered)?.checked_sub(size)?.max(0))
+        };
+        sizes.iter().enumerate().map(axis).collect()
+    }
+}
+
 impl Lowering<'_> {
     /// A convolution, its geometry from the attributes that all convolutions share.
     pub(super) fn convolution(
@@ -115,16 +136,23 @@ impl Lowering<'_> {
                 .filter(|s| s.len() == kernel.len())
                 .ok_or_else(|| call.refuse(format!("its `{what}` is no size of {} axes", kernel.len())))
         };
-        let (before, after) = self.pads(call, kernel.len())?;
+        let dilation = all(call.ints("dilations")?, 1);
+        let stride = all(call.ints("strides")?, 1);
+        let reach = Reach {
+            kernel: kernel.iter().map(|&k| i64::try_from(k).unwrap_or(i64::MAX)).collect(),
+            stride,
+            dilation,
+        };
+        let (before, after) = self.pads(call, &reach)?;
         let padding = narrow(before, "pads")?;
         let padding_end = narrow(after, "pads")?;
         let groups =
             u32::try_from(call.int("group", 1)?).map_err(|_| call.refuse("its `group` is no number"))?;
         let window = Window {
-            stride: Some(narrow(all(call.ints("strides")?, 1), "strides")?),
+            stride: Some(narrow(reach.stride, "strides")?),
             padding_end: (padding_end != padding).then_some(padding_end),
             padding: Some(padding),
-            dilation: Some(narrow(all(call.ints("dilations")?, 1), "dilations")?),
+            dilation: Some(narrow(reach.dilation, "dilations")?),
             output_padding: if transposed {
                 Some(narrow(all(call.ints("output_padding")?, 0), "output_padding")?)
             } else {
@@ -137,8 +165,9 @@ impl Lowering<'_> {
         self.graph.layer(name, kind, input, weight, bias, Some(window))
     }
 
-    /// Padding before and after each of `axes` spatial axes.
-    pub(super) fn pads(&self, call: &Call<'_>, axes: usize) -> Result<(Vec<i64>, Vec<i64>)> {
+    /// Padding before and after each spatial axis.
+    pub(super) fn pads(&self, call: &Call<'_>, reach: &Reach) -> Result<(Vec<i64>, Vec<i64>)> {
+        let axes = reach.kernel.len();
         let automatic = call.text("auto_pad", "NOTSET")?;
         let pads = call.ints("pads")?;
         match (automatic, pads) {
@@ -149,9 +178,25 @@ impl Lowering<'_> {
             ("NOTSET" | "", Some(pads)) => {
                 Err(call.refuse(format!("has {} pads for {axes} axes", pads.len())))
             }
-            (other, _) => Err(call
-                .refuse(format!("its `auto_pad` {other} is not supported"))
-                .hint("give explicit pads: onnxsim and onnxruntime's preprocessing write them")),
+            ("SAME_UPPER" | "SAME_LOWER", _) => {
+                let shape =
+                    call.optional(0).and_then(|id| self.facts(id)).and_then(|facts| facts.shape.clone());
+                let sizes = shape.as_ref().and_then(|s| s.get(2..)).filter(|s| s.len() == axes);
+                let sizes = sizes.filter(|s| s.iter().all(|&size| size > 0)).ok_or_else(|| {
+                    call.refuse(format!(
+                        "its `auto_pad` is {automatic}, and the file does not say the sizes of its input"
+                    ))
+                    .hint("run shape inference on the model: onnx.shape_inference.infer_shapes")
+                })?;
+                let total = reach.same(sizes).ok_or_else(|| call.refuse("has a window that is no window"))?;
+                let (small, large) = (total.iter().map(|t| t / 2), total.iter().map(|t| t - t / 2));
+                if automatic == "SAME_UPPER" {
+                    Ok((small.collect(), large.collect()))
+                } else {
+                    Ok((large.collect(), small.collect()))
+                }
+            }
+            (other, _) => Err(call.refuse(format!("its `auto_pad` {other} is not supported"))),
         }
     }
 
@@ -217,12 +262,9 @@ impl Lowering<'_> {
         };
         let value = Value::Codes(codes);
         let own = self.graph.activation_of(&value)?;
-        let (scale, signed) =
-            own.map_or((1.0, None), |a| (a.scale, Some(a.code_type != crate::parameters::CodeType::U8)));
-        let declared = call
-            .optional(0)
-            .and_then(|id| self.facts(id))
-            .and_then(|f| super::Element::of_name(&f.element_type));
+        let (scale, signed) = own.map_or((1.0, None), |a| (a.scale, Some(a.code_type != CodeType::U8)));
+        let declared =
+            call.optional(0).and_then(|id| self.facts(id)).and_then(|f| Element::of_name(&f.element_type));
         let signed = signed.or(declared.map(|e| e.signed)).unwrap_or(false);
         let zero = input_zero.and_then(|z| z.first().copied()).unwrap_or(0);
         let input = self.graph.dequantize(

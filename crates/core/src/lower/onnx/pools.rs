@@ -1,6 +1,7 @@
 //! Pooling.
 
 use super::call::Call;
+use super::layers::Reach;
 use super::{Lowering, Slot, one};
 use crate::error::Result;
 use crate::lower::qdq::Value;
@@ -70,16 +71,18 @@ impl Lowering<'_> {
         let Some(kernel) = call.ints("kernel_shape")? else {
             return Err(call.refuse("has no `kernel_shape`"));
         };
-        let axes = kernel.len();
-        let all =
-            |name: &str| Ok::<_, crate::error::LowerError>(call.ints(name)?.unwrap_or_else(|| vec![1; axes]));
-        let (padding, padding_end) = self.pads(call, axes)?;
+        let ones = vec![1; kernel.len()];
+        let stride = call.ints("strides")?.unwrap_or_else(|| ones.clone());
+        let dilation = call.ints("dilations")?.unwrap_or(ones);
+        let reach = Reach { kernel, stride, dilation };
+        let (padding, padding_end) = self.pads(call, &reach)?;
+        let Reach { kernel, stride, dilation } = reach;
         Ok(Pool {
             kernel,
-            stride: all("strides")?,
+            stride,
             padding_end: (padding_end != padding).then_some(padding_end),
             padding,
-            dilation: all("dilations")?,
+            dilation,
             ceil_mode: call.int("ceil_mode", 0)? != 0,
             count_include_pad: call.int("count_include_pad", 0)? != 0,
             divisor: None,

@@ -93,7 +93,7 @@ impl Lowering<'_> {
         let numbers = |position: usize, what: &str| {
             let id = call.input(position)?;
             self.numbers(id)
-                .ok_or_else(|| call.refuse(format!("its {what} is computed while the network runs")))
+                .ok_or_else(|| call.refuse(format!("its {what} is not known before the network runs")))
         };
         let scales = numbers(scale, "scale")?;
         let Some(reals) = scales.reals() else { return Err(call.refuse("its scale is not real")) };

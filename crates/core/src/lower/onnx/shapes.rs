@@ -5,7 +5,7 @@ use super::constants;
 use super::numbers::{Numbers, Size};
 use super::{Lowering, Slot, one};
 use crate::error::Result;
-use crate::lower::qdq::Value;
+use crate::lower::qdq::{Constant, Value};
 use crate::ops::{Extent, Op, PaddingMode, Shape};
 
 /// Joins tensors along an axis.
@@ -58,10 +58,7 @@ pub(super) fn reshape(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Ve
     let value = lowering.value(call, 0)?;
     if let Value::Constant(constant) = &value {
         let sizes = resolved.iter().map(|&s| usize::try_from(s).ok()).collect::<Option<Vec<usize>>>();
-        let reshaped = sizes.and_then(|sizes| constant.reshaped(sizes));
-        return reshaped
-            .map(|c| vec![Slot::Value(Value::Constant(c))])
-            .ok_or_else(|| call.refuse(format!("sizes {resolved:?} of a constant {:?}", constant.shape)));
+        return constant_as(call, constant, sizes);
     }
     let zeros = resolved.iter().filter(|&&s| s == 0).count();
     let inferred = resolved.contains(&-1);
@@ -126,6 +123,10 @@ pub(super) fn squeeze(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Ve
         return Ok(vec![known]);
     }
     let value = lowering.value(call, 0)?;
+    if let Value::Constant(constant) = &value {
+        let shape = constants::without(&constant.shape, axes.as_deref());
+        return constant_as(call, constant, shape);
+    }
     let Some(mut axes) = axes else { return lowering.shaped(call, vec![Shape::Squeeze(None)], &value) };
     if let Some(rank) = call.optional(0).and_then(|id| lowering.rank(id)) {
         lowering.ranks.insert(call.output()?, rank.saturating_sub(axes.len()));
@@ -146,6 +147,10 @@ pub(super) fn unsqueeze(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<
         return Ok(vec![known]);
     }
     let value = lowering.value(call, 0)?;
+    if let Value::Constant(constant) = &value {
+        let shape = constants::with(&constant.shape, &axes);
+        return constant_as(call, constant, shape);
+    }
     if let Some(rank) = call.optional(0).and_then(|id| lowering.rank(id)) {
         lowering.ranks.insert(call.output()?, rank + axes.len());
     }
@@ -289,6 +294,16 @@ pub(super) fn identity(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<V
         return Ok(vec![Slot::Numbers(numbers)]);
     }
     one(lowering.value(call, 0)?)
+}
+
+/// A constant under other sizes.
+fn constant_as(call: &Call<'_>, constant: &Constant, shape: Option<Vec<usize>>) -> Result<Vec<Slot>> {
+    match shape.clone().and_then(|shape| constant.reshaped(shape)) {
+        Some(reshaped) => one(Value::Constant(reshaped)),
+        None => {
+            Err(call.refuse(format!("gives a constant of sizes {:?} the sizes {shape:?}", constant.shape)))
+        }
+    }
 }
 
 impl Lowering<'_> {

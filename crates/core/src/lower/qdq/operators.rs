@@ -1,10 +1,11 @@
 //! Operators without weights between Dequantize and Quantize.
 
-use super::value::{Codes, Pending, Real, RealKind, Value};
+use super::value::{Codes, Constant, Elements, Pending, Real, RealKind, Value};
 use super::{Graph, UNBOUNDED};
 use crate::error::{LowerError, Result};
 use crate::network::EdgeId;
 use crate::ops::{Function, Op};
+use crate::tensor::Tensor;
 
 impl Graph {
     /// Limits reals to `min..=max`: ReLU is `0..=infinity`. Folded into the operation before it.
@@ -100,11 +101,21 @@ impl Graph {
         Ok(Value::Codes(Codes::Edge(edge)))
     }
 
+    /// The edge of an operand; quantized constants become nodes.
     fn operand(&mut self, name: &str, op: &Op, value: &Value) -> Result<EdgeId> {
         match value {
             Value::Real(real) => self.edge(name, real),
-            other => {
-                Err(LowerError::at(name, format!("`{}` of {} is not supported", op.name(), other.kind())))
+            Value::Constant(Constant { shape, elements: Elements::Codes(codes, scheme) }) => {
+                let activation = scheme.activation(name)?;
+                let codes = Tensor::new(shape.clone(), codes.to_vec());
+                let codes = codes.map_err(|error| LowerError::at(name, error.to_string()))?;
+                self.one(&format!("{name}.constant"), Op::Constant(codes), &[], Some(activation))
+            }
+            Value::Constant(_) => {
+                Err(LowerError::at(name, format!("`{}` of a float constant is not supported", op.name())))
+            }
+            Value::Codes(_) => {
+                Err(LowerError::at(name, format!("`{}` of {} is not supported", op.name(), value.kind())))
             }
         }
     }

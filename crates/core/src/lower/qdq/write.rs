@@ -164,7 +164,10 @@ impl Graph {
             ));
         }
         layer.relu = Some(bounds.0 == 0.0);
-        self.builder.warn(format!("{name}: nothing quantizes its result, so it has no multiplier and shift"));
+        self.builder.warn(format!(
+            "{name}: nothing quantizes its result, so it has no multiplier and shift; give it a scale and zero point with \
+             --graph"
+        ));
         self.one(name, op, inputs, None)
     }
 

@@ -45,7 +45,7 @@ const OPERATORS: &[(&str, Lower)] = &[
 ];
 
 /// The names of the operators that are supported, in alphabetical order.
-pub fn operators() -> impl Iterator<Item = &'static str> {
+pub(super) fn operators() -> impl Iterator<Item = &'static str> {
     OPERATORS.iter().map(|(name, _)| *name)
 }
 

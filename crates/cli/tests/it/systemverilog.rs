@@ -1,0 +1,289 @@
+//! `emit sv`: whole networks in the hands of Icarus Verilog, Verilator and Yosys, against `run --contract target`.
+//!
+//! The testbenches compare every code of every node, and every stage of every layer, with golden values of the target's
+//! arithmetic; these tests make sure that they are run, that they pass, and that they fail when something is wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::support::{root, run};
+
+/// Images of each simulation.
+const IMAGES: usize = 20;
+
+/// Whether a tool is there. Where tests are the gate it must be.
+fn has(tool: &str, flag: &str) -> bool {
+    let found = Command::new(tool).arg(flag).output().is_ok();
+    assert!(found || std::env::var_os("CI").is_none(), "{tool} is not installed");
+    if !found {
+        println!("skipped: there is no {tool}");
+    }
+    found
+}
+
+/// The folder of large fixtures beside the repository.
+fn shared() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: {} is absent", folder.display());
+    None
+}
+
+/// `make` in a folder: whether it succeeded, and all that it printed.
+fn make(folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new("make").arg("-s").arg("-C").arg(folder).args(arguments).output().unwrap();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), text)
+}
+
+/// The line that a testbench ends with.
+fn verdict(text: &str) -> &str {
+    text.lines().find(|line| line.starts_with("PASS") || line.starts_with("FAIL")).unwrap_or(text)
+}
+
+/// The first array of images of a folder, as 20 images of codes: those of the file, then their complements, which reach
+/// codes that real images do not.
+fn input(folder: &Path, place: &Path) -> Option<PathBuf> {
+    let bytes = fs::read(folder.join("input_q.npy")).ok()?;
+    let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let text = String::from_utf8_lossy(&bytes[10..header]).into_owned();
+    let sizes = text.split_once("'shape': (")?.1.split_once(')')?.0.to_owned();
+    let (images, rest) = sizes.split_once(',')?;
+    let images: usize = images.trim().parse().ok()?;
+    let codes = &bytes[header..];
+    let more: Vec<u8> =
+        codes.iter().map(|code| !code).take(codes.len() / images * (IMAGES - images)).collect();
+    let renamed = text.replace(&sizes, &format!("{IMAGES},{rest}"));
+    assert_eq!(renamed.len(), text.len(), "{text}");
+    let path = place.join("input.npy");
+    fs::write(&path, [&bytes[..10], renamed.as_bytes(), codes, &more].concat()).unwrap();
+    Some(path)
+}
+
+/// A model in SystemVerilog; `Err` is what the command said.
+fn emit(model: &Path, input: &Path, options: &[&str]) -> Result<TempDir, String> {
+    let place = tempfile::tempdir().unwrap();
+    let output = place.path().join("sv");
+    let [model, input, output] = [model, input, &output].map(|path| path.to_string_lossy().into_owned());
+    let fixed = ["emit", "sv", &model, "--input", &input, "-o", &output, "--stages"];
+    let done = run(&[&fixed, options].concat());
+    if done.code == Some(0) { Ok(place) } else { Err(done.stderr) }
+}
+
+/// Simulates a model, and lints what was written; failures go into `failures`.
+fn simulate(model: &Path, input: &Path, options: &[&str], tools: &[&str], failures: &mut Vec<String>) {
+    let name = format!("{} {}", model.display(), options.join(" "));
+    let start = Instant::now();
+    let place = match emit(model, input, options) {
+        Ok(place) => place,
+        Err(text) => return failures.push(format!("{name}: {text}")),
+    };
+    let folder = place.path().join("sv");
+    for tool in tools {
+        let (success, text) = make(&folder, &[tool, "ARGUMENTS=+stages"]);
+        let verdict = verdict(&text);
+        println!("| {name} | {tool} | {verdict} | {:.0} s |", start.elapsed().as_secs_f64());
+        if !success || !(verdict.starts_with("PASS") || *tool == "lint" || *tool == "synth") {
+            failures.push(format!("{name} under {tool}: {text}"));
+        }
+    }
+}
+
+/// Every architecture under Icarus Verilog with every stage; the one with the most operators under Verilator, its lint and
+/// Yosys, too.
+#[test]
+fn networks_equal_the_target_in_simulation() {
+    let Some(shared) = shared().filter(|_| has("iverilog", "-V") && has("verilator", "--version")) else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    let mut failures = Vec::new();
+    let all: &[&str] = &["icarus", "verilator", "lint", "synth"];
+    let rows: [(&str, &[&str], &[&str]); 7] = [
+        ("torch2.9/eager_qat/ResNetMini_x86", &[], all),
+        ("torch2.9/eager_qat/LeNetBN_qnnpack", &["16"], &["icarus"]),
+        ("torch2.9/eager_qat/Conv1dNet_x86", &["--rounding", "double"], &["icarus", "lint"]),
+        ("torch2.9/eager_qat/MLP_x86", &["--rounding", "half-even", "--combinational"], &["icarus", "lint"]),
+        (
+            "torch2.9/eager_qat/LeNet_qnnpack",
+            &["--bias-fraction-bits", "8", "--clocks-per-output", "1"],
+            &["icarus"],
+        ),
+        // Registers that are too narrow, on purpose.
+        ("torch2.9/eager_qat/LeNet_x86", &["--accumulator-bits", "13", "--product-bits", "40"], &["icarus"]),
+        (
+            "torch2.9/eager_qat/LeNet_x86",
+            &[
+                "--accumulator-bits",
+                "13",
+                "--product-bits",
+                "40",
+                "--overflow",
+                "saturate",
+                "--rounding",
+                "half-away",
+            ],
+            &["icarus", "lint"],
+        ),
+    ];
+    for (folder, options, tools) in rows {
+        let folder = shared.join(folder);
+        let input = input(&folder, place.path()).unwrap();
+        simulate(&folder.join("converted_script.pt"), &input, options, tools, &mut failures);
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Every fixture with a topology and integers: each file under Icarus Verilog, one of each folder under Verilator, too.
+#[test]
+#[ignore = "takes an hour"]
+fn all_fixtures_equal_the_target_in_simulation() {
+    let Some(shared) = shared() else { return };
+    let mut folders = vec![shared];
+    let mut failures = Vec::new();
+    let (mut simulated, mut refused) = (0, Vec::new());
+    while let Some(folder) = folders.pop() {
+        let mut entries: Vec<PathBuf> =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.sort();
+        let place = tempfile::tempdir().unwrap();
+        let images = input(&folder, place.path())
+            .or_else(|| Some(folder.join("input_f32.npy")).filter(|p| p.is_file()));
+        let mut tools: &[&str] = &["icarus", "verilator"];
+        for path in entries {
+            let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let is_model = ["pt", "pt2", "ptl", "onnx", "tflite"].contains(&extension.as_str());
+            match &images {
+                _ if path.is_dir() => folders.push(path),
+                Some(images) if is_model => {
+                    let real = folder.join("input_f32.npy");
+                    let input = [images, &real].into_iter().find(|input| emit(&path, input, &[]).is_ok());
+                    match input {
+                        Some(input) => {
+                            simulated += 1;
+                            simulate(&path, input, &[], tools, &mut failures);
+                            tools = &["icarus"];
+                        }
+                        None => refused.push(path),
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    println!("{simulated} models simulated; {} have no topology or no integers", refused.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// A fault anywhere ends the simulation with its place and an exit code.
+#[test]
+fn testbenches_name_the_first_difference() {
+    let Some(shared) = shared().filter(|_| has("iverilog", "-V")) else { return };
+    let folder = shared.join("torch2.9/eager_qat/LeNet_qnnpack");
+    let place = tempfile::tempdir().unwrap();
+    let images = input(&folder, place.path()).unwrap();
+    let written = emit(&folder.join("converted_script.pt"), &images, &[]).unwrap();
+    let sv = written.path().join("sv");
+
+    // A golden product of conv2 that is one too large: image 1, channel 2 of 12 on 4 x 4 positions, row 3, column 1.
+    let file = sv.join("golden/conv2_product.hex");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let line = &mut lines[12 * 16 + 2 * 16 + 3 * 4 + 1];
+    let value = i64::from_str_radix(line, 16)
+        .unwrap_or_else(|_| u64::from_str_radix(line, 16).unwrap().cast_signed());
+    *line = format!("{:016x}", value + 1);
+    fs::write(&file, lines.join("\n")).unwrap();
+    for test in ["network", "conv2"] {
+        let (success, text) = make(&sv, &["icarus", &format!("TEST={test}"), "ARGUMENTS=+stages"]);
+        let expected = format!(
+            "FAIL: layer conv2, image 1, channel 2, position (3, 1), stage product: expected {}, found {value}",
+            value + 1
+        );
+        assert!(!success && verdict(&text) == expected, "{text}\nexpected {expected}");
+        let (success, text) = make(&sv, &["icarus", &format!("TEST={test}")]);
+        assert!(success, "without +stages: {text}");
+    }
+    fs::write(&file, text).unwrap();
+
+    // One weight of fc1 with another sign: its first output differs already in the accumulator.
+    let file = sv.join("data/fc1_weight.hex");
+    let text = fs::read_to_string(&file).unwrap();
+    let flipped: String = text.lines().map(|line| if line == "00" { "00\n" } else { "7f\n" }).collect();
+    fs::write(&file, flipped).unwrap();
+    let (success, screen) = make(&sv, &["icarus", "TEST=fc1", "ARGUMENTS=+stages"]);
+    let verdict = verdict(&screen);
+    assert!(
+        !success
+            && verdict.starts_with("FAIL: layer fc1, image 0, channel 0, position (0, 0), stage accumulator"),
+        "{screen}"
+    );
+    fs::write(&file, text).unwrap();
+}
+
+/// The user's module stands where ours stood: here, one that hands on to ours, and one that computes nothing.
+#[test]
+fn a_module_of_the_users_own_fits_the_socket() {
+    let Some(shared) = shared().filter(|_| has("iverilog", "-V")) else { return };
+    let folder = shared.join("torch2.9/eager_qat/LeNet_qnnpack");
+    let place = tempfile::tempdir().unwrap();
+    let images = input(&folder, place.path()).unwrap();
+    let written = emit(&folder.join("converted_script.pt"), &images, &[]).unwrap();
+    let sv = written.path().join("sv");
+    let ours = fs::read_to_string(sv.join("rtl/layer_conv1.sv")).unwrap();
+    let user = written.path().join("user_conv1.sv");
+    let arguments = |test: &str| {
+        vec![
+            "icarus".to_owned(),
+            format!("TEST={test}"),
+            "DEFINES=-DUSER_CONV1".into(),
+            format!("USER={}", user.display()),
+        ]
+    };
+    for (text, passes) in [
+        (ours.replace("module layer_conv1", "module user_conv1"), true),
+        (
+            ours.replace("module layer_conv1", "module user_conv1")
+                .replace(".PADDING_VALUE(127)", ".PADDING_VALUE(0)"),
+            false,
+        ),
+    ] {
+        fs::write(&user, text).unwrap();
+        for test in ["network", "conv1"] {
+            let arguments = arguments(test);
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let (success, screen) = make(&sv, &arguments);
+            let verdict = verdict(&screen);
+            assert_eq!(success, passes, "{screen}");
+            let expected = if passes { "PASS: 20 images" } else { "FAIL: layer conv1, image 0, channel 0" };
+            assert!(verdict.starts_with(expected), "{verdict}");
+        }
+    }
+}
+
+/// What has no module is refused by name, and nothing is written.
+#[test]
+fn what_has_no_module_is_refused_by_name() {
+    let place = tempfile::tempdir().unwrap();
+    let model = root().join("examples/fashion_mnist/lenet_script.pt");
+    // 1 x 1 x 28 x 28 codes.
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1, 28, 28), }";
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{header:<117}\n").bytes());
+    bytes.extend([0; 784]);
+    let input = place.path().join("input.npy");
+    fs::write(&input, bytes).unwrap();
+    let error = emit(&model, &input, &["--signed-activations"]).unwrap_err();
+    assert!(
+        error.contains("cannot be written in SystemVerilog") && error.contains("signed codes"),
+        "{error}"
+    );
+    assert!(emit(&model, &input, &["16"]).is_ok());
+}

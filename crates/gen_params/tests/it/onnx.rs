@@ -1,0 +1,273 @@
+//! ONNX files against ONNX Runtime 1.32: every tensor of codes that a reference has, node by node and end to end.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use npyz::npz::NpzArchive;
+
+use gen_params::contract::Contract;
+use gen_params::lower::{self, Options};
+use gen_params::network::{EdgeId, IntNetwork};
+use gen_params::ops::{Bias, Context, Op, Value};
+use gen_params::reference::{self, Keep};
+use gen_params::tensor::Tensor;
+
+use crate::support::shared;
+
+type Archive = NpzArchive<BufReader<File>>;
+
+/// An array of codes or floats; `None` for names that are absent and for other types.
+fn array(archive: &mut Archive, name: &str) -> Option<Value> {
+    let file = archive.by_name(name).ok().flatten()?;
+    let shape: Vec<usize> = file.shape().iter().map(|&s| s.try_into().unwrap()).collect();
+    let codes = |codes: Vec<i32>| Some(Value::Codes(Tensor::new(shape.clone(), codes).unwrap()));
+    match file.dtype().descr().as_str() {
+        "'<f4'" => Some(Value::Floats(Tensor::new(shape.clone(), file.into_vec::<f32>().unwrap()).unwrap())),
+        "'|u1'" => codes(file.into_vec::<u8>().unwrap().into_iter().map(i32::from).collect()),
+        "'|i1'" => codes(file.into_vec::<i8>().unwrap().into_iter().map(i32::from).collect()),
+        "'<i2'" => codes(file.into_vec::<i16>().unwrap().into_iter().map(i32::from).collect()),
+        _ => None,
+    }
+}
+
+/// All files below a folder whose names end so, sorted.
+fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.to_string_lossy().ends_with(end) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A network, and for each edge that has a name in the file, the names.
+struct Model {
+    network: IntNetwork,
+    values: BTreeMap<String, EdgeId>,
+}
+
+fn load(path: &Path) -> Result<Model, String> {
+    let bytes = gen_params::map_file(path).map_err(|e| e.to_string())?;
+    let source = gen_params::read_with(bytes, &gen_params::Folder::of(path)).map_err(|e| e.to_string())?;
+    let network = lower::lower(&source, &Options::default()).map_err(|e| e.to_string())?;
+    let values = lower::values(&source, &Options::default()).map_err(|e| e.to_string())?;
+    Ok(Model { network, values })
+}
+
+/// What one run of a model is compared with: the engine's inputs, and its values by their names in the file.
+struct Reference {
+    inputs: Vec<Value>,
+    values: BTreeMap<String, Value>,
+}
+
+/// Codes compared, codes that differ, and the largest difference.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    codes: usize,
+    differing: usize,
+    largest: i32,
+}
+
+impl Count {
+    fn add(&mut self, ours: &Value, theirs: &Value) -> Result<(), String> {
+        let (Value::Codes(a), Value::Codes(b)) = (ours, theirs) else { return Ok(()) };
+        if a.shape() != b.shape() {
+            return Err(format!("{:?}, expected {:?}", a.shape(), b.shape()));
+        }
+        self.codes += a.elements().len();
+        for (x, y) in a.elements().iter().zip(b.elements()) {
+            self.differing += usize::from(x != y);
+            self.largest = self.largest.max((x - y).abs());
+        }
+        Ok(())
+    }
+}
+
+/// Each node on the engine's own inputs, so that no difference is counted twice; and the whole network from its inputs.
+struct Outcome {
+    nodes: BTreeMap<&'static str, Count>,
+    whole: Count,
+    /// Nodes that the contract has no formula for, and errors.
+    failures: Vec<String>,
+}
+
+fn compare(model: &Model, reference: &Reference) -> Outcome {
+    let mut outcome = Outcome { nodes: BTreeMap::new(), whole: Count::default(), failures: Vec::new() };
+    let network = &model.network;
+    let mut theirs: Vec<Option<&Value>> = vec![None; network.edges.len()];
+    for (name, edge) in &model.values {
+        if let Some(value) = reference.values.get(name) {
+            theirs[edge.0] = Some(value);
+        }
+    }
+    for (&edge, value) in network.inputs.iter().zip(&reference.inputs) {
+        theirs[edge.0] = Some(value);
+    }
+    let shapes: Vec<Option<Vec<usize>>> = theirs.iter().map(|v| v.map(|v| v.shape().to_vec())).collect();
+    for node in &network.nodes {
+        let inputs: Option<Vec<&Value>> = node.inputs.iter().map(|e| theirs[e.0]).collect();
+        let expected: Option<Vec<&Value>> = node.outputs.iter().map(|e| theirs[e.0]).collect();
+        let (Some(inputs), Some(expected)) = (inputs, expected) else { continue };
+        let activations: Vec<_> = node.inputs.iter().map(|&e| network.edge(e).activation).collect();
+        let output = node.outputs.first().and_then(|&e| network.edge(e).activation);
+        let context = Context { contract: Contract::Onnxruntime, inputs: &activations, output };
+        match node.op.apply(&inputs, &shapes, &context) {
+            Ok(results) => {
+                let count = outcome.nodes.entry(node.op.name()).or_default();
+                for (ours, theirs) in results.iter().zip(expected) {
+                    if let Err(error) = count.add(ours, theirs) {
+                        outcome.failures.push(format!("{}: {error}", node.name));
+                    }
+                }
+            }
+            Err(error) => outcome.failures.push(format!("{} ({}): {error}", node.name, node.op.name())),
+        }
+    }
+    match reference::run(network, Contract::Onnxruntime, &reference.inputs, Keep::Edges) {
+        Ok(trace) => {
+            for (ours, theirs) in trace.edges.iter().zip(&theirs) {
+                if let (Some(ours), Some(theirs)) = (ours, theirs)
+                    && let Err(error) = outcome.whole.add(ours, theirs)
+                {
+                    outcome.failures.push(error);
+                }
+            }
+        }
+        Err(error) => outcome.failures.push(error.to_string()),
+    }
+    outcome
+}
+
+/// The engine's values of a fixture: all of them, by name.
+fn fixture_reference(path: &Path) -> Option<Reference> {
+    let stem = path.to_string_lossy().strip_suffix(".onnx")?.to_owned();
+    let mut archive = NpzArchive::open(format!("{stem}_golden.npz")).ok()?;
+    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let values: BTreeMap<String, Value> =
+        names.into_iter().filter_map(|name| Some((name.clone(), array(&mut archive, &name)?))).collect();
+    let bytes = std::fs::read(path.with_file_name("input_f32.npy")).ok()?;
+    let file = npyz::NpyFile::new(&bytes[..]).ok()?;
+    let shape: Vec<usize> = file.shape().iter().map(|&s| s.try_into().unwrap()).collect();
+    let floats: Vec<f32> = file.into_vec().ok()?;
+    // Some references hold fewer images than the input.
+    let batch =
+        values.values().filter_map(|v| v.codes().map(|c| c.shape())).filter(|s| s.len() == shape.len());
+    let batch = batch.map(|s| s[0]).filter(|&n| n <= shape[0]).min().unwrap_or(shape[0]);
+    let each: usize = shape[1..].iter().product();
+    let shape = [&[batch], &shape[1..]].concat();
+    let input = Value::Floats(Tensor::new(shape, floats[..batch * each].to_vec()).ok()?);
+    Some(Reference { inputs: vec![input], values })
+}
+
+/// The engine's values of a model of other people: those of its first input.
+fn model_reference(path: &Path, inputs: usize) -> Option<Reference> {
+    let mut archive = NpzArchive::open(format!("{}.ref.npz", path.display())).ok()?;
+    let inputs =
+        (0..inputs).map(|i| array(&mut archive, &format!("s0/in{i}"))).collect::<Option<Vec<Value>>>()?;
+    let meta = archive.by_name("value_meta_json").ok()??.into_vec::<u8>().ok()?;
+    let meta: serde_json::Value = serde_json::from_slice(&meta).ok()?;
+    let mut values = BTreeMap::new();
+    for entry in meta.as_array()? {
+        let (Some(index), Some(name)) = (entry[0].as_u64(), entry[1].as_str()) else { continue };
+        if let Some(value) = array(&mut archive, &format!("v{index}")) {
+            values.insert(name.to_owned(), value);
+        }
+    }
+    Some(Reference { inputs, values })
+}
+
+/// Whether some layer has a float bias: the reference adds it in float32, integers round it to 32 bits first.
+fn has_float_bias(model: &Model) -> bool {
+    model
+        .network
+        .nodes
+        .iter()
+        .any(|node| matches!(&node.op, Op::Layer(l) if matches!(l.bias, Some(Bias::Real(_)))))
+}
+
+/// Of codes behind a float bias, one in this many may differ, by one.
+const FLOAT_BIAS: usize = 200;
+
+fn table(folder: &Path, references: impl Fn(&Path, &Model) -> Option<Reference>) -> Vec<String> {
+    let mut failures = Vec::new();
+    let mut by_operator: BTreeMap<(&str, bool), Count> = BTreeMap::new();
+    println!("| model | nodes | codes | node by node | end to end | largest |\n|---|---|---|---|---|---|");
+    for path in files(folder, ".onnx") {
+        let place = path.strip_prefix(folder).unwrap().display().to_string();
+        let model = match load(&path) {
+            Ok(model) => model,
+            Err(error) => {
+                println!("| {place} | | | | | {} |", error.replace("\n", ";"));
+                continue;
+            }
+        };
+        let Some(reference) = references(&path, &model) else {
+            println!("| {place} | {} | no reference | | | |", model.network.nodes.len());
+            continue;
+        };
+        let outcome = compare(&model, &reference);
+        let float = has_float_bias(&model);
+        let mut sum = Count::default();
+        for (op, count) in &outcome.nodes {
+            let row = by_operator.entry((op, float)).or_default();
+            for total in [&mut sum, row] {
+                total.codes += count.codes;
+                total.differing += count.differing;
+                total.largest = total.largest.max(count.largest);
+            }
+        }
+        println!(
+            "| {place} | {} | {} | {} | {} of {} | {} |",
+            model.network.nodes.len(),
+            sum.codes,
+            sum.differing,
+            outcome.whole.differing,
+            outcome.whole.codes,
+            outcome.whole.largest,
+        );
+        let excused = if float && sum.largest <= 1 { sum.codes / FLOAT_BIAS } else { 0 };
+        if sum.differing > excused {
+            failures.push(format!("{place}: {} of {} codes differ", sum.differing, sum.codes));
+        }
+        for failure in outcome.failures {
+            if failure.contains("no known formula") {
+                println!("| {place} | | | | | {failure} |");
+            } else {
+                failures.push(format!("{place}: {failure}"));
+            }
+        }
+    }
+    println!("| operation | network | codes | mismatches | largest |\n|---|---|---|---|---|");
+    for ((op, float), count) in &by_operator {
+        let kind = if *float { "float bias" } else { "integer bias" };
+        println!("| {op} | {kind} | {} | {} | {} |", count.codes, count.differing, count.largest);
+    }
+    failures
+}
+
+#[test]
+fn every_code_of_the_fixtures_is_onnx_runtimes() {
+    let Some(shared) = shared() else { return };
+    let mut failures = table(&shared.join("fixtures/onnx"), |path, _| fixture_reference(path));
+    failures.extend(table(&shared.join("fixtures/brevitas"), |path, _| fixture_reference(path)));
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_code_of_other_peoples_models_is_onnx_runtimes() {
+    let Some(shared) = shared() else { return };
+    let failures = table(&shared.join("models/third_party"), |path, model| {
+        model_reference(path, model.network.inputs.len())
+    });
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
