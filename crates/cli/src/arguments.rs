@@ -57,6 +57,8 @@ pub(crate) enum Command {
 /// The language of the program.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Emit {
+    /// C99: a header and a source without allocation or library, with a known-answer test compiled in
+    C(EmitC),
     /// SystemVerilog: a module per layer, the network, self-checking testbenches; for Icarus Verilog, Verilator and Yosys
     Sv(EmitSv),
 }
@@ -68,6 +70,17 @@ pub(crate) struct Generate {
     pub(crate) source: Source,
     #[command(flatten)]
     pub(crate) derivation: Derivation,
+    /// CONSTANT, as an option
+    #[arg(long = "constant", id = "constant_option", value_name = "CONSTANT", value_parser = parse_constant,
+        conflicts_with_all = ["constant", "multiplier_bits"])]
+    pub(crate) constant: Option<Constant>,
+    /// The engine whose codes CONSTANT auto compares with [the file's, where it names one; or exact]
+    #[arg(long, value_name = "CONTRACT")]
+    pub(crate) against: Option<String>,
+    /// The bound of CONSTANT auto: codes within 1 LSB everywhere, and different at no more than this fraction of reachable
+    /// accumulators
+    #[arg(long, value_name = "FRACTION", default_value_t = 1e-3)]
+    pub(crate) within: f64,
     /// Folder to write; replaced only if it is one of ours
     #[arg(short, long, value_name = "DIR", default_value = "weight")]
     pub(crate) output: PathBuf,
@@ -219,6 +232,43 @@ pub(crate) struct EmitSv {
     pub(crate) target: TargetOptions,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct EmitC {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) derivation: Derivation,
+    /// Known answers are computed for this, in the forms that `run` takes, 4 images of it unless --limit says otherwise;
+    /// its sizes are those of the program
+    #[arg(short, long, value_name = "FILE", required_unless_present = "shape")]
+    pub(crate) input: Option<PathBuf>,
+    /// Sizes of one image, instead of --input: 3x32x32. Known answers are then those of arbitrary codes
+    #[arg(long, value_name = "CxHxW", value_parser = parse_shape, conflicts_with = "input")]
+    pub(crate) shape: Vec<Shape>,
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+    /// Folder to write; replaced only if it is one of ours
+    #[arg(short, long, value_name = "DIR", default_value = "c")]
+    pub(crate) output: PathBuf,
+    /// Name of the files, and prefix of what they declare [default: that of the model's file]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Replace the folder even if it is not one of ours
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
+}
+
+/// Sizes of one image.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape(pub(crate) Vec<usize>);
+
+fn parse_shape(text: &str) -> Result<Shape, String> {
+    let sizes = text.split('x').map(|size| size.parse().ok().filter(|size| (1..=1 << 20).contains(size)));
+    sizes.collect::<Option<_>>().map(Shape).ok_or_else(|| "expected sizes such as 3x32x32".into())
+}
+
 /// How pixels become what the network takes.
 #[derive(Debug, Args)]
 pub(crate) struct InputOptions {
@@ -301,6 +351,14 @@ pub(crate) enum OverflowName {
     Saturate,
 }
 
+fn parse_constant(text: &str) -> Result<Constant, String> {
+    if text == "auto" {
+        return Ok(Constant::Auto);
+    }
+    let n = text.parse().ok().filter(|n| (0..=127).contains(n));
+    n.map(Constant::Shift).ok_or_else(|| "expected n, 0 to 127, or auto".into())
+}
+
 fn parse_size(text: &str) -> Result<[u32; 2], String> {
     let sizes =
         text.split_once('x').and_then(|(height, width)| Some([height.parse().ok()?, width.parse().ok()?]));
@@ -364,8 +422,25 @@ pub(crate) struct Certify {
     /// Bits of M0 for --write, whatever differs
     #[arg(long, value_name = "B", requires = "write", value_parser = clap::value_parser!(u32).range(4..=32))]
     pub(crate) width: Option<u32>,
-    /// Replace the --write folder even if it is not one of ours
-    #[arg(long, requires = "write")]
+    /// Also count what differs without a multiplier: one shift, sums of shifts, canonical signed digits, thresholds
+    #[arg(long)]
+    pub(crate) alternatives: bool,
+    /// Write the accumulators at which codes step into this folder, as hex and npz, beside the parameters
+    #[arg(long, value_name = "DIR")]
+    pub(crate) thresholds: Option<PathBuf>,
+    /// Also count what accumulators of 16, 20 and 24 bits get wrong, wrapping or saturating
+    #[arg(long)]
+    pub(crate) accumulators: bool,
+    /// Also run both on inputs, as `run` takes them: the measured share of differing codes, and changed answers
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+    /// The class of each image, as `run` takes them: the accuracy of both
+    #[arg(short, long, value_name = "FILE", requires = "input")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Replace the --write or --thresholds folder even if it is not one of ours
+    #[arg(long)]
     pub(crate) force: bool,
     /// Print JSON
     #[arg(long)]
@@ -415,12 +490,22 @@ pub(crate) struct Source {
     pub(crate) bn_eps: Option<f64>,
 }
 
+/// One shift for all layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Constant {
+    /// This one.
+    Shift(u32),
+    /// The smallest within a bound.
+    Auto,
+}
+
 /// How the integers are derived.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Derivation {
-    /// n, one shift for all layers: M0 = round(M * 2^n). Without it M0 has 31 bits and every channel its own n
-    #[arg(value_name = "CONSTANT", value_parser = clap::value_parser!(u32).range(0..=127))]
-    pub(crate) constant: Option<u32>,
+    /// n, one shift for all layers: M0 = round(M * 2^n). Without it M0 has 31 bits and every channel its own n. `auto`, of
+    /// the main command: the smallest n within the bound of --within
+    #[arg(value_name = "CONSTANT", value_parser = parse_constant)]
+    pub(crate) constant: Option<Constant>,
     /// The hardware: a TOML file, or the name of one that comes with the tool (see `gen_params targets`). Other options
     /// override what it says
     #[arg(short, long, value_name = "TARGET")]

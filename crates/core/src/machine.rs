@@ -176,6 +176,34 @@ impl<'a> Machine<'a> {
         Ok(values)
     }
 
+    /// The shapes of all edges, by edge, for inputs of these shapes, (N, C, spatial...).
+    ///
+    /// # Errors
+    /// The shapes do not fit the network.
+    pub fn shapes(&self, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, RunError> {
+        let network = self.network;
+        let mut shapes: Vec<Option<Vec<usize>>> = vec![None; network.edges.len()];
+        if inputs.len() != network.inputs.len() {
+            let expected = network.inputs.len().to_string();
+            return Err(at("inputs", &OpError::new(format!("{} shapes", inputs.len()), expected)));
+        }
+        for (&id, shape) in network.inputs.iter().zip(inputs) {
+            shapes[id.0] = Some(shape.clone());
+        }
+        for node in &network.nodes {
+            let given =
+                node.inputs.iter().map(|id| shapes[id.0].as_deref()).collect::<Option<Vec<&[usize]>>>();
+            let given = given.ok_or_else(|| {
+                at(&node.name, &OpError::new("an input that is computed later", "nodes in execution order"))
+            })?;
+            let results = node.op.shapes(&given, &shapes).map_err(|error| at(&node.name, &error))?;
+            for (&id, shape) in node.outputs.iter().zip(results) {
+                shapes[id.0] = Some(shape);
+            }
+        }
+        Ok(shapes.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
     /// S, Z and type of an input of the network: its own, or those of the `quantize` that takes it.
     pub fn input_activation(&self, id: EdgeId) -> Option<Activation> {
         self.network.edge(id).activation.or_else(|| {

@@ -46,6 +46,11 @@ pub(crate) fn layer_file(layer: &str, kind: Kind, extension: &str) -> String {
     format!("{}_{}.{extension}", file_stem(layer), kind.name())
 }
 
+/// The name of the file with a layer's thresholds: accumulators, per channel and code, in hex.
+pub fn threshold_file(layer: &str) -> String {
+    format!("{}_threshold.hex", file_stem(layer))
+}
+
 /// The name of the file with a function's table.
 pub(crate) fn table_file(node: &str, extension: &str) -> String {
     format!("{}_table.{extension}", file_stem(node))

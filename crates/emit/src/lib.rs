@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod c_header;
+pub mod c_program;
 mod check;
 mod constants;
 pub mod decimal_list;
@@ -43,7 +44,7 @@ use gen_params_core::parameters::{Parameters, Weight};
 use target_file::TargetFile;
 
 pub use error::Error;
-pub use files::files;
+pub use files::{files, threshold_file};
 pub use folder::{Existing, FileToWrite, Output, write_folder};
 pub use formats::{Format, Formats, UnknownFormat};
 pub use golden::{Golden, GoldenTensor, Width, write_golden};

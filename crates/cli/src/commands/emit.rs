@@ -6,7 +6,7 @@ use gen_params::emit::{Existing, SourceFile, systemverilog};
 use gen_params::machine::Arithmetic;
 use gen_params::target::Stage;
 
-use super::golden;
+use super::{emit_c, golden};
 use crate::arguments::{Emit, EmitSv};
 use crate::input::Input;
 use crate::simulation::Prepared;
@@ -15,6 +15,7 @@ use crate::{arithmetic, terminal};
 
 pub(crate) fn run(language: &Emit) -> Result<()> {
     match language {
+        Emit::C(arguments) => emit_c::run(arguments),
         Emit::Sv(arguments) => emit_systemverilog(arguments),
     }
 }

@@ -1,20 +1,25 @@
 //! The main command: derives the parameters and writes them into a folder.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use gen_params::contract::Contract;
 use gen_params::emit::{Existing, Formats, SourceFile, write_for_target};
 use gen_params::error::LowerError;
-use gen_params::parameters::Wiring;
+use gen_params::network::IntNetwork;
+use gen_params::parameters::{MultiplierForm, Wiring};
+use gen_params::target::Target;
 use gen_params::{derive, lower};
 
-use crate::arguments::Generate;
+use super::certify::auto;
+use crate::arguments::{Constant, Derivation, Generate};
 use crate::hardware::target_file;
 use crate::model::Model;
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Generate) -> Result<()> {
-    let target = target_file(&arguments.derivation, None)?;
+    let constant = arguments.constant.or(arguments.derivation.constant);
+    let given = constant.filter(|&constant| constant != Constant::Auto);
+    let mut target = target_file(&Derivation { constant: given, ..arguments.derivation.clone() }, None)?;
     let formats: Formats = match &arguments.format {
         Some(list) => list.parse().context("--format")?,
         None => target.formats.clone().unwrap_or_default(),
@@ -29,6 +34,11 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
         })?;
     }
     let network = lower::lower(&model.source, &model.options).with_context(name)?;
+    if constant == Some(Constant::Auto) {
+        let n = smallest_shift(arguments, &network, &options, target.arithmetic).with_context(name)?;
+        options.form = MultiplierForm::Shift(n);
+        target.derivation.form = options.form;
+    }
     let parameters = derive::derive(&network, &options).with_context(name)?;
     let mut missing = derive::incomplete(&parameters);
     // Where the file's own topology shows that nothing quantizes a layer's result, null is the answer, and a warning
@@ -61,4 +71,26 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
         manifest.files.len() + 1,
     ));
     Ok(())
+}
+
+/// The n of CONSTANT auto.
+fn smallest_shift(
+    arguments: &Generate,
+    network: &IntNetwork,
+    options: &derive::Options,
+    target: Target,
+) -> Result<u32> {
+    let engine = network.engine.as_deref().and_then(Contract::from_name);
+    let contract = match &arguments.against {
+        Some(name) => Contract::from_name(name).with_context(|| {
+            let known = Contract::ALL.map(Contract::name).join(", ");
+            format!("--against: found {name:?}, expected one of: {known}")
+        })?,
+        None => engine.unwrap_or(Contract::Exact),
+    };
+    if !(0.0..=1.0).contains(&arguments.within) {
+        bail!("--within: found {}, expected a fraction of accumulators, 0 to 1", arguments.within);
+    }
+    let parameters = derive::derive(network, options)?;
+    auto::smallest_shift(network, &parameters, contract, target, arguments.within)
 }

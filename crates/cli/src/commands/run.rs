@@ -13,7 +13,7 @@ use gen_params::runtime::Request;
 use super::{Finding, golden, versus};
 use crate::accuracy::Accuracy;
 use crate::arguments::Run;
-use crate::input::{Input, read_labels};
+use crate::input::{Input, read_matching_labels};
 use crate::simulation::{self, OverflowList, Prepared};
 use crate::{arithmetic, outputs, terminal};
 
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Run) -> Result<Finding> {
         return Ok(Finding::None);
     }
     let labels = match &arguments.labels {
-        Some(path) => Some(matching_labels(read_labels(path)?, input.images(), arguments)?),
+        Some(path) => Some(read_matching_labels(path, &input, &arguments.input_options)?),
         None => None,
     };
     if let Some(percent) = arguments.min_accuracy.filter(|p| !(0.0..=100.0).contains(p)) {
@@ -74,17 +74,6 @@ pub(crate) fn run(arguments: &Run) -> Result<Finding> {
         }
         _ => Finding::None,
     })
-}
-
-/// The labels of the images that are run.
-fn matching_labels(mut labels: Vec<usize>, images: usize, arguments: &Run) -> Result<Vec<usize>> {
-    if arguments.input_options.limit.is_some() && labels.len() > images {
-        labels.truncate(images);
-    }
-    if labels.len() != images {
-        bail!("--labels: found {} labels for {images} images", labels.len());
-    }
-    Ok(labels)
 }
 
 /// What a run gives.

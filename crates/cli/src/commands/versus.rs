@@ -17,10 +17,13 @@ use crate::table::thousands;
 
 /// How two lists of codes differ.
 #[derive(Debug, Clone, Copy, Default)]
-struct Difference {
-    values: usize,
-    mismatches: usize,
-    largest: u32,
+pub(super) struct Difference {
+    /// Codes that were compared.
+    pub(super) values: usize,
+    /// Those that differ.
+    pub(super) mismatches: usize,
+    /// The largest distance.
+    pub(super) largest: u32,
 }
 
 impl Difference {
@@ -40,16 +43,17 @@ impl Difference {
         self.largest = self.largest.max(other.largest);
     }
 
+    /// The share of codes that differ.
     #[allow(clippy::cast_precision_loss, reason = "numbers of values")]
-    fn percent(self) -> f64 {
-        100.0 * self.mismatches as f64 / self.values.max(1) as f64
+    pub(super) fn share(self) -> f64 {
+        self.mismatches as f64 / self.values.max(1) as f64
     }
 
     fn cells(self) -> [String; 3] {
         if self.mismatches == 0 {
             return ["0".into(), String::new(), String::new()];
         }
-        [thousands(self.mismatches), percent(self.percent()), self.largest.to_string()]
+        [thousands(self.mismatches), percent(100.0 * self.share()), self.largest.to_string()]
     }
 }
 
@@ -64,26 +68,48 @@ fn percent(value: f64) -> String {
     format!("{value:.digits$} %")
 }
 
+/// How two arithmetics differ at a node.
+pub(super) struct NodeDifference {
+    /// The node.
+    pub(super) name: String,
+    /// Its operator.
+    pub(super) op: &'static str,
+    /// Both given the first arithmetic's inputs.
+    pub(super) isolated: Difference,
+    /// Each with its own inputs.
+    pub(super) accumulated: Difference,
+}
+
+/// How two arithmetics differ on inputs.
+pub(super) struct Comparison {
+    /// Nodes that give codes, but those that only arrange them.
+    pub(super) layers: Vec<NodeDifference>,
+    /// The class of each image, by arithmetic.
+    pub(super) classes: [Vec<usize>; 2],
+    /// Images that both put into one class.
+    pub(super) same_class: usize,
+}
+
 /// Differences of one batch.
 struct Part {
     /// By node: with the first arithmetic's inputs for both, and each with its own.
     nodes: Vec<[Difference; 2]>,
-    same_class: usize,
+    classes: [Vec<usize>; 2],
     overflows: [OverflowList; 2],
 }
 
-/// Runs both arithmetics and reports where they differ.
-pub(super) fn run(
-    arguments: &Run,
+/// Runs both arithmetics.
+pub(super) fn compare(
     prepared: &Prepared,
     input: &Input,
     arithmetics: [Arithmetic; 2],
-) -> Result<()> {
+    batch: usize,
+) -> Result<Comparison> {
     let [first, second] = arithmetics;
     let (a, b) = (prepared.machine(first)?, prepared.machine(second)?);
     let outputs = prepared.code_outputs()?;
     let nodes = &prepared.network.nodes;
-    let batches = simulation::batches(&a, input, arguments.batch as usize)?;
+    let batches = simulation::batches(&a, input, batch)?;
     let parts = simulation::for_each_batch(batches, input.images(), |image, value| {
         let (mut a_edges, mut b_edges) = (a.begin(vec![value.clone()])?, b.begin(vec![value])?);
         let mut differences = vec![[Difference::default(); 2]; nodes.len()];
@@ -101,29 +127,31 @@ pub(super) fn run(
             a_edges.set(&node.outputs, ours.results);
             b_edges.set(&node.outputs, theirs.results);
         }
-        let mut same_class = 0;
+        let mut classes = [Vec::new(), Vec::new()];
         if let Some(&(edge, _)) = outputs.first() {
-            let (ours, theirs) =
-                (simulation::codes_of(&a_edges, edge)?, simulation::codes_of(&b_edges, edge)?);
-            let size = ours.shape().iter().skip(1).product::<usize>().max(1);
-            let pairs = ours.elements().chunks(size).zip(theirs.elements().chunks(size));
-            same_class = pairs.filter(|(ours, theirs)| largest(ours) == largest(theirs)).count();
+            for (classes, edges) in classes.iter_mut().zip([&a_edges, &b_edges]) {
+                let codes = simulation::codes_of(edges, edge)?;
+                let size = codes.shape().iter().skip(1).product::<usize>().max(1);
+                classes.extend(codes.elements().chunks(size).map(largest));
+            }
         }
-        Ok(Part { nodes: differences, same_class, overflows })
+        Ok(Part { nodes: differences, classes, overflows })
     })?;
 
     let mut total = vec![[Difference::default(); 2]; nodes.len()];
     let mut overflows = [OverflowList::default(), OverflowList::default()];
-    let mut same_class = 0;
+    let mut classes = [Vec::new(), Vec::new()];
     for part in parts {
         for (sum, new) in total.iter_mut().zip(part.nodes) {
             sum[0].merge(new[0]);
             sum[1].merge(new[1]);
         }
-        let [ours, theirs] = part.overflows;
-        overflows[0].merge(ours);
-        overflows[1].merge(theirs);
-        same_class += part.same_class;
+        for (all, new) in overflows.iter_mut().zip(part.overflows) {
+            all.merge(new);
+        }
+        for (all, new) in classes.iter_mut().zip(part.classes) {
+            all.extend(new);
+        }
     }
     let [ours, theirs] = overflows;
     simulation::warn_of_overflows(&a, &ours.sorted());
@@ -131,18 +159,38 @@ pub(super) fn run(
 
     let shown = nodes
         .iter()
-        .zip(&total)
+        .zip(total)
         .filter(|(node, difference)| difference[0].values > 0 && !matches!(node.op, Op::Shape(_)));
+    let layers = shown.map(|(node, [isolated, accumulated])| NodeDifference {
+        name: node.name.clone(),
+        op: node.op.name(),
+        isolated,
+        accumulated,
+    });
+    let same_class = classes[0].iter().zip(&classes[1]).filter(|(ours, theirs)| ours == theirs).count();
+    Ok(Comparison { layers: layers.collect(), classes, same_class })
+}
+
+/// Runs both arithmetics and reports where they differ.
+pub(super) fn run(
+    arguments: &Run,
+    prepared: &Prepared,
+    input: &Input,
+    arithmetics: [Arithmetic; 2],
+) -> Result<()> {
+    let [first, second] = arithmetics;
+    let Comparison { layers, same_class, .. } =
+        compare(prepared, input, arithmetics, arguments.batch as usize)?;
     let mut stdout = anstream::stdout();
     if arguments.json {
         let describe =
             |d: Difference| json!({"values": d.values, "mismatches": d.mismatches, "largest": d.largest});
-        let layers = shown.map(|(node, difference)| {
+        let layers = layers.iter().map(|layer| {
             json!({
-                "name": node.name,
-                "op": node.op.name(),
-                "isolated": describe(difference[0]),
-                "accumulated": describe(difference[1]),
+                "name": layer.name,
+                "op": layer.op,
+                "isolated": describe(layer.isolated),
+                "accumulated": describe(layer.accumulated),
             })
         });
         let report = json!({
@@ -156,10 +204,10 @@ pub(super) fn run(
     } else {
         let mut table = ruled();
         table.set_header(["layer", "op", "codes", "isolated", "", "largest", "accumulated", "", "largest"]);
-        for (node, difference) in shown {
-            let mut row = vec![node.name.clone(), node.op.name().into(), thousands(difference[0].values)];
-            row.extend(difference[0].cells());
-            row.extend(difference[1].cells());
+        for layer in layers {
+            let mut row = vec![layer.name, layer.op.into(), thousands(layer.isolated.values)];
+            row.extend(layer.isolated.cells());
+            row.extend(layer.accumulated.cells());
             table.add_row(row);
         }
         for column in table.column_iter_mut().skip(2) {

@@ -4,10 +4,24 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{array, idx};
+use super::{Input, array, idx};
+use crate::arguments::InputOptions;
+
+/// The labels of the images of an input: as many, or more where the input is limited to the first ones.
+pub(crate) fn read_matching_labels(path: &Path, input: &Input, options: &InputOptions) -> Result<Vec<usize>> {
+    let mut labels = read_labels(path)?;
+    let images = input.images();
+    if options.limit.is_some() {
+        labels.truncate(images);
+    }
+    if labels.len() != images {
+        bail!("--labels: found {} labels for {images} images", labels.len());
+    }
+    Ok(labels)
+}
 
 /// Reads labels from `.npy` or `.npz` integers, an idx1 file, or a text with one integer a line.
-pub(crate) fn read_labels(path: &Path) -> Result<Vec<usize>> {
+pub(super) fn read_labels(path: &Path) -> Result<Vec<usize>> {
     read(path).with_context(|| path.display().to_string())
 }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 pub(crate) use array::{Array, Elements, read_arrays};
-pub(crate) use labels::read_labels;
+pub(crate) use labels::read_matching_labels;
 
 use crate::arguments::InputOptions;
 
@@ -206,6 +206,7 @@ impl InputOptions {
 mod tests {
     use std::fs;
 
+    use super::labels::read_labels;
     use super::*;
 
     /// 2 images of 2x3 pixels, and their two labels, as the idx format's description has it.

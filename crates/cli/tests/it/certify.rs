@@ -79,6 +79,55 @@ fn chosen_constants_are_written_with_their_certificate() {
 }
 
 #[test]
+fn alternatives_and_registers_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = format!("{LENET} --against x86 --alternatives --accumulators --thresholds FOLDER/weight");
+    insta::assert_snapshot!(certify(folder.path(), &words));
+    // One threshold per channel and code above the smallest: 16 channels, codes 0..=255.
+    let thresholds = fs::read_to_string(folder.path().join("weight/conv1_threshold.hex")).unwrap();
+    assert_eq!(thresholds.lines().count(), 16 * 255);
+}
+
+#[test]
+fn operators_without_weights_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = "examples/fashion_mnist/resnet8_script.pt --against x86 --multiplier-bits 16";
+    insta::assert_snapshot!(certify(folder.path(), words));
+}
+
+#[test]
+fn measured_shares_stand_beside_the_proven_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut idx = vec![0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28];
+    idx.extend((0..2 * 28 * 28_u32).map(|place| u8::try_from(place * place % 251).unwrap()));
+    fs::write(folder.path().join("images.idx"), idx).unwrap();
+    fs::write(folder.path().join("labels.txt"), "8\n0\n").unwrap();
+    let input = "--input FOLDER/images.idx --labels FOLDER/labels.txt --mean 0.286 --std 0.353";
+    let words = format!("{LENET} --against x86 --multiplier-bits 8 {input}");
+    insta::assert_snapshot!(certify(folder.path(), &words));
+}
+
+#[test]
+fn the_smallest_shift_is_found_by_the_main_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let run =
+        |words: &str| gen_params(folder.path(), &format!("{words} -o FOLDER/weight")).text(folder.path());
+    insta::assert_snapshot!("auto", run(&format!("{LENET} auto --against x86 --within 1e-4")));
+    insta::assert_snapshot!("auto_option", run(&format!("{LENET} --constant auto")));
+    insta::assert_snapshot!("auto_out_of_reach", run(&format!("{LENET} auto --within 1e-9")));
+    let inspect = gen_params(folder.path(), &format!("inspect {LENET} auto"));
+    assert_eq!(inspect.code, 2, "{}", inspect.stderr);
+    // What it found holds: one less does not.
+    let certify =
+        |n: u32| gen_params(folder.path(), &format!("certify {LENET} {n} --against x86 --within 1e-4")).code;
+    run(&format!("{LENET} auto --against x86 --within 1e-4"));
+    let manifest = fs::read(folder.path().join("weight/manifest.json")).unwrap();
+    let manifest: Json = serde_json::from_slice(&manifest).unwrap();
+    let n = u32::try_from(manifest["multiplier_form"]["n"].as_u64().unwrap()).unwrap();
+    assert_eq!((certify(n), certify(n - 1)), (0, 1));
+}
+
+#[test]
 fn bounds_decide_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let code =

@@ -9,8 +9,14 @@
 //! nearest float. So the conversion of the accumulator, the addition of a constant, the multiplication by a positive
 //! constant, a fused multiply-add with constants, rounding to integers, saturation and clamping each keep the order, and
 //! so does any chain of them. On the hardware's side the product with M0 >= 0 and each [rounding](crate::target::Rounding)
-//! do. Where a chain leaves that ground, because a value leaves 32 bits and jumps to the smallest code, or a register of
+//! do. Double rounding does as well: each of its two roundings keeps the order, so their chain does; it goes wrong at more
+//! ties, never backwards. So LiteRT's fixed-point arithmetic is decided as the others are. Where a chain leaves that ground, because a value leaves 32 bits and jumps to the smallest code, or a register of
 //! the hardware overflows, the ends of the reachable range show it and the channel is [refused](Refusal).
+//!
+//! From these positions everything else follows: the [narrowest multiplier](narrowest) that is equal, the [trade](Trade) of
+//! width against differing accumulators, multiplications [without a multiplier](nearest_with_digits). What a narrower
+//! accumulator does is counted from [partial sums](Partial); [operators without weights](certify_operators) are evaluated
+//! over everything that can enter them.
 //!
 //! Accumulators are `sum((x - Z1) * (w - Z2))` throughout, as the contracts have them. The hardware's
 //! `sum(x * (w - Z2)) + folded_bias` is this accumulator plus `bias`.
@@ -22,6 +28,8 @@ mod certificate_tests;
 mod channel;
 mod difference;
 mod integer;
+mod operators;
+mod overflow;
 mod real;
 mod search;
 mod steps;
@@ -34,6 +42,8 @@ pub use certificate::{Certificate, CertifiedChannel, CertifiedLayer, Fault, Summ
 pub use channel::{Channel, Refusal, layer_channels};
 pub use difference::{Difference, Witness};
 pub use integer::IntegerRequantizer;
+pub use operators::{Case, Counted, OperatorProof, certify_operators};
+pub use overflow::Partial;
 pub use real::Real;
 pub use search::{Constant, Narrowest, Problem, narrowest};
 pub use steps::Steps;

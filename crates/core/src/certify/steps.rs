@@ -51,6 +51,12 @@ impl Steps {
         self.range
     }
 
+    /// The accumulators within the range at which the code steps: the thresholds that a comparison takes.
+    pub fn inner(&self) -> impl Iterator<Item = i64> {
+        let (min, max) = (i64::from(self.range.min), i64::from(self.range.max));
+        self.first.iter().copied().filter(move |first| (min + 1..=max).contains(first))
+    }
+
     /// Number of accumulators.
     pub fn reachable(&self) -> u64 {
         (i64::from(self.range.max) - i64::from(self.range.min) + 1).unsigned_abs()

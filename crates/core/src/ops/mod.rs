@@ -32,7 +32,7 @@ pub use function::{Function, Table};
 pub use layer::{Bias, Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
 pub use pool::Pool;
-pub use shape::{Extent, Shape, Shapes};
+pub use shape::{Extent, Shape, Shapes, Sources};
 pub use window::Span;
 pub(crate) use window::adaptive_spans;
 

@@ -152,6 +152,9 @@ struct Selection {
     source: Source,
 }
 
+/// A shape and, row-major, the index of the input element that stands at each of its places; `None` where there is padding.
+pub type Sources = (Vec<usize>, Vec<Option<usize>>);
+
 impl Shape {
     /// Shapes of the results.
     ///
@@ -159,6 +162,20 @@ impl Shape {
     /// The input does not allow it.
     pub fn shapes(&self, input: &[usize], known: &Shapes) -> Result<Vec<Vec<usize>>, OpError> {
         Ok(self.selections(input, known)?.into_iter().map(|s| s.shape).collect())
+    }
+
+    /// Where the elements of each result come from.
+    ///
+    /// # Errors
+    /// The input does not fit.
+    pub fn sources(&self, input: &[usize], known: &Shapes) -> Result<Vec<Sources>, OpError> {
+        let results = self.selections(input, known)?.into_iter().map(|selection| {
+            let count = element_count(&selection.shape).unwrap_or(0);
+            let place = |index| (selection.source)(&coordinates(index, &selection.shape));
+            let sources = (0..count).map(place).collect();
+            (selection.shape, sources)
+        });
+        Ok(results.collect())
     }
 
     /// The results.

@@ -222,6 +222,42 @@ impl TargetLayer {
         self.weight.len() / self.channels().max(1)
     }
 
+    /// What it is.
+    pub fn kind(&self) -> LayerKind {
+        self.kind
+    }
+
+    /// Kernel sizes, one per spatial axis, outermost first; none for linear layers.
+    pub fn kernel(&self) -> &[usize] {
+        &self.kernel
+    }
+
+    /// Strides, padding and dilation, as far as they are known.
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// What stands outside of the input.
+    pub fn padding_mode(&self) -> PaddingMode {
+        self.padding_mode
+    }
+
+    /// Channel groups; 1 for linear layers.
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// Input channels of one group.
+    pub fn group_inputs(&self) -> usize {
+        self.group_inputs
+    }
+
+    /// The input codes that the target can have, as it has them.
+    pub fn input_range(&self) -> Range<i32> {
+        let Range { min, max } = self.input_range;
+        Range { min: min - self.input_shift, max: max - self.input_shift }
+    }
+
     /// The smallest code that the output's type has, as the target has it.
     pub(super) fn smallest_output_code(&self) -> i32 {
         self.output_type.range().0 - self.output_shift

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails, and prints tables"
 )]
 
+mod c_programs;
 mod cmsis_nn;
 mod containers;
 mod export;

@@ -1,8 +1,13 @@
 //! `gen_params certify`: proof, over every accumulator that can occur, that the hardware's requantization equals an engine's.
 
+mod alternatives;
+pub(crate) mod auto;
 mod file;
+mod measure;
+mod operators;
 mod plot;
 mod prove;
+mod registers;
 mod screen;
 mod search;
 mod search_screen;
@@ -10,7 +15,7 @@ mod write;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use gen_params::certify::Certificate;
+use gen_params::certify::{Certificate, Counted, OperatorProof, certify_operators};
 use gen_params::contract::Contract;
 use gen_params::emit::target_file::TargetFile;
 use gen_params::parameters::MultiplierForm;
@@ -42,20 +47,39 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     if let Some(path) = &arguments.output {
         file::write(path, &certificate)?;
     }
+    let operators = certify_operators(&prepared.network, &prepared.parameters, contract, target);
+    let name = || prepared.model.name();
     let tasks = arguments
         .search
-        .then(|| search::Tasks::new(&certificate.layers, sharing(arguments, &file), target.product_bits));
-    let tasks = tasks.transpose().with_context(|| prepared.model.name())?;
-    let found = tasks.as_ref().map(search::Tasks::search);
-    screen::show(arguments, &certificate, target, found.as_ref())?;
-    if let (Some(path), Some(found)) = (&arguments.plot, &found) {
-        file::write_whole(path, |out| plot::write(out, &prepared.model.name(), contract, found))?;
+        .then(|| search::Tasks::new(&certificate.layers, sharing(arguments, &file), target.product_bits))
+        .transpose()
+        .with_context(name)?;
+    let alternatives = arguments
+        .alternatives
+        .then(|| alternatives::count_all(&certificate.layers, target.product_bits))
+        .transpose()
+        .with_context(name)?;
+    let report = screen::Report {
+        certificate: &certificate,
+        target,
+        operators: &operators,
+        search: tasks.as_ref().map(search::Tasks::search),
+        alternatives,
+        registers: arguments.accumulators.then(|| registers::count_all(&prepared.parameters)),
+        measured: measure::measure(arguments, &prepared, contract, target)?,
+    };
+    report.show(arguments)?;
+    if let (Some(path), Some(found)) = (&arguments.plot, &report.search) {
+        file::write_whole(path, |out| plot::write(out, &name(), contract, found))?;
     }
-    if let (Some(directory), Some(tasks), Some(found)) = (&arguments.write, &tasks, &found) {
-        let request = write::Request { arguments, prepared: &prepared, contract, target, directory };
-        return write::write(&request, tasks, found);
+    let folders = write::Folders { arguments, prepared: &prepared, contract, target };
+    if let Some(directory) = &arguments.thresholds {
+        folders.thresholds(directory, &certificate.layers)?;
     }
-    Ok(verdict(&certificate, arguments.within))
+    if let (Some(directory), Some(tasks), Some(found)) = (&arguments.write, &tasks, &report.search) {
+        return folders.chosen(directory, tasks, found, &operators);
+    }
+    Ok(verdict(&certificate, &operators, arguments.within))
 }
 
 /// Who shares a shift in the search.
@@ -69,35 +93,41 @@ fn sharing(arguments: &Certify, file: &TargetFile) -> search::Sharing {
 }
 
 /// The last line, and the exit code.
-fn verdict(certificate: &Certificate, within: Option<f64>) -> Finding {
-    let channels = || certificate.layers.iter().flat_map(|layer| &layer.channels);
-    let count = thousands(channels().count());
-    if certificate.is_equal() {
-        terminal::say(format!("proven equal: {count} channels, every reachable accumulator"));
+fn verdict(certificate: &Certificate, operators: &[OperatorProof], within: Option<f64>) -> Finding {
+    let network = certificate.summary();
+    let count = thousands(network.channels);
+    let counted = || operators.iter().filter_map(|operator| operator.counted.as_ref().ok());
+    let differing_operators = counted().filter(|counted| counted.differing > 0).count();
+    let of_operators = match (counted().count(), differing_operators) {
+        (0, _) => String::new(),
+        (all, 0) => format!("; {all} operators without weights, everything that can enter them"),
+        (all, differing) => format!("; {differing} of {all} operators without weights differ"),
+    };
+    if network.channels > 0 && network.differing == 0 {
+        terminal::say(format!("proven equal: {count} channels, every reachable accumulator{of_operators}"));
+        return if differing_operators == 0 { Finding::None } else { Finding::Different };
+    }
+    let differing = thousands(network.differing_channels);
+    let Some(fraction) = within else {
+        terminal::say(format!("not equal: {differing} of {count} channels differ{of_operators}"));
+        return Finding::Different;
+    };
+    #[allow(clippy::cast_precision_loss, reason = "a share")]
+    let is_within = |counted: &Counted| {
+        counted.largest <= 1 && counted.differing as f64 <= fraction * counted.cases as f64
+    };
+    if network.is_within(fraction) && counted().all(is_within) {
+        terminal::say(format!(
+            "proven within 1 LSB everywhere, and different at {:.3} ppm of accumulators: {differing} of {count} channels \
+             differ{of_operators}",
+            network.parts_per_million()
+        ));
         return Finding::None;
     }
-    let differing = thousands(channels().filter(|channel| !channel.difference.is_none()).count());
-    let network = certificate.summary();
-    match within {
-        Some(fraction) if network.is_within(fraction) => {
-            terminal::say(format!(
-                "proven within 1 LSB everywhere, and different at {:.3} ppm of accumulators: {differing} of {count} \
-                 channels differ",
-                network.parts_per_million()
-            ));
-            Finding::None
-        }
-        Some(_) => {
-            terminal::say(format!(
-                "not within the bound: {:.3} ppm of accumulators differ, by up to {} LSB",
-                network.parts_per_million(),
-                network.largest
-            ));
-            Finding::Different
-        }
-        None => {
-            terminal::say(format!("not equal: {differing} of {count} channels differ"));
-            Finding::Different
-        }
-    }
+    terminal::say(format!(
+        "not within the bound: {:.3} ppm of accumulators differ, by up to {} LSB{of_operators}",
+        network.parts_per_million(),
+        network.largest
+    ));
+    Finding::Different
 }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use gen_params::certify::{Certificate, CertifiedChannel, CertifiedLayer, Channel, layer_channels};
 use gen_params::contract::Contract;
 use gen_params::emit;
+use gen_params::network::IntNetwork;
 use gen_params::ops::Op;
 use gen_params::parameters::Parameters;
 use gen_params::target::Target;
@@ -14,7 +15,7 @@ use crate::simulation::Prepared;
 
 /// Proves all layers with weights against a contract.
 pub(super) fn prove(prepared: &Prepared, contract: Contract, target: Target) -> Result<Certificate> {
-    let layers = channels(prepared, contract, target)?;
+    let layers = channels(&prepared.network, &prepared.parameters, contract, target)?;
     let layers = layers.into_iter().map(|(name, channels)| {
         let proven = channels
             .into_par_iter()
@@ -44,14 +45,15 @@ pub(super) fn certificate(
 
 /// The channels of all layers with weights, by layer.
 pub(super) fn channels(
-    prepared: &Prepared,
+    network: &IntNetwork,
+    parameters: &Parameters,
     contract: Contract,
     target: Target,
 ) -> Result<Vec<(String, Vec<Channel>)>> {
     let mut layers = Vec::new();
-    for node in &prepared.network.nodes {
+    for node in &network.nodes {
         let Op::Layer(layer) = &node.op else { continue };
-        let Some(parameters) = prepared.parameters.layers.iter().find(|p| p.name == node.name) else {
+        let Some(parameters) = parameters.layers.iter().find(|p| p.name == node.name) else {
             bail!("{}: its parameters were not derived", node.name);
         };
         if layer.saturates_pairs(contract) && parameters.input_range.is_none_or(|range| range.max > 127) {

@@ -6,10 +6,14 @@ use anyhow::Result;
 use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
-use gen_params::certify::{Certificate, CertifiedLayer, Summary, Witness};
+use gen_params::certify::{Certificate, CertifiedLayer, OperatorProof, Summary, Witness};
 use gen_params::machine::Arithmetic;
 use gen_params::target::Target;
 
+use super::alternatives::{self, LayerAlternatives};
+use super::measure::{self, Measured};
+use super::operators;
+use super::registers::{self, LayerRegisters};
 use super::search::Search;
 use super::search_screen;
 use crate::arguments::Certify;
@@ -17,30 +21,74 @@ use crate::arithmetic;
 use crate::outputs::ruled;
 use crate::table::thousands;
 
-/// Prints the certificate, layer by layer.
-pub(super) fn show(
-    arguments: &Certify,
-    certificate: &Certificate,
-    target: Target,
-    found: Option<&Search>,
-) -> Result<()> {
-    let mut stdout = anstream::stdout();
-    if arguments.json {
+/// Everything that was found.
+pub(super) struct Report<'a> {
+    pub(super) certificate: &'a Certificate,
+    pub(super) target: Target,
+    pub(super) operators: &'a [OperatorProof],
+    pub(super) search: Option<Search>,
+    pub(super) alternatives: Option<Vec<LayerAlternatives>>,
+    pub(super) registers: Option<Vec<LayerRegisters>>,
+    pub(super) measured: Option<Measured>,
+}
+
+impl Report<'_> {
+    /// Prints it.
+    pub(super) fn show(&self, arguments: &Certify) -> Result<()> {
+        let mut stdout = anstream::stdout();
+        if arguments.json {
+            writeln!(stdout, "{:#}", self.to_json(arguments.within))?;
+            return Ok(());
+        }
+        print_layers(&mut stdout, self.certificate)?;
+        if !self.operators.is_empty() {
+            operators::print(&mut stdout, self.operators)?;
+        }
+        if let Some(found) = &self.search {
+            search_screen::print(&mut stdout, found, arguments.within)?;
+        }
+        if let Some(layers) = &self.alternatives {
+            alternatives::print(&mut stdout, layers)?;
+        }
+        if let Some(layers) = &self.registers {
+            registers::print(&mut stdout, layers)?;
+        }
+        if let Some(measured) = &self.measured {
+            measure::print(&mut stdout, measured, self.certificate, self.operators)?;
+        }
+        Ok(())
+    }
+
+    fn to_json(&self, within: Option<f64>) -> Json {
+        let certificate = self.certificate;
         let mut report = json!({
             "schema": 1,
             "version": certificate.version,
             "contract": certificate.contract,
-            "target": arithmetic::describe(Arithmetic::Target(target)),
+            "target": arithmetic::describe(Arithmetic::Target(self.target)),
             "parameters_sha256": certificate.parameters_sha256,
             "equal": certificate.is_equal(),
             "layers": certificate.layers.iter().map(layer_json).collect::<Vec<_>>(),
+            "operators": operators::to_json(self.operators),
         });
-        if let Some(found) = found {
-            report["search"] = search_screen::to_json(found, arguments.within);
+        if let Some(found) = &self.search {
+            report["search"] = search_screen::to_json(found, within);
         }
-        writeln!(stdout, "{report:#}")?;
-        return Ok(());
+        if let Some(layers) = &self.alternatives {
+            report["alternatives"] = alternatives::to_json(layers);
+        }
+        if let Some(layers) = &self.registers {
+            report["accumulators"] = registers::to_json(layers);
+        }
+        if let Some(measured) = &self.measured {
+            report["measured"] = measure::to_json(measured, certificate, self.operators);
+        }
+        report
     }
+}
+
+/// Prints the certificate, layer by layer.
+fn print_layers(stdout: &mut impl Write, certificate: &Certificate) -> Result<()> {
     writeln!(
         stdout,
         "Reachable accumulators at which the hardware's code differs from that of {}:",
@@ -74,9 +122,6 @@ pub(super) fn show(
         column.set_cell_alignment(CellAlignment::Right);
     }
     writeln!(stdout, "{table}")?;
-    if let Some(found) = found {
-        search_screen::print(&mut stdout, found, arguments.within)?;
-    }
     Ok(())
 }
 

@@ -8,12 +8,13 @@ use serde_json::{Value as Json, json};
 
 use gen_params::certify::{Freedom, Summary};
 
+use super::alternatives::cell;
 use super::plot::{MARKS, decades};
 use super::screen::count;
 use super::search::{Search, SearchedLayer, Sharing, WIDTHS, narrowest};
 use crate::outputs::ruled;
 
-/// Columns of the terminal's plot, for [`DECADES`] decades.
+/// Columns of the terminal's plot, for all [`decades`].
 const PLOT_COLUMNS: usize = 45;
 
 /// What each freedom is called above its column, and its letter in the plot.
@@ -54,7 +55,7 @@ pub(super) fn print(out: &mut impl Write, search: &Search, within: Option<f64>) 
         let summaries: Vec<&Summary> = networks.iter().filter_map(|network| network.get(index)).collect();
         let mark = if MARKS.contains(&bits) { "*" } else { " " };
         let mut row = vec![format!("{bits}{mark}")];
-        row.extend(summaries.iter().map(|summary| cell(summary)));
+        row.extend(summaries.iter().copied().map(cell));
         row.push(plot_row(&summaries));
         table.add_row(row);
     }
@@ -63,14 +64,6 @@ pub(super) fn print(out: &mut impl Write, search: &Search, within: Option<f64>) 
     }
     writeln!(out, "{table}")?;
     Ok(())
-}
-
-fn cell(summary: &Summary) -> String {
-    match (summary.differing, summary.largest) {
-        (0, _) => "equal".to_owned(),
-        (differing, 1) => count(differing),
-        (differing, largest) => format!("{} ±{largest}", count(differing)),
-    }
 }
 
 /// The heading of the plot: decades of the share of accumulators.

@@ -1,0 +1,109 @@
+//! `--alternatives`: what replaces the multiplier, side by side, each with its exact count of differences.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use comfy_table::CellAlignment;
+use rayon::prelude::*;
+use serde_json::{Value as Json, json};
+
+use gen_params::certify::{CertifiedLayer, Digits, Summary, Trade};
+
+use super::screen::count;
+use crate::outputs::ruled;
+
+/// What is tried, with its name in tables and in JSON.
+const TRIED: [(Digits, &str, &str); 6] = [
+    (Digits::Added(1), "one shift", "one_shift"),
+    (Digits::Added(2), "two shifts", "two_shifts"),
+    (Digits::Signed(2), "2 digits", "signed_digits_2"),
+    (Digits::Signed(3), "3 digits", "signed_digits_3"),
+    (Digits::Signed(4), "4 digits", "signed_digits_4"),
+    (Digits::Signed(6), "6 digits", "signed_digits_6"),
+];
+
+/// The alternatives of one layer.
+pub(super) struct LayerAlternatives {
+    name: String,
+    /// The multiplier that was certified.
+    multiplier: Summary,
+    /// As [`TRIED`].
+    tried: [Summary; TRIED.len()],
+    /// Comparators or table entries per channel of the layer, all channels together.
+    thresholds: usize,
+}
+
+/// Counts all of them.
+pub(super) fn count_all(layers: &[CertifiedLayer], product_bits: u32) -> Result<Vec<LayerAlternatives>> {
+    let of_layer = |layer: &CertifiedLayer| {
+        let channels = layer.channels.par_iter().map(|certified| {
+            let trade = Trade::new(&certified.channel, product_bits)?;
+            let found = TRIED.map(|(digits, ..)| trade.with_digits(digits).map(|chosen| chosen.difference));
+            Ok((found, trade.reference().reachable(), trade.reference().inner().count()))
+        });
+        let channels: Vec<_> = channels.collect::<Result<_>>().with_context(|| layer.name.clone())?;
+        let mut tried = [Summary::default(); TRIED.len()];
+        for (found, reachable, _) in &channels {
+            for (summary, difference) in tried.iter_mut().zip(found) {
+                match difference {
+                    Some(difference) => summary.add(difference, false),
+                    None => summary.add_without_hardware(*reachable),
+                }
+            }
+        }
+        let thresholds = channels.iter().map(|(_, _, inner)| inner).sum();
+        Ok(LayerAlternatives { name: layer.name.clone(), multiplier: layer.summary(), tried, thresholds })
+    };
+    layers.iter().map(of_layer).collect()
+}
+
+/// Prints them.
+pub(super) fn print(out: &mut impl Write, layers: &[LayerAlternatives]) -> Result<()> {
+    writeln!(
+        out,
+        "\nIn place of the multiplier, differing accumulators (±: the largest difference of codes where it is more than \
+         1):\nM as one power of two; as the sum of two; as 2, 3, 4, 6 powers added or subtracted (canonical signed \
+         digits);\nor no product at all, but comparisons with the accumulators at which the code steps, which are equal by \
+         construction."
+    )?;
+    let mut table = ruled();
+    let mut header = vec!["layer".to_owned(), "multiplier".into()];
+    header.extend(TRIED.map(|(_, name, _)| name.to_owned()));
+    header.push("thresholds".into());
+    table.set_header(header);
+    for layer in layers {
+        let mut row = vec![layer.name.clone()];
+        row.extend([&layer.multiplier].into_iter().chain(&layer.tried).map(cell));
+        row.push(format!("equal with {}", count(layer.thresholds as u64)));
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    writeln!(out, "{table}")?;
+    Ok(())
+}
+
+/// A count, with the largest difference where that is more than 1.
+pub(super) fn cell(summary: &Summary) -> String {
+    match (summary.differing, summary.largest) {
+        (0, _) => "equal".to_owned(),
+        (differing, 1) => count(differing),
+        (differing, largest) => format!("{} ±{largest}", count(differing)),
+    }
+}
+
+/// All counts.
+pub(super) fn to_json(layers: &[LayerAlternatives]) -> Json {
+    let summary = |s: &Summary| json!({"differing": s.differing, "largest": s.largest});
+    let of_layer = |layer: &LayerAlternatives| {
+        let tried = TRIED.iter().zip(&layer.tried);
+        let mut report: serde_json::Map<String, Json> =
+            tried.map(|((_, _, key), found)| ((*key).to_owned(), summary(found))).collect();
+        report.insert("name".into(), json!(layer.name));
+        report.insert("multiplier".into(), summary(&layer.multiplier));
+        report.insert("thresholds".into(), json!({"differing": 0, "largest": 0, "count": layer.thresholds}));
+        Json::Object(report)
+    };
+    layers.iter().map(of_layer).collect()
+}

@@ -1,0 +1,220 @@
+//! C programs, compiled with sanitizers, give the codes of the target's arithmetic.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use gen_params::derive::{self, Options};
+use gen_params::emit::c_program::{self, KnownAnswer, Program};
+use gen_params::lower;
+use gen_params::machine::{Arithmetic, Machine};
+use gen_params::network::IntNetwork;
+use gen_params::ops::Value;
+use gen_params::parameters::{MultiplierForm, Range};
+use gen_params::target::{OnOverflow, Rounding, Target};
+use gen_params::tensor::Tensor;
+
+use crate::support::{fixtures, shared};
+
+/// Images of each program.
+const IMAGES: usize = 200;
+
+/// Set to check every network, which takes half an hour.
+const ALL: &str = "GEN_PARAMS_ALL_PROGRAMS";
+
+/// How the verdict on a network without integers begins.
+const REFUSED: &str = "refused";
+
+/// What a program gave.
+struct Outcome {
+    form: String,
+    arena_bytes: usize,
+    codes: usize,
+    verdict: String,
+}
+
+/// Folders with golden values, below a folder.
+fn golden_folders(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.ends_with("golden.npz") {
+                found.push(folder.clone());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The first file of a folder that holds a topology and can be lowered.
+fn network_of(folder: &Path) -> Option<(String, IntNetwork)> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().filter(|path| path.is_file()).find_map(|path| {
+        let name = path.file_name()?.to_str()?.to_owned();
+        let known = [".pt", ".pth", ".pt2", ".onnx", ".tflite"].iter().any(|end| name.ends_with(end));
+        let source = known.then(|| gen_params::read(gen_params::map_file(&path).ok()?).ok()).flatten()?;
+        let network = lower::lower(&source, &lower::Options::default()).ok()?;
+        (network.wiring.name() == "file").then_some((name, network))
+    })
+}
+
+/// The reals that the network was run on, (N, C, spatial...).
+fn inputs_of(folder: &Path) -> Option<Tensor<f32>> {
+    if let Ok(bytes) = fs::read(folder.join("input_f32.npy")) {
+        let file = npyz::NpyFile::new(&bytes[..]).ok()?;
+        let shape = file.shape().iter().map(|&size| size.try_into().unwrap()).collect();
+        return Tensor::new(shape, file.into_vec().ok()?).ok();
+    }
+    let mut archive = npyz::npz::NpzArchive::open(folder.join("golden.npz")).ok()?;
+    let file = archive.by_name("input_f32").ok()??;
+    let shape = file.shape().iter().map(|&size| size.try_into().unwrap()).collect();
+    Tensor::new(shape, file.into_vec().ok()?).ok()
+}
+
+/// Writes, compiles and runs the program of a folder's network.
+fn check(folder: &Path, target: Target, form: MultiplierForm) -> Option<Outcome> {
+    let (name, network) = network_of(folder)?;
+    let inputs = inputs_of(folder)?;
+    let options = Options { rounding: target.rounding, form, ..Options::default() };
+    let failed = |verdict: String| Outcome { form: name.clone(), arena_bytes: 0, codes: 0, verdict };
+    let outcome = run(&network, &inputs, &options, target);
+    Some(outcome.map_or_else(failed, |(arena_bytes, codes)| Outcome {
+        form: name.clone(),
+        arena_bytes,
+        codes,
+        verdict: "equal".into(),
+    }))
+}
+
+fn run(
+    network: &IntNetwork,
+    inputs: &Tensor<f32>,
+    options: &Options,
+    target: Target,
+) -> Result<(usize, usize), String> {
+    // What has no integers, such as a bias beyond 32 bits or a softmax, is refused before any program is written.
+    let refused = |error: &dyn std::fmt::Display| format!("{REFUSED}: {error}");
+    let parameters = derive::derive(network, options).map_err(|error| refused(&error))?;
+    let machine =
+        Machine::new(network, &parameters, Arithmetic::Target(target)).map_err(|error| refused(&error))?;
+    let image = inputs.shape()[1..].to_vec();
+    let size: usize = image.iter().product();
+    let one: Vec<usize> = [1].into_iter().chain(image.iter().copied()).collect();
+    let mut answers = Vec::new();
+    for reals in inputs.elements().chunks(size).take(IMAGES) {
+        let value = Value::Floats(Tensor::new(one.clone(), reals.to_vec()).unwrap());
+        answers.push(KnownAnswer::compute(&machine, vec![value]).map_err(|error| error.to_string())?);
+    }
+    let arbitrary = IMAGES - answers.len();
+    let images = [image];
+    answers.extend(KnownAnswer::of_arbitrary(&machine, &images, arbitrary).map_err(|e| e.to_string())?);
+    let program = Program { machine: &machine, images: &images, name: "net", known_answers: &answers };
+    let written = c_program::render(&program).map_err(|error| error.to_string())?;
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("net.h"), &written.header).unwrap();
+    fs::write(folder.path().join("net.c"), &written.source).unwrap();
+    let compiled = Command::new("gcc")
+        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1", "-fsanitize=undefined,address"])
+        .args(["-fno-sanitize-recover=all", "-DGEN_PARAMS_TEST", "net.c", "-o", "net"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    if !compiled.status.success() {
+        return Err(String::from_utf8_lossy(&compiled.stderr)
+            .lines()
+            .take(5)
+            .collect::<Vec<_>>()
+            .join(" / "));
+    }
+    let ran = Command::new(folder.path().join("net")).output().unwrap();
+    if !ran.status.success() {
+        let said = [ran.stdout, ran.stderr].concat();
+        return Err(String::from_utf8_lossy(&said).lines().take(3).collect::<Vec<_>>().join(" / "));
+    }
+    let codes: usize = answers.iter().flat_map(|answer| &answer.outputs).map(Vec::len).sum();
+    Ok((written.arena_bytes, codes))
+}
+
+fn has_compiler() -> bool {
+    let found = Command::new("gcc").arg("--version").output().is_ok();
+    if !found {
+        println!("gcc is absent: nothing to check");
+    }
+    found
+}
+
+#[test]
+fn c_programs_give_the_codes_of_the_target() {
+    if !has_compiler() {
+        return;
+    }
+    let Some(shared) = shared() else { return };
+    let root = shared.join("fixtures");
+    let all = std::env::var_os(ALL).is_some();
+    let some =
+        ["torch2.9/extra/FuncNet_x86", "torch2.9/eager_qat/Conv1dNet_x86", "torch2.9/fx_qat/ResNetMini_x86"];
+    let mut failures = Vec::new();
+    let mut checked = 0;
+    println!(
+        "| network | file | arena, bytes | images | output codes | against run --contract target |\n|---|---|---|---|---|---|"
+    );
+    for folder in golden_folders(&root) {
+        let name = folder.strip_prefix(&root).unwrap().display().to_string();
+        if !all && !some.contains(&name.as_str()) {
+            continue;
+        }
+        let Some(outcome) = check(&folder, Target::default(), MultiplierForm::Bits(31)) else { continue };
+        let Outcome { form, arena_bytes, codes, verdict } = outcome;
+        println!("| {name} | {form} | {arena_bytes} | {IMAGES} | {codes} | {verdict} |");
+        checked += usize::from(verdict == "equal");
+        if verdict != "equal" && !verdict.starts_with(REFUSED) {
+            failures.push(format!("{name}/{form}: {verdict}"));
+        }
+    }
+    println!("{checked} networks are equal");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(checked >= some.len());
+}
+
+#[test]
+fn c_programs_of_small_networks_give_the_codes_of_every_target() {
+    if !has_compiler() {
+        return;
+    }
+    let mut folders = golden_folders(&fixtures().join("layers"));
+    folders.retain(|folder| network_of(folder).is_some());
+    let usual = Target::default();
+    let narrow = Target { accumulator_bits: 14, product_bits: 32, ..usual };
+    let rounded = |rounding| Target { rounding, ..usual };
+    let targets = [
+        ("half-even", rounded(Rounding::HalfEven)),
+        ("half-away", rounded(Rounding::HalfAway)),
+        ("floor", rounded(Rounding::Floor)),
+        ("toward-zero", rounded(Rounding::TowardZero)),
+        ("double", rounded(Rounding::Double)),
+        ("signed activations", Target { signed_activations: true, ..usual }),
+        ("codes 0..127", Target { activation_range: Some(Range { min: 0, max: 127 }), ..usual }),
+        ("8 bits of bias fraction", Target { bias_fraction_bits: 8, ..usual }),
+        ("narrow, wraps", narrow),
+        ("narrow, saturates", Target { on_overflow: OnOverflow::Saturate, ..narrow }),
+    ];
+    let mut failures = Vec::new();
+    println!("| target | network | file | verdict |\n|---|---|---|---|");
+    // With F fractional bits the products are wider by F: 23 bits of M0 leave room.
+    for (folder, (label, target)) in folders.iter().zip(targets.into_iter().cycle()) {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let outcome = check(folder, target, MultiplierForm::Bits(23)).unwrap();
+        println!("| {label} | {name} | {} | {} |", outcome.form, outcome.verdict);
+        if outcome.verdict != "equal" && !outcome.verdict.starts_with(REFUSED) {
+            failures.push(format!("{label}, {name}: {}", outcome.verdict));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
