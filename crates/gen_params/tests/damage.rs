@@ -217,6 +217,8 @@ fn damaged_files_are_derived_or_refused() {
         "containers/protocol4.pt",
         "containers/big_endian.pt",
         "containers/shared_storage.pt",
+        "onnx/qdq.onnx",
+        "onnx/qoperator.onnx",
         "export/small.pt2",
     ]
     .iter()
