@@ -48,6 +48,7 @@ impl Given {
             multiplier: Some(self.multiplier),
             shift: Some(self.shift),
             rounding_constant: None,
+            thresholds: None,
             output: Some(self.output),
             clamp: Some(self.clamp),
             padding_value: None,
