@@ -14,6 +14,7 @@ mod operator;
 mod parameters;
 mod taps;
 mod thresholds;
+mod vectors;
 
 use std::fmt;
 
@@ -24,6 +25,7 @@ pub use operator::{
 };
 pub use parameters::{Relu, on_target};
 pub use thresholds::thresholds;
+pub use vectors::{Aim, Vector};
 
 use serde::{Deserialize, Serialize};
 
