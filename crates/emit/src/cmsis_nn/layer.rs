@@ -25,10 +25,7 @@ impl Scope<'_> {
         match layer.kind() {
             LayerKind::Linear => self.fully_connected(layer, parameters, requantization, bias),
             LayerKind::Conv(1 | 2) => self.convolution(layer, requantization, bias),
-            kind => Err(format!(
-                "{}, which has no int8 function here: conv1d, conv2d and linear have",
-                kind.name()
-            )),
+            kind => Err(format!("{} is not among what is written: conv1d, conv2d, linear", kind.name())),
         }
     }
 
