@@ -53,7 +53,15 @@ fn list() -> String {
 
 /// The target that was described.
 pub(crate) fn target(options: &TargetOptions, derivation: &Derivation) -> Result<Target> {
-    Ok(target_file(derivation, Some(options))?.arithmetic)
+    let file = target_file(derivation, Some(options))?;
+    match file.thresholds {
+        None => Ok(file.arithmetic),
+        Some(contract) => Err(anyhow!(
+            "--target: its thresholds have the codes of {contract} by construction, and there is no multiplier to compute \
+             with\n  hint: --contract {contract}",
+            contract = contract.name()
+        )),
+    }
 }
 
 /// The choices of an arithmetic, for records: empty for engines.

@@ -108,19 +108,26 @@ fn shape(layer: &LayerParameters) -> String {
 fn window(layer: &LayerParameters) -> String {
     let Some(window) = &layer.window else { return String::new() };
     let mut words = Vec::new();
-    for (letter, sizes, usual) in
-        [("s", &window.stride, 1), ("p", &window.padding, 0), ("d", &window.dilation, 1)]
-    {
+    let plain = |sizes: &Vec<u32>| sizes.iter().map(ToString::to_string).collect::<Vec<_>>();
+    // Before and after each axis, where they differ.
+    let padding = match (&window.padding, &window.padding_end) {
+        (Some(before), Some(after)) => {
+            Some(before.iter().zip(after).map(|(b, a)| format!("{b}+{a}")).collect())
+        }
+        (before, _) => before.as_ref().map(plain),
+    };
+    for (letter, sizes, usual) in [
+        ("s", window.stride.as_ref().map(plain), "1"),
+        ("p", padding, "0"),
+        ("d", window.dilation.as_ref().map(plain), "1"),
+    ] {
         match sizes {
             None => words.push(format!("{letter}?")),
-            Some(sizes) if sizes.iter().all(|&s| s == usual) => {}
+            Some(sizes) if sizes.iter().all(|size| size == usual) => {}
             Some(sizes) => {
-                let all_equal = sizes.iter().all(|s| s == &sizes[0]);
+                let all_equal = sizes.iter().all(|size| size == &sizes[0]);
                 let shown = if all_equal { &sizes[..1] } else { &sizes[..] };
-                words.push(format!(
-                    "{letter}{}",
-                    shown.iter().map(ToString::to_string).collect::<Vec<_>>().join("×")
-                ));
+                words.push(format!("{letter}{}", shown.join("×")));
             }
         }
     }

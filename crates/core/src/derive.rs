@@ -348,6 +348,7 @@ fn derive_layer(
         multiplier,
         shift,
         rounding_constant: None,
+        thresholds: None,
         output,
         clamp,
         padding_value: input.filter(|_| mode == PaddingMode::Zeros).map(|a| a.zero_point),
@@ -633,7 +634,7 @@ fn of_channel(zero_points: &[i32], channel: usize) -> i64 {
 ///
 /// A transposed convolution sees its input with Z1 inserted between the elements: an output position meets only the
 /// taps of its phase, `tap * dilation = position (mod stride)` on every axis; all other taps meet Z1.
-fn accumulator_range(
+pub(crate) fn accumulator_range(
     layer: &Layer,
     channels: usize,
     range: Range<i32>,
@@ -740,7 +741,7 @@ fn narrow(values: impl Iterator<Item = i64>) -> Option<Vec<i32>> {
     values.map(|v| i32::try_from(v).ok()).collect()
 }
 
-fn reach_of(min: i64, max: i64) -> Reach {
+pub(crate) fn reach_of(min: i64, max: i64) -> Reach {
     Reach { min, max, bits: signed_bits(min, max) }
 }
 

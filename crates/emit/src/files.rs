@@ -37,7 +37,7 @@ fn numbers(kind: Kind, layer: &LayerParameters) -> Option<Numbers<'_>> {
         Kind::Multiplier => layer.multiplier.as_deref().map(Numbers::Unsigned),
         Kind::Shift => layer.shift.as_deref().map(Numbers::Shift),
         Kind::RoundingConstant => layer.rounding_constant.as_deref().map(Numbers::Wide),
-        Kind::Exponent => None,
+        Kind::Exponent | Kind::Threshold => None,
     }
 }
 
@@ -277,7 +277,7 @@ fn check_names(parameters: &Parameters, formats: &Formats, memory: &Memory) -> R
             for record in records.filter(|record| !usual.contains(record)) {
                 identifiers.claim(&format!("{prefix}_{record}"), name)?;
             }
-            for suffix in ["WEIGHT", "WEIGHT_FILE", "EXPONENT"] {
+            for suffix in ["WEIGHT", "WEIGHT_FILE", "EXPONENT", "THRESHOLD"] {
                 identifiers.claim(&format!("{prefix}_{suffix}"), name)?;
             }
         }

@@ -175,7 +175,7 @@ fn of_manifest(path: &Path, name: &str) -> Result<Option<Contents>, ReadBackErro
             Kind::Weight => (8, !layer.weight.dtype.starts_with('u')),
             Kind::Bias => (if wide(layer.bias.as_ref()) { 64 } else { 32 }, true),
             Kind::FoldedBias => (if wide(layer.folded_bias.as_ref()) { 64 } else { 32 }, true),
-            Kind::WeightSum => (32, true),
+            Kind::WeightSum | Kind::Threshold => (32, true),
             Kind::Multiplier => (32, false),
             Kind::Shift | Kind::Exponent => (8, true),
             Kind::RoundingConstant => (64, true),

@@ -101,7 +101,7 @@ module gp_convolution #(
   endgenerate
 
   // The codes that the taps meet; Z1 outside the input.
-  wire met, met_inside, met_first, met_last;
+  wire active, met, met_inside, met_first, met_last;
   wire [PASS_BITS-1:0] pass, met_pass;
   wire [POSITION_BITS-1:0] met_position;
   wire [TAP_BITS-1:0] tap;
@@ -115,7 +115,7 @@ module gp_convolution #(
       .DILATION_HEIGHT(DILATION_HEIGHT), .DILATION_WIDTH(DILATION_WIDTH),
       .ADDRESS_BITS(READ_BITS)
   ) window (
-      .clk, .reset, .start, .address(read_address), .pass, .tap,
+      .clk, .reset, .start, .active, .address(read_address), .pass, .tap,
       .met, .met_inside, .met_first, .met_last, .met_pass, .met_position
   );
   localparam signed [8:0] OUTSIDE = 9'(PADDING_VALUE);
@@ -144,7 +144,7 @@ module gp_convolution #(
           .held
       );
       always_ff @(posedge clk) begin
-        weight <= weights[weight_address+WEIGHT_BITS'(lane*TAPS)];
+        if (active) weight <= weights[weight_address+WEIGHT_BITS'(lane*TAPS)];
         if (met) accumulator <= held;
       end
       assign sums[lane*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] = accumulator;
@@ -161,8 +161,10 @@ module gp_convolution #(
   logic [POSITION_BITS-1:0] drained_position;
   always_ff @(posedge clk) begin
     complete <= met && met_last && !reset;
-    complete_channel <= CHANNEL_BITS'(met_pass) * CHANNEL_BITS'(LANES);
-    complete_position <= met_position;
+    if (met && met_last) begin
+      complete_channel <= CHANNEL_BITS'(met_pass) * CHANNEL_BITS'(LANES);
+      complete_position <= met_position;
+    end
     if (reset) begin
       left <= '0;
     end else if (complete) begin

@@ -121,15 +121,29 @@ module gp_requantize #(
     if (PIPELINE != 0) begin : registers
       always_ff @(posedge clk) begin
         {valid_1, valid_2, code_valid} <= reset ? 3'b000 : {valid, valid_1, valid_2};
-        {tag_1, tag_2, code_tag} <= {tag, tag_1, tag_2};
-        {accumulator_1, accumulator_2, stage_accumulator} <= {accumulator, accumulator_1, accumulator_2};
-        {biased_1, biased_2, stage_biased} <= {biased, biased_1, biased_2};
-        multiplier_1 <= multiplier;
-        {shift_1, shift_2} <= {shift, shift_1};
-        {product_2, stage_product} <= {product, product_2};
-        stage_shifted <= shifted;
-        stage_offset <= offset;
-        code <= clamped;
+        if (valid) begin
+          tag_1 <= tag;
+          accumulator_1 <= accumulator;
+          biased_1 <= biased;
+          multiplier_1 <= multiplier;
+          shift_1 <= shift;
+        end
+        if (valid_1) begin
+          tag_2 <= tag_1;
+          accumulator_2 <= accumulator_1;
+          biased_2 <= biased_1;
+          product_2 <= product;
+          shift_2 <= shift_1;
+        end
+        if (valid_2) begin
+          code_tag <= tag_2;
+          code <= clamped;
+          stage_accumulator <= accumulator_2;
+          stage_biased <= biased_2;
+          stage_product <= product_2;
+          stage_shifted <= shifted;
+          stage_offset <= offset;
+        end
       end
     end else begin : wires
       assign valid_1 = valid;

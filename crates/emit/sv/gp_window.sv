@@ -38,6 +38,7 @@ module gp_window #(
     input wire logic reset,
     input wire logic start,  // for one clock
 
+    output logic active,  // a code is asked for
     output logic [ADDRESS_BITS-1:0] address,
     output logic [PASS_BITS-1:0] pass,  // counted over all groups
     output logic [TAP_BITS-1:0] tap,
@@ -58,7 +59,6 @@ module gp_window #(
   localparam int KERNEL_ROW_BITS = $clog2(KERNEL_HEIGHT + 1);
   localparam int KERNEL_COLUMN_BITS = $clog2(KERNEL_WIDTH + 1);
 
-  logic active;
   logic [POSITION_BITS-1:0] position;
   logic [GROUP_BITS-1:0] group;
   logic [TURN_BITS-1:0] turn;  // the pass within its group
@@ -107,11 +107,13 @@ module gp_window #(
 
   always_ff @(posedge clk) begin
     met <= active && !reset;
-    met_inside <= input_row < INPUT_HEIGHT && input_column < INPUT_WIDTH;
-    met_first <= tap == '0;
-    met_last <= end_channel;
-    met_pass <= pass;
-    met_position <= position;
+    if (active) begin
+      met_inside <= input_row < INPUT_HEIGHT && input_column < INPUT_WIDTH;
+      met_first <= tap == '0;
+      met_last <= end_channel;
+      met_pass <= pass;
+      met_position <= position;
+    end
   end
 
   wire unused = &{1'b0, place[31:ADDRESS_BITS]};

@@ -7,7 +7,7 @@ use gen_params::emit::{Existing, Formats, SourceFile, write_for_target};
 use gen_params::error::LowerError;
 use gen_params::network::IntNetwork;
 use gen_params::parameters::{MultiplierForm, Wiring};
-use gen_params::target::Target;
+use gen_params::target::{Target, on_target};
 use gen_params::{derive, lower};
 
 use super::certify::auto;
@@ -59,6 +59,8 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     }
     let file_name = model.path.file_name().map_or_else(name, |n| n.to_string_lossy().into_owned());
     let source = SourceFile::new(file_name, &model.bytes);
+    let parameters = on_target(&network, &parameters, target.arithmetic, target.relu, target.thresholds)
+        .with_context(name)?;
     let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
     let manifest =
         write_for_target(&arguments.output, &parameters, Some(source), &formats, &target, existing)?;

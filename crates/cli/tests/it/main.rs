@@ -8,6 +8,7 @@
 mod certify;
 mod command;
 mod compare;
+mod docs;
 mod folders;
 mod refusals;
 mod run;

@@ -21,6 +21,7 @@ mod shape;
 mod softmax;
 #[cfg(test)]
 mod tests;
+mod wide_softmax;
 mod window;
 
 use std::fmt;

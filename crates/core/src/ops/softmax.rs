@@ -1,6 +1,7 @@
 //! Softmax of codes along an axis.
 
 use super::fixed_function::clamped;
+use super::wide_softmax::WideSoftmax;
 use super::{Context, OpError, axis_of};
 use crate::contract::Contract;
 use crate::fixed_point::{FixedPoint, divide_half_away, doubling_high};
@@ -30,6 +31,13 @@ pub(super) fn softmax(axis: i64, input: &Codes, context: &Context<'_>) -> Result
     }
     let step = strides(shape)[axis];
     let elements = input.elements();
+    if context.contract == Contract::Litert && source.code_type == CodeType::I16 {
+        let softmax = WideSoftmax::new(source, output)?;
+        return Ok(Tensor::build(shape.to_vec(), input.layout(), |index| {
+            let first = index - coordinates(index, shape)[axis] * step;
+            softmax.code((0..shape[axis]).map(|i| elements[first + i * step]), elements[index])
+        }));
+    }
     if context.contract == Contract::Litert {
         let softmax = FixedSoftmax::new(source, output)?;
         return Ok(Tensor::build(shape.to_vec(), input.layout(), |index| {
@@ -94,9 +102,6 @@ impl FixedSoftmax {
                 format!("a softmax to scale {} and zero point {}", output.scale, output.zero_point),
                 format!("{} and {}, the only ones that TFLite has", expected.0, expected.1),
             ));
-        }
-        if input.code_type == CodeType::I16 {
-            return Err(OpError::no_formula("softmax of 16-bit codes", Contract::Litert));
         }
         let largest = 2_147_483_647.0_f64;
         let factor = FixedPoint::of((input.scale * f64::from(1 << (31 - DIFFERENCE_BITS))).min(largest))

@@ -48,6 +48,7 @@ impl Given {
             multiplier: Some(self.multiplier),
             shift: Some(self.shift),
             rounding_constant: None,
+            thresholds: None,
             output: Some(self.output),
             clamp: Some(self.clamp),
             padding_value: None,
@@ -273,4 +274,32 @@ fn every_stage_equals_numpy() {
     }
     assert_eq!(cases.len(), 21);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn vectors_reach_what_they_were_made_for() {
+    let layer = by_hand().prepare(Target::default());
+    let vectors = layer.vectors(&[0]).unwrap().unwrap();
+    let weights = &layer.weight;
+    let Range { min, max } = layer.input_range();
+    let sum = |up: i32, down: i32| -> i64 {
+        weights.iter().map(|&w| i64::from(w) * i64::from(if w < 0 { down } else { up })).sum()
+    };
+    let mut aims = Vec::new();
+    for vector in &vectors {
+        let accumulators = vector.stages.of(Stage::Accumulator);
+        let products = vector.stages.of(Stage::Product);
+        let reached = match vector.aim {
+            Aim::Zero => vector.codes.iter().all(|&code| code == layer.padding_value),
+            Aim::LargestAccumulator => accumulators.contains(&sum(max, min)),
+            Aim::SmallestAccumulator => accumulators.contains(&sum(min, max)),
+            Aim::Tie => {
+                let unit = 1_i64 << layer.shift[0];
+                products.iter().any(|product| product.rem_euclid(unit) == unit / 2)
+            }
+        };
+        assert!(reached, "{vector:?}");
+        aims.push(vector.aim);
+    }
+    assert!(aims.starts_with(&[Aim::Zero, Aim::LargestAccumulator, Aim::SmallestAccumulator]), "{aims:?}");
 }

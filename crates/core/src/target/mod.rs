@@ -11,7 +11,10 @@ mod layer;
 #[cfg(test)]
 mod layer_tests;
 mod operator;
+mod parameters;
 mod taps;
+mod thresholds;
+mod vectors;
 
 use std::fmt;
 
@@ -20,6 +23,9 @@ pub use layer::{LayerCodes, Overflow, Stages, TargetError, TargetLayer, unravel}
 pub use operator::{
     Choice, Means, OperatorCodes, Port, TargetOperator, derive_operator, mean_scale, without_integers,
 };
+pub use parameters::{Relu, on_target};
+pub use thresholds::thresholds;
+pub use vectors::{Aim, Vector};
 
 use serde::{Deserialize, Serialize};
 

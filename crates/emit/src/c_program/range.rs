@@ -42,6 +42,9 @@ impl Registers {
     }
 
     fn include(&mut self, layer: &TargetLayer, target: Target) -> Result<(), String> {
+        if layer.rounding_constant.is_some() {
+            return Err("a rounding constant per channel, expected one of the roundings".into());
+        }
         let range = layer.input_range();
         let largest_code = [range.min, range.max, layer.padding_value].map(|code| i128::from(code).abs());
         let largest_code = largest_code.into_iter().max().unwrap_or(0);

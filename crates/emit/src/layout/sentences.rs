@@ -39,9 +39,11 @@ pub fn sentences(description: &Description) -> Vec<String> {
                 None => this.axis.to_string(),
             })
             .collect();
+        let has_blocks = order.loops().iter().any(|this| this.block.is_some());
         lines.push(format!(
-            "Order {order}: {}; the last runs fastest; what a block lacks is 0.",
-            loops.join(", ")
+            "Order {order}: {}; the last runs fastest{}.",
+            loops.join(", "),
+            if has_blocks { "; what a block lacks is 0" } else { "" }
         ));
     }
     let cell_bits: u32 = fields.iter().map(|field| field.bits).sum();

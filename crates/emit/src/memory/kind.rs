@@ -21,11 +21,13 @@ pub enum Kind {
     Exponent,
     /// C, where one was chosen for each channel.
     RoundingConstant,
+    /// The accumulators at which the output code steps up, where a target has them in place of a multiplier.
+    Threshold,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Weight,
         Self::Bias,
         Self::WeightSum,
@@ -34,6 +36,7 @@ impl Kind {
         Self::Shift,
         Self::Exponent,
         Self::RoundingConstant,
+        Self::Threshold,
     ];
 
     /// Those that are written unless a target says otherwise.
@@ -58,6 +61,7 @@ impl Kind {
             Self::Shift => "shift",
             Self::Exponent => "exponent",
             Self::RoundingConstant => "rounding_constant",
+            Self::Threshold => "threshold",
         }
     }
 
@@ -72,7 +76,7 @@ impl Kind {
             Self::Weight => (8, layer.weight.offset == 0),
             Self::Bias => of_biases(layer.bias.as_ref()),
             Self::FoldedBias => of_biases(layer.folded_bias.as_ref()),
-            Self::WeightSum => (32, true),
+            Self::WeightSum | Self::Threshold => (32, true),
             Self::Multiplier => (32, false),
             Self::Shift | Self::Exponent => (8, true),
             Self::RoundingConstant => (64, true),
@@ -83,6 +87,10 @@ impl Kind {
     pub(crate) fn shape(self, layer: &LayerParameters) -> (&'static str, Vec<usize>) {
         match self {
             Self::Weight => (layer.kind.axes(), layer.weight.shape.clone()),
+            Self::Threshold => {
+                let count = layer.thresholds.as_ref().map_or(0, Vec::len);
+                ("OT", vec![layer.channels, count / layer.channels.max(1)])
+            }
             Self::Bias
             | Self::WeightSum
             | Self::FoldedBias
@@ -97,6 +105,7 @@ impl Kind {
     pub fn axes(self) -> &'static str {
         match self {
             Self::Weight => LayerKind::Conv(3).axes(),
+            Self::Threshold => "OT",
             _ => "O",
         }
     }
@@ -117,6 +126,7 @@ impl Kind {
             Self::Multiplier => layer.multiplier.as_deref().map(wide),
             Self::Shift => layer.shift.as_deref().map(wide),
             Self::RoundingConstant => layer.rounding_constant.clone(),
+            Self::Threshold => layer.thresholds.clone(),
             Self::Exponent => {
                 layer.shift.as_ref().map(|shifts| shifts.iter().map(|&n| 31 - i64::from(n)).collect())
             }

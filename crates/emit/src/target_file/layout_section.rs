@@ -124,7 +124,11 @@ fn table(reader: &mut Reader<'_>, layout: &mut Section<'_>, kind: Kind, common: 
     let mut section = reader.section(layout, kind.name());
     let mut packing = packing(reader, &mut section, common.clone());
     // Convolutions without weights of so many axes, and linear layers, use what they have of it.
-    let least = if kind == Kind::Weight { "OI" } else { "O" };
+    let least = match kind {
+        Kind::Weight => "OI",
+        Kind::Threshold => "OT",
+        _ => "O",
+    };
     packing.order = order(reader, &mut section, kind.axes(), least);
     let field = FieldPlan {
         kind,
@@ -165,16 +169,16 @@ fn record(
         .filter_map(|entry: &Spanned<DeValue<'_>>| {
             let mut field = reader.entry(&section, "fields", entry, EXPECTED)?;
             let kinds: Vec<_> =
-                Kind::ALL.into_iter().filter(|&k| k != Kind::Weight).map(|k| (k.name(), k)).collect();
+                Kind::ALL.into_iter().filter(|kind| kind.axes() == "O").map(|k| (k.name(), k)).collect();
+            let named = field.keys().contains(&"number");
             let kind = reader.choice(&mut field, "number", &kinds);
             let bits = reader.size(&mut field, "bits", 1..=64);
             let signed = reader.flag(&mut field, "signed");
             reader.finish(field);
-            let Some(kind) = kind else {
+            if !named {
                 reader.fault(entry.span().start, format!("a field without number, expected {EXPECTED}"));
-                return None;
-            };
-            Some(FieldPlan { kind, bits, signed })
+            }
+            Some(FieldPlan { kind: kind?, bits, signed })
         })
         .collect();
     reader.finish(section);

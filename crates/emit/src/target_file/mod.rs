@@ -9,7 +9,7 @@ use std::fmt;
 use gen_params_core::contract::Contract;
 use gen_params_core::derive;
 use gen_params_core::parameters::{MultiplierForm, Range};
-use gen_params_core::target::{OnOverflow, Rounding, Target};
+use gen_params_core::target::{OnOverflow, Relu, Rounding, Target};
 use serde_json::{Value, json};
 use toml::de::DeTable;
 
@@ -31,20 +31,12 @@ pub struct TargetFile {
     pub arithmetic: Target,
     /// Where a fused ReLU is computed.
     pub relu: Relu,
+    /// Whose codes the thresholds of a target without multipliers give.
+    pub thresholds: Option<Contract>,
     /// How numbers lie in memory.
     pub memory: Memory,
     /// What is written, if the file says.
     pub formats: Option<Formats>,
-}
-
-/// Where a fused ReLU is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Relu {
-    /// The clamp begins at Z3.
-    #[default]
-    Clamp,
-    /// By a unit of its own; the clamp is that of the codes alone.
-    Separate,
 }
 
 /// Everything that is wrong with a target file.
@@ -144,9 +136,17 @@ impl TargetFile {
         let tables = reader.choice(&mut section, "contract", &contracts).unwrap_or(Contract::Exact);
         reader.finish(section);
 
+        let mut section = reader.section(root, "thresholds");
+        let thresholds = reader.choice(&mut section, "contract", &contracts);
+        reader.finish(section);
+
         let mut section = reader.section(root, "layout");
         let formats = reader.parsed(&mut section, "format", str::parse);
-        let memory = layout_section::read(reader, &mut section, &Kind::USUAL);
+        let usual: &[Kind] = match thresholds {
+            Some(_) => &[Kind::Weight, Kind::Threshold],
+            None => &Kind::USUAL,
+        };
+        let memory = layout_section::read(reader, &mut section, usual);
         reader.finish(section);
 
         Self {
@@ -162,6 +162,7 @@ impl TargetFile {
                 bias_fraction_bits,
             },
             relu,
+            thresholds,
             memory,
             formats,
         }
@@ -195,6 +196,7 @@ impl TargetFile {
                 "zero_point": "after-rounding",
             },
             "tables": {"contract": self.derivation.tables.name()},
+            "thresholds": {"contract": self.thresholds.map(Contract::name)},
         })
     }
 }

@@ -19,8 +19,8 @@ macro_rules! presets {
 
 impl Preset {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        presets!["global-shift", "q31", "cmsis-nn", "tflite", "dsp18", "dsp27", "pow2"];
+    pub const ALL: [Self; 8] =
+        presets!["global-shift", "q31", "cmsis-nn", "tflite", "dsp18", "dsp27", "pow2", "threshold"];
 
     /// The one of this name.
     pub fn named(name: &str) -> Option<Self> {

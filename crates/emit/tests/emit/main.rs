@@ -7,6 +7,8 @@
 )]
 
 mod folder;
+mod layout_tools;
+mod layouts;
 mod manifest;
 mod npz;
 mod rounding;

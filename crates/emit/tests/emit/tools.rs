@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::sample::{conv, depthwise, network, sample};
 
 /// Runs a program and returns what it prints; `None`, said so, where there is no such program.
-fn run(program: &str, arguments: &[&str], folder: &Path) -> Option<String> {
+pub(crate) fn run(program: &str, arguments: &[&str], folder: &Path) -> Option<String> {
     match Command::new(program).args(arguments).current_dir(folder).output() {
         Ok(output) => {
             let talk = String::from_utf8_lossy(&output.stderr);

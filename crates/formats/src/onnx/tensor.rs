@@ -79,7 +79,9 @@ pub(super) fn read(tensor: &proto::Tensor, place: &str, files: &dyn Files) -> Re
         return Err(ReadError::unsupported(place, "a tensor in segments", "a tensor in one piece"));
     }
     let shape: Option<Vec<usize>> = tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-    let count = shape.as_ref().and_then(|s| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d)));
+    // Sizes of an empty tensor are bounded too: whoever computes with them multiplies them.
+    let bounded = |s: &Vec<usize>| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
+    let count = shape.as_ref().filter(|s| bounded(s).is_some()).map(|s| s.iter().product::<usize>());
     let (Some(shape), Some(count)) = (shape, count) else {
         return Err(malformed(format!("sizes {:?}", tensor.dims), "sizes of a tensor".into()));
     };
@@ -227,5 +229,42 @@ fn external(
             format!("a file of {} bytes", file.len()),
             format!("{} bytes from byte {offset}", length.or(expected).unwrap_or(usize::MAX)),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::NoFiles;
+
+    fn tensor(data_type: i32, dims: &[i64], raw: &'static [u8]) -> proto::Tensor {
+        let raw_data = Some(Bytes::from_static(raw));
+        proto::Tensor { data_type, dims: dims.to_vec(), raw_data, ..proto::Tensor::default() }
+    }
+
+    #[test]
+    fn narrow_and_wide_integers_are_unpacked() {
+        // Two elements of 4 bits a byte, the first in the low half; what is left of the last byte is nothing.
+        for (data_type, raw, expected) in [
+            (22, &[0x8f, 0x07][..], [-1, -8, 7]),
+            (21, &[0x8f, 0x07][..], [15, 8, 7]),
+            (26, &[0b0011_1001][..], [1, -2, -1]),
+            (4, &[0xff, 0xff, 0x01, 0x00, 0x00, 0x80][..], [65_535, 1, 32_768]),
+            (5, &[0xff, 0xff, 0x01, 0x00, 0x00, 0x80][..], [-1, 1, -32_768]),
+        ] {
+            let read = read(&tensor(data_type, &[3], raw), "t", &NoFiles).unwrap().unwrap();
+            assert_eq!(read.to_i64().unwrap(), expected, "type {data_type}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_as_many_as_the_sizes_say() {
+        for dims in [&[2][..], &[-1], &[i64::MAX, i64::MAX], &[1 << 40]] {
+            assert!(read(&tensor(3, dims, &[1, 2, 3]), "t", &NoFiles).is_err(), "{dims:?}");
+        }
+        let typed =
+            proto::Tensor { data_type: 3, dims: vec![1], int32_data: vec![128], ..proto::Tensor::default() };
+        assert!(read(&typed, "t", &NoFiles).is_err(), "an int8 of 128");
+        assert!(read(&tensor(17, &[1], &[0]), "t", &NoFiles).unwrap().is_none(), "float8 is not read");
     }
 }

@@ -140,9 +140,16 @@ impl Reader<'_> {
             })
         };
         let mut names = Names::default();
+        let mut given = BTreeSet::new();
+        let mut give = |table: &Table<'_>, id: ValueId| {
+            let once = given.insert(id);
+            let found = || format!("tensor {} once more", id.0);
+            if once { Ok(()) } else { Err(ReadError::malformed(table.place(), found(), "tensors made once")) }
+        };
         let mut inputs = Vec::new();
         for index in subgraph.i32s(schema::subgraph::INPUTS)? {
             let id = value(subgraph, index)?;
+            give(subgraph, id)?;
             let own = facts.get(&id).map_or("", |facts| facts.name.as_str());
             inputs.push((id, names.unique(self.entry.inputs.get(&id.0).map_or(own, String::as_str), id)));
         }
@@ -164,6 +171,9 @@ impl Reader<'_> {
             }
             let outputs = table.i32s(schema::operator::OUTPUTS)?;
             let outputs = outputs.into_iter().map(|o| value(&table, o)).collect::<Result<Vec<ValueId>>>()?;
+            for &id in &outputs {
+                give(&table, id)?;
+            }
             let name = match outputs.first() {
                 Some(&id) => names.unique(facts.get(&id).map_or("", |facts| facts.name.as_str()), id),
                 None => format!("{operator} {line}"),

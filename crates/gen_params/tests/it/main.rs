@@ -17,4 +17,5 @@ mod layers;
 mod onnx;
 mod seed;
 mod support;
+mod targets;
 mod tflite;

@@ -170,6 +170,16 @@ fn models() -> Vec<Model> {
     found.iter().map(|path| Model::open(root.as_deref().unwrap_or(Path::new("")), path)).collect()
 }
 
+/// Why models are refused: state between runs, operators of other makers, 32-bit codes, and padding with the smallest code.
+const REFUSALS: [&str; 6] = [
+    "(SVDF,",
+    "(UNIDIRECTIONAL_SEQUENCE_LSTM,",
+    "(VAR_HANDLE,",
+    "(CUSTOM:",
+    "has activations of INT32",
+    "pads with another value than zero",
+];
+
 /// Each node is given LiteRT's own inputs, so that every operator is judged by itself.
 #[test]
 fn every_tensor_of_litert_reference_kernels() {
@@ -180,6 +190,9 @@ fn every_tensor_of_litert_reference_kernels() {
         let network = match &model.network {
             Ok(network) => network,
             Err(error) => {
+                if !REFUSALS.iter().any(|reason| error.contains(reason)) {
+                    failures.push(format!("{}: {error}", model.name));
+                }
                 refused.push(format!("{}: {error}", model.name));
                 continue;
             }

@@ -193,8 +193,8 @@ struct Lowering<'a> {
     used: HashSet<ValueId>,
     /// Values that are computed; what was refused has none.
     slots: HashMap<ValueId, Slot>,
-    /// Layers whose user was refused, by name.
-    dangling: Vec<(String, Value)>,
+    /// Layers whose user was refused, each with the name of that user.
+    dangling: BTreeMap<ValueId, (String, Value)>,
     reasons: Vec<Reason>,
     hint: Option<String>,
 }
@@ -207,7 +207,7 @@ impl<'a> Lowering<'a> {
             program,
             used: used(program),
             slots: HashMap::new(),
-            dangling: Vec::new(),
+            dangling: BTreeMap::new(),
             reasons: Vec::new(),
             hint: None,
         };
@@ -281,13 +281,16 @@ impl<'a> Lowering<'a> {
     /// Keeps the layers that a refused call would have used; true if there are any.
     fn dangle(&mut self, node: &Node) -> bool {
         let call = Call::new(node, "", String::new());
-        let layers = call.values().filter_map(|id| match self.slots.get(&id) {
-            Some(Slot::Value(value)) if Graph::is_layer(value) => Some((node.name.clone(), value.clone())),
-            _ => None,
-        });
-        let before = self.dangling.len();
-        self.dangling.extend(layers);
-        self.dangling.len() > before
+        let mut found = false;
+        for id in call.values() {
+            if let Some(Slot::Value(value)) = self.slots.get(&id)
+                && Graph::is_layer(value)
+            {
+                found = true;
+                self.dangling.insert(id, (node.name.clone(), value.clone()));
+            }
+        }
+        found
     }
 
     /// The network, with an edge for each name of a quantized result.
@@ -295,7 +298,7 @@ impl<'a> Lowering<'a> {
         if !self.reasons.is_empty() {
             return Err(LowerError { reasons: self.reasons, hint: self.hint });
         }
-        let mut outputs = self.dangling;
+        let mut outputs: Vec<(String, Value)> = self.dangling.into_values().collect();
         for (index, output) in self.program.outputs.iter().enumerate() {
             let name = format!("output {index}");
             match output {

@@ -9,6 +9,9 @@ use crate::error::Result;
 use crate::lower::qdq::Value;
 use crate::ops::Shape;
 
+/// Numbers that are computed before anything runs are sizes, zero points and biases: no more than a layer has channels.
+const MOST: usize = 1 << 20;
+
 /// `Cast`: of known numbers; of codes where it changes nothing.
 pub(super) fn cast(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
     call.ignore(&["saturate", "round_mode"]);
@@ -105,8 +108,6 @@ pub(super) fn gather(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec
 
 /// `ConstantOfShape`: as many of one number as known sizes say.
 pub(super) fn constant_of_shape(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
-    /// A zero point or a bias is no longer than a layer has channels.
-    const MOST: usize = 1 << 20;
     let sizes = lowering.integers(call, 0)?.unwrap_or_default();
     let shape = sizes.iter().map(|&s| usize::try_from(s).ok()).collect::<Option<Vec<usize>>>();
     let count = shape.as_ref().and_then(|s| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d)));
@@ -179,6 +180,9 @@ pub(super) fn concatenated(lowering: &Lowering<'_>, call: &Call<'_>, axis: i64) 
             return None;
         }
         all.extend(numbers.to_sizes()?);
+        if all.len() > MOST {
+            return None;
+        }
     }
     Some(Slot::Numbers(Numbers::sizes(all)))
 }

@@ -178,7 +178,8 @@ impl Numbers {
             fixed.collect::<Option<Vec<usize>>>()?.into_iter().try_fold(1usize, usize::checked_mul)?;
         let inferred = count.checked_div(product).unwrap_or(0);
         let shape: Vec<usize> = sizes.iter().map(|&s| usize::try_from(s).unwrap_or(inferred)).collect();
-        let sound = sizes.iter().filter(|&&s| s == -1).count() <= 1
+        let sound = count > 0
+            && sizes.iter().filter(|&&s| s == -1).count() <= 1
             && shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s)) == Some(count);
         sound.then(|| Self { shape, ..self.clone() })
     }

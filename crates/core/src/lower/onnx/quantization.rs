@@ -97,6 +97,9 @@ impl Lowering<'_> {
         };
         let scales = numbers(scale, "scale")?;
         let Some(reals) = scales.reals() else { return Err(call.refuse("its scale is not real")) };
+        if reals.is_empty() {
+            return Err(call.refuse("has no scale"));
+        }
         if scales.shape.len() > 1 && reals.len() > 1 {
             return Err(call.refuse(format!("has scales of sizes {:?}, expected one axis", scales.shape)));
         }

@@ -251,6 +251,13 @@ fn weight_of(name: &str, kind: LayerKind, constant: &Constant, window: Option<&W
             "its weights have scales along an axis that is not the output channels",
         ));
     }
+    let channels = shape.get(channel_axis).copied().unwrap_or(0);
+    if scheme.scale.len() != 1 && scheme.scale.len() != channels {
+        return Err(LowerError::at(
+            name,
+            format!("its weights have {} scales for {channels} output channels", scheme.scale.len()),
+        ));
+    }
     if scheme.bits > 8 {
         let sign = if scheme.signed { "int" } else { "uint" };
         return Err(LowerError::at(name, format!("weights of type {sign}{} are not supported", scheme.bits)));

@@ -166,7 +166,7 @@ impl Constant {
     /// The same elements under other sizes; `None` where the sizes hold another number, or scales along an axis lose it.
     pub(in crate::lower) fn reshaped(&self, shape: Vec<usize>) -> Option<Self> {
         let count = |s: &[usize]| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        if count(&shape)? != count(&self.shape)? {
+        if count(&shape)? != count(&self.shape)? || shape.contains(&0) {
             return None;
         }
         let mut elements = self.elements.clone();

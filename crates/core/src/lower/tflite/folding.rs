@@ -6,17 +6,13 @@ use super::Lowering;
 use super::call::Call;
 use crate::error::Result;
 
-/// Known integers: a scalar or a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Folded(pub(super) Vec<i64>);
-
 /// More integers than any list of sizes, axes or indices has.
 const MOST: usize = 1 << 16;
 
 impl Lowering<'_> {
     /// The integers of a tensor, where they are known.
     pub(super) fn known(&self, id: ValueId) -> Option<Vec<i64>> {
-        if let Some(Folded(integers)) = self.folded.get(&id) {
+        if let Some(integers) = self.folded.get(&id) {
             return Some(integers.clone());
         }
         self.constant(id).filter(|constant| constant.len() <= MOST)?.to_i64()
@@ -40,7 +36,7 @@ impl Lowering<'_> {
 
     /// Notes integers that an operator gives.
     pub(super) fn fold(&mut self, call: &Call<'_>, integers: Vec<i64>) -> Result<()> {
-        self.folded.insert(call.output(0)?, Folded(integers));
+        self.folded.insert(call.output(0)?, integers);
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ mod layers;
 mod pools;
 mod shapes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gen_params_formats::{Argument, Form, Graph, Quantization, SourceModel, Tensor, ValueFacts, ValueId};
 
@@ -22,7 +22,9 @@ use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Op, Shape};
 use crate::parameters::{Activation, CodeType, Wiring};
 use call::Call;
-use folding::Folded;
+
+/// Tensors of more axes are no network's.
+const MOST_AXES: usize = 8;
 
 /// How an operator is lowered.
 type Lower = fn(&mut Lowering<'_>, &Call<'_>) -> Result<()>;
@@ -66,6 +68,7 @@ pub(super) fn lower(source: &SourceModel, graph: &Graph, options: &Options) -> R
         builder: Builder::new(source.form, Wiring::File, options),
         slots: BTreeMap::new(),
         folded: BTreeMap::new(),
+        computed: graph.nodes.iter().flat_map(|node| node.outputs.iter().copied()).collect(),
     };
     let mut reasons: Vec<Reason> = Vec::new();
     let mut hint = None;
@@ -140,7 +143,9 @@ struct Lowering<'a> {
     builder: Builder,
     slots: BTreeMap<ValueId, Slot>,
     /// Integers that are known before the network runs: sizes and indices.
-    folded: BTreeMap<ValueId, Folded>,
+    folded: BTreeMap<ValueId, Vec<i64>>,
+    /// Tensors that operators make, also those that are refused.
+    computed: BTreeSet<ValueId>,
 }
 
 impl<'a> Lowering<'a> {
@@ -172,6 +177,13 @@ impl<'a> Lowering<'a> {
     /// The sizes of a tensor, in the file's order.
     fn shape(&self, id: ValueId) -> Result<Vec<usize>> {
         let facts = self.facts(id)?;
+        let rank = facts.shape.as_ref().map_or(0, Vec::len);
+        if rank > MOST_AXES {
+            return Err(LowerError::at(
+                &facts.name,
+                format!("has {rank} axes, expected at most {MOST_AXES}"),
+            ));
+        }
         let sizes = facts.shape.iter().flatten();
         sizes
             .map(|&size| {
@@ -195,17 +207,12 @@ impl<'a> Lowering<'a> {
         if let Some(slot) = self.slots.get(&id) {
             return Ok((slot.edge, slot.order));
         }
-        let computed = self.graph.nodes.iter().any(|node| node.outputs.contains(&id));
-        if computed {
+        if self.computed.contains(&id) {
             // Whoever makes it was refused already.
             return Err(LowerError { reasons: Vec::new(), hint: None });
         }
         let facts = self.facts(id)?;
-        let kind = match (&facts.constant, self.graph.inputs.iter().any(|(input, _)| *input == id)) {
-            (Some(_), _) => "the constant",
-            (None, true) => "the input",
-            (None, false) => "the state",
-        };
+        let kind = if facts.constant.is_some() { "the constant" } else { "the state or sizes" };
         Err(call.refuse(&format!("reads {kind} `{}` where it can read an activation only", facts.name)))
     }
 
@@ -233,18 +240,10 @@ impl<'a> Lowering<'a> {
         }
         // For each axis of the result, the axis of what is there.
         let (suffix, axes) = match order {
-            Order::ChannelsFirst => {
-                let mut axes: Vec<i64> = (0i64..).take(rank).collect();
-                axes.rotate_right(1);
-                axes.swap(0, 1);
-                axes[..2].sort_unstable();
-                ("nchw", axes)
-            }
-            Order::File => (
-                "nhwc",
-                Order::ChannelsFirst.places(rank).into_iter().filter_map(|p| i64::try_from(p).ok()).collect(),
-            ),
+            Order::ChannelsFirst => ("nchw", [0, rank - 1].into_iter().chain(1..rank - 1).collect()),
+            Order::File => ("nhwc", Order::ChannelsFirst.places(rank)),
         };
+        let axes = axes.into_iter().filter_map(|axis| i64::try_from(axis).ok()).collect();
         let name = format!("{}.{suffix}", self.builder.name(slot.edge));
         let op = Op::Shape(Shape::Permute(axes));
         let edge = first(self.builder.node(&name, op, &[slot.edge], None)?)?;
@@ -256,8 +255,10 @@ impl<'a> Lowering<'a> {
     fn in_sequence(&mut self, call: &Call<'_>, id: ValueId) -> Result<EdgeId> {
         let (edge, order) = self.natural(call, id)?;
         let shape = self.shape(id)?;
-        let positions: usize = shape.iter().rev().skip(1).rev().skip(1).product();
-        let one_sequence = positions == 1 || shape.last() == Some(&1);
+        let one_sequence = match shape.as_slice() {
+            [_, positions @ .., channels] => *channels == 1 || positions.iter().all(|&size| size == 1),
+            _ => true,
+        };
         if order == Order::File || one_sequence { Ok(edge) } else { self.permuted(id, Order::File) }
     }
 

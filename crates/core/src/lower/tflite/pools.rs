@@ -1,6 +1,6 @@
 //! Pooling windows and means over axes.
 
-use super::call::{Call, Fused};
+use super::call::Call;
 use super::{Lowering, Order};
 use crate::error::Result;
 use crate::ops::{Op, Pool};
@@ -75,7 +75,7 @@ pub(super) fn mean(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<()> {
     let axes = reduced.iter().filter_map(|&axis| i64::try_from(order.place(axis, rank)).ok()).collect();
     let edge = lowering.ordered(call, input, order)?;
     let result = if keep { order } else { Order::File };
-    lowering.define_with(call, Op::Mean { axes, keep }, &[edge], result, Fused::None)
+    lowering.define(call, Op::Mean { axes, keep }, &[edge], result)
 }
 
 #[cfg(test)]

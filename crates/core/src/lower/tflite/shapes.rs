@@ -8,9 +8,6 @@ use crate::error::Result;
 use crate::network::EdgeId;
 use crate::ops::{Extent, Op, PaddingMode, Shape};
 
-/// Tensors of more axes, and operators with more parts, are no network's.
-const MOST_AXES: usize = 8;
-
 /// `RESHAPE`, `SQUEEZE`, `EXPAND_DIMS`: the file says the shape of the result.
 pub(super) fn reshape(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<()> {
     let input = call.input(0)?;
@@ -164,7 +161,7 @@ pub(super) fn strided_slice(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Res
         return Err(call.refuse("has an ellipsis, a new axis or offsets"));
     }
     let lists = [begin.len(), end.len(), steps.len()];
-    if lists != [lists[0]; 3] || lists[0] > sizes.len() || sizes.len() > MOST_AXES {
+    if lists != [lists[0]; 3] || lists[0] > sizes.len() {
         return Err(call.refuse(&format!("has {lists:?} indices for {} axes", sizes.len())));
     }
     let masks = [call.int("begin_mask")?, call.int("end_mask")?, call.int("shrink_axis_mask")?];
@@ -243,7 +240,7 @@ pub(super) fn shape(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<()> 
 /// An axis that may count from the end.
 fn index_of(call: &Call<'_>, axis: i64, rank: usize) -> Result<usize> {
     let counted = if axis < 0 { axis.saturating_add(i64::try_from(rank).unwrap_or(i64::MAX)) } else { axis };
-    let index = usize::try_from(counted).ok().filter(|&index| index < rank && rank <= MOST_AXES);
+    let index = usize::try_from(counted).ok().filter(|&index| index < rank);
     index.ok_or_else(|| call.refuse(&format!("has axis {axis} of {rank}")))
 }
 

@@ -105,16 +105,15 @@ pub(super) fn pad(case: &Case) -> Outcome {
 
 pub(super) fn softmax(case: &Case) -> Outcome {
     let shape = [case.size("num_rows")?, case.size("row_size")?];
-    if case.is_wide("input") {
-        return Err("softmax of 16-bit codes has no formula here".into());
-    }
-    let wide_output = case.is_wide("output_ref");
     let scaled = factor(case.integer("input_mult")?, case.integer("input_left_shift")?);
-    let input = activation(scaled / 2f64.powi(26), 0, false);
-    let output = if wide_output {
-        activation(1.0 / 65_536.0, -32_768, true)
-    } else {
-        activation(1.0 / 256.0, -128, false)
+    let (input, output) = match (case.is_wide("input"), case.is_wide("output_ref")) {
+        (true, _) => (activation(scaled * (10.0 / 65_535.0), 0, true), activation(1.0 / 32_768.0, 0, true)),
+        (false, true) => {
+            (activation(scaled / 2f64.powi(26), 0, false), activation(1.0 / 65_536.0, -32_768, true))
+        }
+        (false, false) => {
+            (activation(scaled / 2f64.powi(26), 0, false), activation(1.0 / 256.0, -128, false))
+        }
     };
     let length = shape.iter().product();
     let codes = codes(&shape, &case.of_length(&["input"], length)?)?;
