@@ -88,9 +88,10 @@ fn simulate(model: &Path, input: &Path, options: &[&str], tools: &[&str], failur
     let folder = place.path().join("sv");
     for tool in tools {
         let (success, text) = make(&folder, &[tool, "ARGUMENTS=+stages"]);
-        let verdict = verdict(&text);
-        println!("| {name} | {tool} | {verdict} | {:.0} s |", start.elapsed().as_secs_f64());
-        if !success || !(verdict.starts_with("PASS") || *tool == "lint" || *tool == "synth") {
+        let simulates = *tool == "icarus" || *tool == "verilator";
+        let found = if simulates || !success { verdict(&text) } else { "clean" };
+        println!("| {name} | {tool} | {found} | {:.0} s |", start.elapsed().as_secs_f64());
+        if !success || (simulates && !found.starts_with("PASS")) {
             failures.push(format!("{name} under {tool}: {text}"));
         }
     }

@@ -358,7 +358,29 @@ impl Planner<'_> {
     }
 }
 
-/// An identifier that begins with a letter.
+/// An identifier that begins with a letter and has no two underscores in a row: Verilator keeps those for itself.
 fn identifier(stem: &str) -> String {
-    if stem.starts_with(|c: char| c.is_ascii_alphabetic()) { stem.to_owned() } else { format!("n{stem}") }
+    let mut id = String::with_capacity(stem.len() + 1);
+    if !stem.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        id.push('n');
+    }
+    for c in stem.chars() {
+        if c != '_' || !id.ends_with('_') {
+            id.push(c);
+        }
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::identifier;
+
+    #[test]
+    fn identifiers_begin_with_a_letter_and_have_single_underscores() {
+        let rows = [("conv1", "conv1"), ("0", "n0"), ("_a", "n_a"), ("a__b___c", "a_b_c"), ("", "n")];
+        for (stem, expected) in rows {
+            assert_eq!(identifier(stem), expected, "{stem}");
+        }
+    }
 }
