@@ -31,11 +31,16 @@ fn network(path: &Path) -> IntNetwork {
     lower::lower(&source, &lower::Options::default()).unwrap()
 }
 
-/// The files, and inputs with the codes that the target makes of them, in the model's types.
-fn write(
-    network: &IntNetwork,
-    image: &[usize],
-) -> Result<(Written, Vec<KnownAnswer>, Vec<Vec<usize>>), String> {
+/// What is written, and what to expect of it.
+struct Sample {
+    written: Written,
+    /// Inputs and what the target makes of them, in the model's types.
+    answers: Vec<KnownAnswer>,
+    /// By edge, (1, C, spatial...).
+    shapes: Vec<Vec<usize>>,
+}
+
+fn write(network: &IntNetwork, image: &[usize]) -> Result<Sample, String> {
     let rounding = Rounding::Double;
     let options = Options { rounding, ..Options::default() };
     let parameters = derive::derive(network, &options).map_err(|error| error.to_string())?;
@@ -50,7 +55,7 @@ fn write(
     let batch: Vec<usize> = [1].into_iter().chain(image.iter().copied()).collect();
     let shapes = signed.shapes(&[batch]).map_err(|error| format!("{error:?}"))?;
     let answers = KnownAnswer::of_arbitrary(&machine(false)?, &images, IMAGES).map_err(|e| e.to_string())?;
-    Ok((written, answers, shapes))
+    Ok(Sample { written, answers, shapes })
 }
 
 /// The nodes with structs, from the header: name to prefix and function.
@@ -207,10 +212,10 @@ fn structs_give_the_codes_of_the_target() {
         let network = network(&path);
         let verdict = match write(&network, &image) {
             Err(text) => text.replace('\n', " "),
-            Ok((written, ..)) if !written.left_out.is_empty() => {
+            Ok(Sample { written, .. }) if !written.left_out.is_empty() => {
                 format!("left out: {}", written.left_out.join(", "))
             }
-            Ok((written, answers, shapes)) => {
+            Ok(Sample { written, answers, shapes }) => {
                 match compile_and_run(&written, &driver(&network, &written, &answers, &shapes)) {
                     Ok(()) => {
                         equal += 1;
