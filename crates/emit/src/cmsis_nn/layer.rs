@@ -42,7 +42,7 @@ impl Scope<'_> {
             return Err("weights with a zero point, which convolutions have no offset for".into());
         }
         let (input, output) = (self.node.inputs[0].0, self.node.outputs[0].0);
-        if self.orders[input] != Order::ChannelsLast {
+        if self.orders.edges[input] != Order::ChannelsLast {
             return Err("an input that is not known to be channels-last".into());
         }
         let window = layer.window();
@@ -131,7 +131,7 @@ impl Scope<'_> {
         if layer.weight_zero_point.iter().any(|&z| z != zero_point) {
             return Err("a zero point for each channel of its weights, expected one filter offset".into());
         }
-        let weight = match self.orders[input] {
+        let weight = match self.orders.edges[input] {
             Order::ChannelsLast | Order::AsTheShape => layer.weight.clone(),
             Order::Flattened { channels: inner, area } if inner * area == depth => {
                 let mut ordered = Vec::with_capacity(layer.weight.len());

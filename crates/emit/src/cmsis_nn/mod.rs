@@ -28,7 +28,7 @@ use gen_params_core::target::{Rounding, Target};
 use crate::c_program::{identifier, text};
 use crate::names::NameSpace;
 use crate::{Error, Existing, FileToWrite, Formats, Manifest, SourceFile, write_folder};
-use order::Order;
+use order::Orders;
 
 /// The interface, in messages.
 const INTERFACE: &str = "CMSIS-NN's structs";
@@ -98,7 +98,7 @@ pub fn render(design: &Design<'_>) -> Result<Written, Error> {
     let images: Vec<Vec<usize>> =
         design.images.iter().map(|image| [1].into_iter().chain(image.iter().copied()).collect()).collect();
     let shapes = machine.shapes(&images).map_err(|error| unsupported(error.reasons))?;
-    let orders = order::of_edges(network, &shapes);
+    let orders = Orders::new(network, &shapes);
 
     let name = identifier(design.name);
     let mut names = NameSpace::default();
@@ -176,8 +176,7 @@ struct Scope<'a> {
     design: &'a Design<'a>,
     /// By edge, (1, C, spatial...).
     shapes: &'a [Vec<usize>],
-    /// By edge.
-    orders: &'a [Order],
+    orders: &'a Orders,
     node: &'a Node,
     index: usize,
 }
@@ -191,7 +190,7 @@ impl Scope<'_> {
         let node = self.node;
         match &node.op {
             Op::Quantize | Op::Dequantize => Ok(None),
-            _ if order::is_free(node, self.shapes) => Ok(None),
+            _ if self.orders.free[self.index] => Ok(None),
             Op::MaxPool(_) | Op::AveragePool(_) | Op::AdaptiveAveragePool { .. } | Op::Mean { .. } => {
                 self.pool().map(Some).map_err(|text| Refusal::LeftOut(format!("{}: {text}", node.op.name())))
             }

@@ -21,48 +21,77 @@ pub(super) enum Order {
     Unknown,
 }
 
-/// The order of every edge. `shapes` are (1, C, spatial...).
-pub(super) fn of_edges(network: &IntNetwork, shapes: &[Vec<usize>]) -> Vec<Order> {
-    let mut orders = vec![Order::ChannelsLast; network.edges.len()];
-    // What TFLite's networks take is channels-last, and becomes (C, spatial...) at once.
-    for node in network.nodes.iter().filter(|node| is_free(node, shapes)) {
-        if let (Op::Shape(shape), Some(&input)) = (&node.op, node.inputs.first())
-            && moves_channels(shape, shapes[input.0].len()) == Some(Moves::ToFirst)
-        {
-            orders[input.0] = Order::AsTheShape;
+/// Orders, and the nodes that move nothing in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Orders {
+    /// By edge.
+    pub(super) edges: Vec<Order>,
+    /// By node: flattened images, and channels that the model moves to where memory has them.
+    pub(super) free: Vec<bool>,
+}
+
+impl Orders {
+    /// Those of a network. `shapes` are by edge, (1, C, spatial...).
+    pub(super) fn new(network: &IntNetwork, shapes: &[Vec<usize>]) -> Self {
+        let mut edges = vec![Order::ChannelsLast; network.edges.len()];
+        let mut free = vec![false; network.nodes.len()];
+        // What TFLite's networks take is channels-last, and becomes (C, spatial...) at once.
+        for node in network.nodes.iter().rev() {
+            let (Some(&input), Some(&output)) = (node.inputs.first(), node.outputs.first()) else { continue };
+            let marked = node.op == Op::Quantize && edges[output.0] == Order::AsTheShape;
+            if marked || moves_channels(node, shapes[input.0].len()) == Some(Moves::ToFirst) {
+                edges[input.0] = Order::AsTheShape;
+            }
         }
-    }
-    for node in &network.nodes {
-        let Some(&input) = node.inputs.first() else { continue };
-        let from = &shapes[input.0];
-        for &output in &node.outputs {
-            let to = &shapes[output.0];
-            let order = match &node.op {
-                Op::Quantize | Op::Dequantize => orders[input.0].clone(),
-                Op::Shape(shape) if is_free(node, shapes) => {
-                    match (moves_channels(shape, from.len()), &orders[input.0]) {
-                        (Some(Moves::ToLast), _) => Order::AsTheShape,
-                        (Some(Moves::ToFirst), _) => Order::ChannelsLast,
-                        (None, Order::ChannelsLast) if from.len() > 2 => {
-                            Order::Flattened { channels: from[1], area: from[2..].iter().product() }
-                        }
-                        (None, Order::AsTheShape) => Order::ChannelsLast,
-                        (None, order) => order.clone(),
-                    }
-                }
-                // Element by element, or channel by channel of a vector, the order stays.
-                _ if from == to && !matches!(node.op, Op::Layer(_) | Op::Shape(_) | Op::MatMul) => {
-                    let same = node.inputs.iter().all(|id| orders[id.0] == orders[input.0]);
-                    if same { orders[input.0].clone() } else { Order::Unknown }
-                }
-                Op::Layer(_) => Order::ChannelsLast,
-                _ if matters(&orders[input.0]) => Order::Unknown,
-                _ => Order::ChannelsLast,
-            };
-            orders[output.0] = order;
+        for (node, free) in network.nodes.iter().zip(&mut free) {
+            let Some(&input) = node.inputs.first() else { continue };
+            for &output in &node.outputs {
+                let given = edges[output.0] == Order::AsTheShape;
+                let known = order_of(node, &edges, [&shapes[input.0], &shapes[output.0]]);
+                let flattens = flattens(node, [&shapes[input.0], &shapes[output.0]]);
+                let moves = moves_channels(node, shapes[input.0].len());
+                *free = flattens
+                    || matches!(
+                        (moves, &edges[input.0]),
+                        (Some(Moves::ToLast), Order::ChannelsLast)
+                            | (Some(Moves::ToFirst), Order::AsTheShape)
+                    );
+                // A reshaping that is left out can give any order.
+                let chosen = matches!(node.op, Op::Shape(_)) && !*free && given && !matters(&known);
+                edges[output.0] = if chosen { Order::AsTheShape } else { known };
+            }
         }
+        Self { edges, free }
     }
-    orders
+}
+
+/// The order of what a node gives.
+fn order_of(node: &Node, edges: &[Order], [from, to]: [&Vec<usize>; 2]) -> Order {
+    let Some(&input) = node.inputs.first() else { return Order::ChannelsLast };
+    let given = &edges[input.0];
+    match &node.op {
+        Op::Quantize | Op::Dequantize => given.clone(),
+        Op::Layer(_) => Order::ChannelsLast,
+        Op::Shape(_) if flattens(node, [from, to]) => match given {
+            Order::ChannelsLast if from.len() > 2 => {
+                Order::Flattened { channels: from[1], area: from[2..].iter().product() }
+            }
+            Order::AsTheShape => Order::ChannelsLast,
+            order => order.clone(),
+        },
+        Op::Shape(_) => match (moves_channels(node, from.len()), given) {
+            (Some(Moves::ToLast), Order::ChannelsLast) => Order::AsTheShape,
+            (_, order) if matters(order) => Order::Unknown,
+            _ => Order::ChannelsLast,
+        },
+        // Element by element, the order stays.
+        op if from == to && *op != Op::MatMul => {
+            let same = node.inputs.iter().all(|id| edges[id.0] == *given);
+            if same { given.clone() } else { Order::Unknown }
+        }
+        _ if matters(given) => Order::Unknown,
+        _ => Order::ChannelsLast,
+    }
 }
 
 /// True where an operator on vectors would meet them in another order than the model has.
@@ -74,19 +103,11 @@ fn matters(order: &Order) -> bool {
     }
 }
 
-/// True for nodes that move nothing in memory: flattened images, and channels that the model moves to where they are.
-pub(super) fn is_free(node: &Node, shapes: &[Vec<usize>]) -> bool {
-    let (Op::Shape(shape), [input], [output]) = (&node.op, node.inputs.as_slice(), node.outputs.as_slice())
-    else {
-        return false;
-    };
-    let (from, to) = (&shapes[input.0], &shapes[output.0]);
-    match shape {
-        Shape::Flatten { .. } | Shape::Reshape(_) | Shape::Squeeze(_) => {
-            to.len() == 2 && from.first() == to.first()
-        }
-        other => moves_channels(other, from.len()).is_some(),
-    }
+/// True for images that become vectors.
+fn flattens(node: &Node, [from, to]: [&Vec<usize>; 2]) -> bool {
+    matches!(node.op, Op::Shape(Shape::Flatten { .. } | Shape::Reshape(_) | Shape::Squeeze(_)))
+        && to.len() == 2
+        && from.first() == to.first()
 }
 
 /// Where a permutation moves the channels.
@@ -98,8 +119,8 @@ enum Moves {
     ToLast,
 }
 
-fn moves_channels(shape: &Shape, axes: usize) -> Option<Moves> {
-    let Shape::Permute(permutation) = shape else { return None };
+fn moves_channels(node: &Node, axes: usize) -> Option<Moves> {
+    let Op::Shape(Shape::Permute(permutation)) = &node.op else { return None };
     let last = i64::try_from(axes).ok()? - 1;
     if axes < 3 {
         return None;
@@ -110,5 +131,86 @@ fn moves_channels(shape: &Shape, axes: usize) -> Option<Moves> {
         Some(Moves::ToLast)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gen_params_core::network::{Edge, EdgeId};
+    use gen_params_core::parameters::Wiring;
+
+    use super::*;
+
+    /// A chain of shapes from an image of shape (1, 2, 3, 4) on.
+    fn orders(chain: &[(Shape, &[usize])]) -> Orders {
+        let edges = (0..=chain.len())
+            .map(|index| Edge { name: format!("edge{index}"), activation: None, range: None })
+            .collect();
+        let nodes = chain.iter().enumerate().map(|(index, (shape, _))| Node {
+            name: format!("node{index}"),
+            op: Op::Shape(shape.clone()),
+            inputs: vec![EdgeId(index)],
+            outputs: vec![EdgeId(index + 1)],
+        });
+        let network = IntNetwork {
+            source_form: String::new(),
+            wiring: Wiring::File,
+            engine: None,
+            edges,
+            inputs: vec![EdgeId(0)],
+            outputs: vec![EdgeId(chain.len())],
+            nodes: nodes.collect(),
+            warnings: Vec::new(),
+        };
+        let shapes: Vec<Vec<usize>> =
+            [vec![1, 2, 3, 4]].into_iter().chain(chain.iter().map(|(_, to)| to.to_vec())).collect();
+        Orders::new(&network, &shapes)
+    }
+
+    #[test]
+    fn flattened_images_and_moved_channels_are_free() {
+        use Order::{AsTheShape, ChannelsLast, Flattened};
+        let flatten = Shape::Flatten { start: 1, end: -1 };
+        let to_last = Shape::Permute(vec![0, 2, 3, 1]);
+        let to_first = Shape::Permute(vec![0, 3, 1, 2]);
+        let mirrored = Shape::Permute(vec![0, 1, 3, 2]);
+        let (flat, last): (&[usize], &[usize]) = (&[1, 24], &[1, 3, 4, 2]);
+        type Row<'a> = (&'a str, Vec<(Shape, &'a [usize])>, Vec<Order>, Vec<bool>);
+        let rows: Vec<Row<'_>> = vec![
+            (
+                "flattened",
+                vec![(flatten.clone(), flat)],
+                vec![ChannelsLast, Flattened { channels: 2, area: 12 }],
+                vec![true],
+            ),
+            (
+                "moved last, flattened",
+                vec![(to_last.clone(), last), (flatten, flat)],
+                vec![ChannelsLast, AsTheShape, ChannelsLast],
+                vec![true, true],
+            ),
+            (
+                "moved first",
+                vec![(to_first.clone(), &[1, 4, 2, 3])],
+                vec![AsTheShape, ChannelsLast],
+                vec![true],
+            ),
+            ("mirrored", vec![(mirrored, &[1, 2, 4, 3])], vec![ChannelsLast, ChannelsLast], vec![false]),
+            (
+                "moved last and first",
+                vec![(to_last, last), (to_first, &[1, 2, 3, 4])],
+                vec![ChannelsLast, AsTheShape, ChannelsLast],
+                vec![true, true],
+            ),
+        ];
+        let mut failures = Vec::new();
+        for (name, chain, edges, free) in rows {
+            let found = orders(&chain);
+            println!("{name}: {found:?}");
+            if found != (Orders { edges, free }) {
+                failures.push(name);
+            }
+        }
+        assert!(failures.is_empty(), "{failures:?}");
     }
 }
