@@ -29,10 +29,12 @@ pub(crate) fn run(arguments: &Vectors) -> Result<()> {
         options: arithmetic::describe(chosen),
         tensors,
     };
-    let (layers, tensors) = layer_vectors(&machine, arguments.channels as usize)?;
+    let layers = layer_vectors(&machine, arguments.channels as usize)?;
+    let tensors = layers.iter().flat_map(|(node, vectors)| layer_tensors(&machine, *node, vectors)).collect();
+    let named = |(node, vectors): (usize, LayerVectors)| (prepared.network.nodes[node].name.clone(), vectors);
     let network = network_values(arguments, &prepared, &machine).with_context(|| prepared.model.name())?;
     let files = Files {
-        layers,
+        layers: layers.into_iter().map(named).collect(),
         layer_golden: golden(tensors),
         network: network.map(|(images, tensors)| (images, golden(tensors))),
     };
@@ -47,30 +49,25 @@ pub(crate) fn run(arguments: &Vectors) -> Result<()> {
     Ok(())
 }
 
-/// The vectors of all layers with weights, by name, and their stages.
-fn layer_vectors(
-    machine: &Machine<'_>,
-    channels: usize,
-) -> Result<(Vec<(String, LayerVectors)>, Vec<GoldenTensor>)> {
-    let nodes = &machine.network().nodes;
-    let found: Vec<_> = (0..nodes.len())
+/// The vectors of all layers with weights, by node.
+fn layer_vectors(machine: &Machine<'_>, channels: usize) -> Result<Vec<(usize, LayerVectors)>> {
+    (0..machine.network().nodes.len())
         .into_par_iter()
         .with_max_len(1)
-        .filter_map(|node| Some((node, machine.layer(node)?.vectors(channels))))
-        .collect();
-    let (mut layers, mut tensors) = (Vec::new(), Vec::new());
-    for (node, vectors) in found {
-        let (name, vectors) = (nodes[node].name.clone(), vectors?);
-        tensors.extend(Stage::ALL.map(|stage| GoldenTensor {
-            node: Some(name.clone()),
-            stage,
-            shape: vectors.stages.shape_of(stage).to_vec(),
-            width: golden::width(machine, node, stage),
-            values: vectors.stages.of(stage).to_vec(),
-        }));
-        layers.push((name, vectors));
-    }
-    Ok((layers, tensors))
+        .filter_map(|node| Some((node, machine.layer(node)?)))
+        .map(|(node, layer)| Ok((node, layer.vectors(channels)?)))
+        .collect()
+}
+
+/// Every stage of a layer, for its vectors.
+fn layer_tensors(machine: &Machine<'_>, node: usize, vectors: &LayerVectors) -> [GoldenTensor; 7] {
+    Stage::ALL.map(|stage| GoldenTensor {
+        node: machine.network().nodes.get(node).map(|node| node.name.clone()),
+        stage,
+        shape: vectors.stages.shape_of(stage).to_vec(),
+        width: golden::width(machine, node, stage),
+        values: vectors.stages.of(stage).to_vec(),
+    })
 }
 
 /// What the images are, and the values at all points of the network; `None` if no sizes were given.
@@ -132,7 +129,7 @@ fn report(arguments: &Vectors, files: &Files, count: usize) {
     let vectors: usize = files.layers.iter().map(|(_, layer)| layer.vectors.len()).sum();
     let images = match &files.network {
         Some((images, _)) => format!("{} images of the network", images.len()),
-        None => "none of the network, whose sizes --shape or --input gives".into(),
+        None => "none of the network (give --shape or --input)".into(),
     };
     terminal::say(format!(
         "{}: {} vectors of {} kinds for {} layers, {images}, {} files",
