@@ -238,6 +238,9 @@ pub(crate) struct EmitC {
     pub(crate) source: Source,
     #[command(flatten)]
     pub(crate) derivation: Derivation,
+    /// Write the parameter structs of a library instead of a program
+    #[arg(long, value_enum, value_name = "API")]
+    pub(crate) api: Option<ApiName>,
     /// Known answers are computed for this, in the forms that `run` takes, 4 images of it unless --limit says otherwise;
     /// its sizes are those of the program
     #[arg(short, long, value_name = "FILE", required_unless_present = "shape")]
@@ -258,6 +261,13 @@ pub(crate) struct EmitC {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) target: TargetOptions,
+}
+
+/// Libraries whose parameter structs are written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ApiName {
+    /// Arm's CMSIS-NN, int8; --target is cmsis-nn unless given
+    CmsisNn,
 }
 
 /// Sizes of one image.

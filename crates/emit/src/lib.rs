@@ -14,6 +14,7 @@
 pub mod c_header;
 pub mod c_program;
 mod check;
+pub mod cmsis_nn;
 mod constants;
 pub mod decimal_list;
 mod describe;

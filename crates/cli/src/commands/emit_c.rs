@@ -1,13 +1,14 @@
-//! `emit c`: the network as a C program, with known answers.
+//! `emit c`: the network as a C program with known answers, or as the parameter structs of a library.
 
 use anyhow::{Context, Result};
 
 use gen_params::emit::c_program::{self, KnownAnswer, Program};
-use gen_params::emit::{Existing, SourceFile};
+use gen_params::emit::{Existing, SourceFile, cmsis_nn};
 use gen_params::machine::{Arithmetic, Machine};
 
-use crate::arguments::EmitC;
+use crate::arguments::{ApiName, Derivation, EmitC};
 use crate::input::Input;
+use crate::model::Model;
 use crate::simulation::{Prepared, batches};
 use crate::table::thousands;
 use crate::{arithmetic, terminal};
@@ -16,17 +17,40 @@ use crate::{arithmetic, terminal};
 const FEW_IMAGES: usize = 4;
 
 pub(crate) fn run(arguments: &EmitC) -> Result<()> {
+    match arguments.api {
+        None => program(arguments),
+        Some(ApiName::CmsisNn) => cmsis_nn(arguments),
+    }
+}
+
+/// Where it goes, and what the manifest and the files call it.
+struct Output {
+    name: String,
+    source: SourceFile,
+    existing: Existing,
+}
+
+impl Output {
+    fn of(arguments: &EmitC, model: &Model) -> Self {
+        let file_name =
+            model.path.file_name().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
+        let stem = model.path.file_stem().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
+        Self {
+            name: arguments.name.clone().unwrap_or(stem),
+            source: SourceFile::new(file_name, &model.bytes),
+            existing: if arguments.force { Existing::Replace } else { Existing::KeepForeign },
+        }
+    }
+}
+
+fn program(arguments: &EmitC) -> Result<()> {
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
     let target = arithmetic::target(&arguments.target, &arguments.derivation)?;
     let machine = prepared.machine(Arithmetic::Target(target))?;
     let model = &prepared.model;
     let (images, known_answers) = known_answers(arguments, &machine).with_context(|| model.name())?;
-    let file_name = model.path.file_name().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
-    let stem = model.path.file_stem().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
-    let name = arguments.name.clone().unwrap_or(stem);
+    let Output { name, source, existing } = Output::of(arguments, model);
     let program = Program { machine: &machine, images: &images, name: &name, known_answers: &known_answers };
-    let source = SourceFile::new(file_name, &model.bytes);
-    let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
     let written = c_program::write(&arguments.output, &program, &prepared.parameters, Some(source), existing)
         .with_context(|| model.name())?;
     let folder = arguments.output.display();
@@ -36,6 +60,40 @@ pub(crate) fn run(arguments: &EmitC) -> Result<()> {
         written.name,
         thousands(written.arena_bytes),
         thousands(written.constant_bytes),
+    ));
+    Ok(())
+}
+
+fn cmsis_nn(arguments: &EmitC) -> Result<()> {
+    let preset = || Some("cmsis-nn".to_owned());
+    let derivation = Derivation {
+        target: arguments.derivation.target.clone().or_else(preset),
+        ..arguments.derivation.clone()
+    };
+    let prepared = Prepared::open(&arguments.source, &derivation, &arguments.target)?;
+    let target = arithmetic::target(&arguments.target, &derivation)?;
+    let machine = prepared.machine(Arithmetic::Target(target))?;
+    let model = &prepared.model;
+    let images = match &arguments.input {
+        None => arguments.shape.iter().map(|shape| shape.0.clone()).collect(),
+        Some(path) => {
+            let input = prepared.input(path, &arguments.input_options)?;
+            vec![input.shape.get(1..).unwrap_or_default().to_vec()]
+        }
+    };
+    let Output { name, source, existing } = Output::of(arguments, model);
+    let parameters = &prepared.parameters;
+    let design = cmsis_nn::Design { machine: &machine, parameters, images: &images, name: &name };
+    let written =
+        cmsis_nn::write(&arguments.output, &design, Some(source), existing).with_context(|| model.name())?;
+    for node in &written.left_out {
+        terminal::warning(&format!("{node}: has no CMSIS-NN structs here and is left out"));
+    }
+    terminal::say(format!(
+        "{}: {1}.h, {1}.c: CMSIS-NN's structs of {2} layers and poolings; they include your arm_nnfunctions.h",
+        arguments.output.display(),
+        written.name,
+        written.nodes,
     ));
     Ok(())
 }

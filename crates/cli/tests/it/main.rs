@@ -1,6 +1,7 @@
 //! Whole commands: what they print, what they leave behind, how they exit.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a test that cannot go on fails, and says what it skips"
 )]

@@ -16,7 +16,7 @@ mod layer;
 mod operator;
 mod plan;
 mod range;
-mod text;
+pub(crate) mod text;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -101,7 +101,7 @@ pub fn render(program: &Program<'_>) -> Result<Written, Error> {
 }
 
 /// A name as an identifier in lower case.
-fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     identifier_prefix(name).to_ascii_lowercase()
 }
 

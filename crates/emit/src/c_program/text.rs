@@ -3,22 +3,22 @@
 use std::fmt::{Display, Write as _};
 
 /// Number of elements of a shape.
-pub(super) fn count(shape: &[usize]) -> usize {
+pub(crate) fn count(shape: &[usize]) -> usize {
     shape.iter().product()
 }
 
 /// `(16, 28, 28)`.
-pub(super) fn shape(sizes: &[usize]) -> String {
+pub(crate) fn shape(sizes: &[usize]) -> String {
     format!("({})", sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(", "))
 }
 
 /// A name that cannot end the comment it stands in.
-pub(super) fn in_comment(name: &str) -> String {
+pub(crate) fn in_comment(name: &str) -> String {
     name.escape_debug().to_string().replace("*/", "* /").replace("/*", "/ *")
 }
 
 /// `static const TYPE NAME[N] = {...};`, sixteen numbers a line.
-pub(super) fn array(element: &str, name: &str, values: &[impl Display]) -> String {
+pub(crate) fn array(element: &str, name: &str, values: &[impl Display]) -> String {
     let mut text = format!("static const {element} {name}[{}] = {{", values.len());
     list(&mut text, values);
     text.push_str("\n};\n");
@@ -26,7 +26,7 @@ pub(super) fn array(element: &str, name: &str, values: &[impl Display]) -> Strin
 }
 
 /// Appends numbers, sixteen a line.
-pub(super) fn list(text: &mut String, values: &[impl Display]) {
+pub(crate) fn list(text: &mut String, values: &[impl Display]) {
     for (index, value) in values.iter().enumerate() {
         let before = match index {
             0 => "\n    ",
@@ -38,6 +38,6 @@ pub(super) fn list(text: &mut String, values: &[impl Display]) {
 }
 
 /// One-dimensional arrays that are all the same number are still arrays: kernels index them.
-pub(super) fn bytes(values: &[i32]) -> Vec<u8> {
+pub(crate) fn bytes(values: &[i32]) -> Vec<u8> {
     values.iter().map(|value| value.to_le_bytes()[0]).collect()
 }

@@ -9,6 +9,7 @@
 
 mod c_programs;
 mod cmsis_nn;
+mod cmsis_structs;
 mod containers;
 mod export;
 mod forms;

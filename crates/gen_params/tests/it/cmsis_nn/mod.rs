@@ -8,6 +8,7 @@ mod operators;
 use std::collections::BTreeMap;
 
 use case::Case;
+use gen_params::derive;
 use layers::Outcome;
 
 use crate::support::{assert_no_failures, shared};
@@ -94,4 +95,36 @@ fn published_cases_are_reproduced() {
         }
     }
     assert_no_failures(&failures, table.values().map(|row| row.cases).sum());
+}
+
+#[test]
+fn published_multipliers_and_shifts_are_those_of_the_derivation() {
+    let Some(folder) = shared().map(|shared| shared.join("cmsis-nn")) else { return };
+    let text = std::fs::read_to_string(folder.join("cases.json")).unwrap();
+    let facts: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let (mut failures, mut checked) = (Vec::new(), 0);
+    for (name, facts) in &facts {
+        let case = Case::open(&folder, name, facts);
+        for (multipliers, shifts) in [("output_mult", "output_shift"), ("output_multiplier", "output_shift")]
+        {
+            let (Some(multipliers), Some(shifts)) = (case.array(multipliers), case.array(shifts)) else {
+                continue;
+            };
+            if multipliers.len() != shifts.len() {
+                continue;
+            }
+            for (channel, (&multiplier, &shift)) in multipliers.iter().zip(&shifts).enumerate() {
+                // M = multiplier * 2^(shift - 31): exact in binary64.
+                let real = multiplier as f64 * 2f64.powi(i32::try_from(shift).unwrap() - 31);
+                let Some(m) = derive::exact_multiplier(real, 1.0, 1.0) else { continue };
+                let found = derive::normalized_multiplier(&m, 31).map(|(m0, n)| (i64::from(m0), 31 - n));
+                checked += 1;
+                if found != Some((multiplier, shift)) {
+                    failures.push(format!("{name}, {channel}: {found:?}, published {multiplier}, {shift}"));
+                }
+            }
+        }
+    }
+    println!("{checked} published multipliers and shifts");
+    assert_no_failures(&failures, checked);
 }
