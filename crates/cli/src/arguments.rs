@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Finds the first layer, stage, channel and position where a hardware's values leave the golden ones
     Compare(Compare),
+    /// Writes inputs that hurt, with golden values: ties, saturation, largest accumulators, padding, layer by layer
+    Vectors(Vectors),
     /// Reads a file of words back: prints the numbers in it, as the layout in its head says
     Layout(Layout),
     /// Lists the targets that come with the tool, or prints one as TOML to start from
@@ -198,6 +200,34 @@ pub(crate) struct Compare {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Vectors {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) derivation: Derivation,
+    /// Folder to write; replaced only if it is one of ours
+    #[arg(short, long, value_name = "DIR", default_value = "vectors")]
+    pub(crate) output: PathBuf,
+    /// Also run the whole network, on this (4 images of it unless --limit says otherwise), and on nothing but the smallest
+    /// code, the largest and Z1
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Sizes of one image, instead of --input: 3x32x32. The network is then run on the three constant images alone
+    #[arg(long, value_name = "CxHxW", value_parser = parse_shape, conflicts_with = "input")]
+    pub(crate) shape: Option<Shape>,
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+    /// Output channels of a layer that each kind of vector is made for, at most, spread over those that can reach it
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) channels: u32,
+    /// Replace the folder even if it is not one of ours
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) target: TargetOptions,
 }

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Some(Command::Formats) => commands::supported::formats().map(|()| Finding::None),
         Some(Command::Ops) => commands::supported::operators().map(|()| Finding::None),
         Some(Command::Emit(emit)) => commands::emit::run(&emit).map(|()| Finding::None),
+        Some(Command::Vectors(vectors)) => commands::vectors::run(&vectors).map(|()| Finding::None),
         Some(Command::Compare(compare)) => commands::compare::run(&compare),
     };
     match done {

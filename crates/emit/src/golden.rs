@@ -139,18 +139,30 @@ pub fn write_golden(
     golden: &Golden,
     existing: Existing,
 ) -> Result<Manifest, Error> {
+    let files = golden_files("", network, golden)?;
+    write_folder(directory, &files, Manifest::describe(parameters, source, &Formats::none()), existing)
+}
+
+/// The files of golden values, below `prefix`: empty, or a folder with `/` at its end.
+pub(crate) fn golden_files<'a>(
+    prefix: &str,
+    network: &IntNetwork,
+    golden: &'a Golden,
+) -> Result<Vec<FileToWrite<'a>>, Error> {
     let mut names = NameSpace::default();
     for tensor in &golden.tensors {
         names.claim(&tensor.file_stem(), tensor.node.as_deref().unwrap_or(INPUT))?;
         check(tensor)?;
     }
     let index = index(network, golden)?;
-    let mut files = vec![FileToWrite::new(ARCHIVE, |out| write_archive(out, &golden.tensors))];
+    let mut files =
+        vec![FileToWrite::new(format!("{prefix}{ARCHIVE}"), |out| write_archive(out, &golden.tensors))];
     for tensor in &golden.tensors {
-        files.push(FileToWrite::new(format!("{}.hex", tensor.file_stem()), |out| write_hex(out, tensor)));
+        let name = format!("{prefix}{}.hex", tensor.file_stem());
+        files.push(FileToWrite::new(name, |out| write_hex(out, tensor)));
     }
-    files.push(FileToWrite::new(INDEX, |out| out.write_all(&index)));
-    write_folder(directory, &files, Manifest::describe(parameters, source, &Formats::none()), existing)
+    files.push(FileToWrite::new(format!("{prefix}{INDEX}"), move |out| out.write_all(&index)));
+    Ok(files)
 }
 
 fn index(network: &IntNetwork, golden: &Golden) -> Result<Vec<u8>, Error> {

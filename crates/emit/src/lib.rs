@@ -37,6 +37,7 @@ pub mod read_back;
 pub mod svh;
 pub mod systemverilog;
 pub mod target_file;
+pub mod vectors;
 
 use std::path::Path;
 
@@ -50,6 +51,7 @@ pub use folder::{Existing, FileToWrite, Output, write_folder};
 pub use formats::{Format, Formats, UnknownFormat};
 pub use golden::{Golden, GoldenTensor, Width, write_golden};
 pub use manifest::{Manifest, SourceFile};
+pub use vectors::{Vectors, write_vectors};
 
 /// Biases as 32 bits, where all fit.
 fn narrow(values: &[i64]) -> Option<Vec<i32>> {

@@ -66,12 +66,22 @@ pub(super) fn compute(
     batch: usize,
     wanted: &[Stage],
 ) -> Result<Vec<Point>> {
-    let batches = simulation::batches(machine, input, batch)?;
-    let parts = simulation::for_each_batch(batches, input.images(), |_, value| {
+    compute_batches(machine, simulation::batches(machine, input, batch)?, wanted)
+}
+
+/// The same for batches with the number of the first image of each.
+pub(super) fn compute_batches(
+    machine: &Machine<'_>,
+    batches: Vec<(usize, Value)>,
+    wanted: &[Stage],
+) -> Result<Vec<Point>> {
+    let count = batches.len();
+    let images = batches.iter().filter_map(|(_, value)| value.shape().first()).sum();
+    let parts = simulation::for_each_batch(batches, images, |_, value| {
         let points = batch_points(machine, value, wanted)?;
         let values: usize = points.iter().map(|point| point.tensor.values.len()).sum();
-        if values.saturating_mul(input.images().div_ceil(batch)) > LARGEST {
-            bail!("golden values of {} images are too many\n  hint: --limit N", input.images());
+        if values.saturating_mul(count) > LARGEST {
+            bail!("golden values of {images} images are too many\n  hint: --limit N");
         }
         Ok(points)
     })?;
@@ -150,7 +160,7 @@ fn point(node: Option<String>, stage: Stage, width: Width, codes: &Tensor<i32>) 
 }
 
 /// The type of a layer's values in files.
-fn width(machine: &Machine<'_>, node: usize, stage: Stage) -> Width {
+pub(super) fn width(machine: &Machine<'_>, node: usize, stage: Stage) -> Width {
     let network = machine.network();
     let Some(this) = network.nodes.get(node) else { return Width::Int64 };
     let codes = |edges: &[EdgeId], shift: i32| {

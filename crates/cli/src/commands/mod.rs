@@ -12,6 +12,7 @@ pub(crate) mod layout;
 pub(crate) mod run;
 pub(crate) mod supported;
 pub(crate) mod targets;
+pub(crate) mod vectors;
 mod versus;
 
 /// What a command that compares has found.

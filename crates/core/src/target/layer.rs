@@ -133,6 +133,9 @@ impl Stages {
 /// The stages of one output element: accumulator to output.
 type Element = [i64; 6];
 
+/// By kernel position: the index within a plane of the input that a tap meets; `None` on padding.
+pub(super) type TapSources = Vec<Option<usize>>;
+
 impl TargetLayer {
     /// Prepares a layer.
     ///
@@ -345,8 +348,30 @@ impl TargetLayer {
         overflows.finish(shape, &geometry.output_shape)
     }
 
+    /// Sizes of the output for an input of `shape`, and by output position what the taps of one input channel meet: an
+    /// index within its plane, `None` on padding.
+    pub(super) fn tap_sources(&self, shape: &[usize]) -> Result<(Vec<usize>, Vec<TapSources>), TargetError> {
+        let geometry = self.geometry(shape.iter().product(), shape)?;
+        let [depth, height, width] = [&geometry.axes[0], &geometry.axes[1], &geometry.axes[2]];
+        let [_, rows, columns] = geometry.input_sizes;
+        let sources = (0..geometry.positions).map(|position| {
+            let (rest, x) = (position / width.outputs, position % width.outputs);
+            let (z, y) = (rest / height.outputs, rest % height.outputs);
+            (0..depth.taps * height.taps * width.taps)
+                .map(|tap| {
+                    let (rest, tx) = (tap / width.taps, tap % width.taps);
+                    let iz = depth.source[z * depth.taps + rest / height.taps]?;
+                    let iy = height.source[y * height.taps + rest % height.taps]?;
+                    Some((iz * rows + iy) * columns + width.source[x * width.taps + tx]?)
+                })
+                .collect()
+        });
+        let sources = sources.collect();
+        Ok((geometry.output_shape.into_iter().skip(2).collect(), sources))
+    }
+
     /// The stages after the accumulator, of one element.
-    fn requantize(
+    pub(super) fn requantize(
         &self,
         channel: usize,
         accumulator: i64,
@@ -388,7 +413,7 @@ impl TargetLayer {
     }
 
     /// Whether some input could take an accumulator, or a partial sum of one, out of its register.
-    fn accumulator_may_overflow(&self) -> bool {
+    pub(super) fn accumulator_may_overflow(&self) -> bool {
         let largest = [self.input_range.min - self.input_shift, self.input_range.max - self.input_shift]
             .into_iter()
             .chain([self.padding_value])

@@ -277,29 +277,46 @@ fn every_stage_equals_numpy() {
 }
 
 #[test]
-fn vectors_reach_what_they_were_made_for() {
+fn vectors_hit_what_was_worked_by_hand() {
+    // Codes 0..=255, biased = sum - 56, product = 3*biased, over 8. Ties are biased = 4 (mod 8). 3*-2/8 = -0.75 is the
+    // first offset below 5, at 4; 3*668/8 = 250.5 the first above 255, at 256. At the right edge the tap of weight 3 meets
+    // padding: 996/8 = 124.5 gives 130, and with padding of 0, 30 less, 906/8 = 113.25 gives 118.
     let layer = by_hand().prepare(Target::default());
-    let vectors = layer.vectors(&[0]).unwrap().unwrap();
-    let weights = &layer.weight;
-    let Range { min, max } = layer.input_range();
-    let sum = |up: i32, down: i32| -> i64 {
-        weights.iter().map(|&w| i64::from(w) * i64::from(if w < 0 { down } else { up })).sum()
-    };
-    let mut aims = Vec::new();
-    for vector in &vectors {
-        let accumulators = vector.stages.of(Stage::Accumulator);
-        let products = vector.stages.of(Stage::Product);
-        let reached = match vector.aim {
-            Aim::Zero => vector.codes.iter().all(|&code| code == layer.padding_value),
-            Aim::LargestAccumulator => accumulators.contains(&sum(max, min)),
-            Aim::SmallestAccumulator => accumulators.contains(&sum(min, max)),
-            Aim::Tie => {
-                let unit = 1_i64 << layer.shift[0];
-                products.iter().any(|product| product.rem_euclid(unit) == unit / 2)
-            }
-        };
-        assert!(reached, "{vector:?}");
-        aims.push(vector.aim);
-    }
-    assert!(aims.starts_with(&[Aim::Zero, Aim::LargestAccumulator, Aim::SmallestAccumulator]), "{aims:?}");
+    let found = layer.vectors(4).unwrap();
+    let expected = [
+        (Aim::ZeroPoint, 1, Stage::Biased, 4),
+        (Aim::BelowZeroPoint, 1, Stage::Biased, -2),
+        (Aim::AboveZeroPoint, 1, Stage::Biased, 10),
+        (Aim::LargestAccumulator, 1, Stage::Accumulator, 1530),
+        (Aim::SmallestAccumulator, 1, Stage::Accumulator, 0),
+        (Aim::PositiveTie, 1, Stage::Product, 12),
+        (Aim::NegativeTie, 1, Stage::Product, -12),
+        (Aim::LowerSaturation, 1, Stage::Offset, 4),
+        (Aim::UpperSaturation, 1, Stage::Offset, 256),
+        (Aim::Padding, 2, Stage::Output, 130),
+    ];
+    let hits = found.vectors.iter().map(|v| (v.aim, v.position[0], v.stage, v.value));
+    assert!(hits.eq(expected), "{:#?}", found.vectors);
+    let wrong = WrongPadding { code: 0, output: 118, taps: 1 };
+    assert_eq!(found.vectors[9].wrong_padding, Some(wrong));
+    assert_eq!((found.missing, found.stages.shape), (Vec::new(), vec![10, 1, 3]));
+}
+
+#[test]
+fn aims_that_a_layer_cannot_reach_are_named_with_what_it_reaches() {
+    // Ties are odd multiples of 2^15, and biased lies within 0 - 56 and 1530 - 56; 3*1474/2^16 rounds to 0.
+    let mut given = by_hand();
+    (given.shift, given.input.zero_point) = (vec![16], 10);
+    let found = given.prepare(Target::default()).vectors(4).unwrap();
+    let missing: Vec<_> = found.missing.iter().map(|m| (m.aim, m.proven, m.reachable)).collect();
+    let biased = Some((Stage::Biased, Range { min: -56, max: 1474 }));
+    let offset = Some((Stage::Offset, Range { min: 5, max: 5 }));
+    let expected = [
+        (Aim::PositiveTie, true, biased),
+        (Aim::NegativeTie, true, biased),
+        (Aim::LowerSaturation, true, offset),
+        (Aim::UpperSaturation, true, offset),
+        (Aim::Padding, false, None),
+    ];
+    assert_eq!(missing, expected);
 }

@@ -25,7 +25,7 @@ pub use operator::{
 };
 pub use parameters::{Relu, on_target};
 pub use thresholds::thresholds;
-pub use vectors::{Aim, Vector};
+pub use vectors::{Aim, LayerVectors, Missing, Vector, WrongPadding};
 
 use serde::{Deserialize, Serialize};
 
