@@ -67,7 +67,7 @@ fn check(name: &str) {
                 updated =
                     updated.replace(&format!("```console\n{shown}```"), &format!("```console\n{ran}```"));
             }
-            other => panic!("{name}: a block of {other:?}"),
+            other => unreachable!("{name}: a block of {other:?}"),
         }
     }
     assert!(commands > 0, "{name} has no example");

@@ -232,7 +232,7 @@ my.toml:6: unknown key \"roundng\" in [product]; the nearest known is \"rounding
 my.toml:9: activation.range: found a value of type array, expected [min, max] within -128 to 255
 my.toml:13: layout.word_bits: found 4, expected 8 to 1024
 my.toml:14: layout.write: found \"weights\", expected one of weight, bias, weight_sum, folded_bias, multiplier, shift, \
-exponent, rounding_constant
+exponent, rounding_constant, threshold
 my.toml:17: layout.weight.order: OHW lacks the axis I
 my.toml:18: layout.weight.lanes: found \"16\", expected 1 to 65536
 my.toml:21: layout.record.pair.fields.number: found \"bais\", expected \"bias\", \"weight_sum\", \"folded_bias\", \
