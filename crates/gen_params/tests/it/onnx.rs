@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use npyz::npz::NpzArchive;
 
 use gen_params::contract::Contract;
-use gen_params::lower::{self, Options};
+use gen_params::lower::{self, Engine, Options};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::ops::{Bias, Context, Op, Value};
 use gen_params::reference::{self, Keep};
@@ -353,6 +353,42 @@ fn qdq_and_qoperator_give_the_same_integers() {
     }
     println!("{layers} layers have the same quantization in both forms");
     assert_no_failures(&failures, layers);
+}
+
+/// PyTorch's export of a fake-quantized network says the same as its state_dict before conversion. Weight codes are
+/// ONNX's by division and PyTorch's by multiplication with a reciprocal, so a code may differ: such layers are left out.
+#[test]
+fn exports_of_prepared_networks_give_the_integers_of_their_state_dict() {
+    let Some(shared) = shared() else { return };
+    let options = gen_params::derive::Options::default();
+    let mut failures = Vec::new();
+    let mut compared = 0;
+    for (name, engine) in [
+        ("LeNet_qnnpack", Engine::Qnnpack),
+        ("LeNet_x86", Engine::X86),
+        ("LeNetBN_qnnpack", Engine::Qnnpack),
+        ("LeNetBN_x86", Engine::X86),
+    ] {
+        let folder = shared.join("fixtures/onnx/torch_export").join(name);
+        let exported = parameters(&folder.join("qat_prepared_ts.onnx"), None, &options).unwrap();
+        let prepared =
+            parameters(&folder.join("qat_v0_prepared_state_dict.pt"), Some(engine), &options).unwrap();
+        assert_eq!(exported.layers.len(), prepared.layers.len(), "{name}");
+        for (a, b) in exported.layers.iter().zip(&prepared.layers) {
+            if a.weight.codes != b.weight.codes {
+                continue;
+            }
+            compared += 1;
+            let same = (&a.bias, &a.folded_bias, &a.multiplier, &a.shift, &a.weight_sum)
+                == (&b.bias, &b.folded_bias, &b.multiplier, &b.shift, &b.weight_sum);
+            if !same || (a.input, a.output) != (b.input, b.output) {
+                failures.push(format!("{name} {} and {}", a.name, b.name));
+            }
+        }
+    }
+    println!("{compared} of 16 layers have the same weight codes in both forms");
+    assert!(compared >= 15, "only {compared} of 16 layers have the same weight codes");
+    assert_no_failures(&failures, compared);
 }
 
 #[test]
