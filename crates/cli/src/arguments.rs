@@ -516,7 +516,8 @@ pub(crate) enum FreedomName {
 /// The model and what the user says beside it.
 #[derive(Debug, Args)]
 pub(crate) struct Source {
-    /// The model: a PyTorch checkpoint (state_dict, prepared or converted), pickled module, FX GraphModule or TorchScript
+    /// The model: a PyTorch checkpoint, pickled module, FX GraphModule, TorchScript or torch.export program; an ONNX or
+    /// TFLite file (see `gen_params formats`)
     #[arg(value_name = "MODEL", required = true)]
     pub(crate) model: Option<PathBuf>,
     /// Topology, where the model does not hold it (see `gen_params graph`)

@@ -24,6 +24,14 @@ pub(crate) fn named(name: &str, options: &TargetOptions, derivation: &Derivation
     contract.map(Arithmetic::Contract).ok_or_else(|| anyhow!("found {name:?}, expected one of:{}", list()))
 }
 
+/// The contract that an option names.
+pub(crate) fn contract(option: &str, name: &str) -> Result<Contract> {
+    Contract::from_name(name).ok_or_else(|| {
+        let known = Contract::ALL.map(Contract::name).join(", ");
+        anyhow!("{option}: found {name:?}, expected one of: {known}")
+    })
+}
+
 /// The arithmetic of the engine that the file names, or that its format belongs to.
 pub(crate) fn of_file(network: &IntNetwork) -> Result<Arithmetic> {
     let own = match network.source_form.as_str() {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use gen_params::emit::SourceFile;
 use gen_params::formats::SourceModel;
 use gen_params::lower::{self, graph_file::GraphFile};
 
@@ -40,6 +41,12 @@ impl Model {
     /// The model's path, for messages.
     pub(crate) fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    /// The record of the file in a manifest.
+    pub(crate) fn source_file(&self) -> SourceFile {
+        let name = self.path.file_name().map_or_else(|| self.name(), |n| n.to_string_lossy().into_owned());
+        SourceFile::new(name, &self.bytes)
     }
 }
 

@@ -67,6 +67,13 @@ pub enum Existing {
     Replace,
 }
 
+impl Existing {
+    /// What `--force` says, given or not.
+    pub fn forced(force: bool) -> Self {
+        if force { Self::Replace } else { Self::KeepForeign }
+    }
+}
+
 /// Writes `files`, and `manifest` with their sizes and digests, as the whole content of `directory`.
 ///
 /// Everything is written into a new folder beside `directory`, which then takes its name. Whatever fails, `directory`

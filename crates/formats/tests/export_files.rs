@@ -6,37 +6,19 @@
     reason = "a test fails by panicking and talks by printing"
 )]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use gen_params_formats::{Argument, Callee, Form, SourceModel, Value, read};
 
-/// The folder of shared test files, which is not part of the repository.
-fn shared() -> Option<PathBuf> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    if !folder.is_dir() {
-        println!("skipped: {} is absent", folder.display());
-        return None;
-    }
-    Some(folder.to_owned())
-}
+use support::{files, shared};
 
 /// Every `.pt2` file of the fixtures, sorted.
 fn archives(shared: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![shared.join("fixtures")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "pt2") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
+    let found = files(&shared.join("fixtures"), &[".pt2"]);
     assert!(!found.is_empty());
     found
 }

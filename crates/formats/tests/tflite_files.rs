@@ -5,32 +5,13 @@
     reason = "a test fails by panicking and talks by printing"
 )]
 
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::path::PathBuf;
 
 use gen_params_formats::{Callee, read};
 
-/// All files below a folder with one of these endings, sorted; none where the folder is absent.
-fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(folder);
-    if !root.is_dir() {
-        println!("{} is absent: nothing to check", root.display());
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    let mut open = vec![root];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else if endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
+use support::{files, shared};
 
 /// The manifest's maker read only the newer of the two fields that hold an operator's code, which older files lack, and
 /// counted the operators of all subgraphs.
@@ -39,11 +20,9 @@ const NOT_COUNTED: [&str; 2] = ["/hps_model/", "/computer.tflite"];
 /// Operators of each kind against the manifest that was written with TensorFlow's own reader.
 #[test]
 fn operators_are_those_of_the_manifest() {
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/models"));
-    let Ok(manifest) = std::fs::read_to_string(root.join("third_party/MANIFEST.json")) else {
-        println!("{} is absent: nothing to check", root.display());
-        return;
-    };
+    let Some(shared) = shared() else { return };
+    let root = shared.join("models");
+    let manifest = std::fs::read_to_string(root.join("third_party/MANIFEST.json")).unwrap();
     let manifest: Vec<serde_json::Value> = serde_json::from_str(&manifest).unwrap();
     let mut failures = Vec::new();
     let mut checked = 0;
@@ -79,9 +58,9 @@ fn operators_are_those_of_the_manifest() {
 fn hostile_files_are_read_or_refused_with_a_place() {
     let mut refused = 0;
     let mut wrong = Vec::new();
-    let endings = [""];
-    let all: Vec<PathBuf> =
-        files("bad/tflite", &endings).into_iter().chain(files("bad/flatbuffers", &endings)).collect();
+    let Some(shared) = shared() else { return };
+    let folders = ["bad/tflite", "bad/flatbuffers"].map(|folder| shared.join(folder));
+    let all: Vec<PathBuf> = folders.iter().flat_map(|folder| files(folder, &[""])).collect();
     for path in &all {
         let bytes = std::fs::read(path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();

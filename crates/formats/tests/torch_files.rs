@@ -6,43 +6,18 @@
     reason = "a test fails by panicking and talks by printing"
 )]
 
+mod support;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gen_params_formats::torch::Program;
+
 use gen_params_formats::{ErrorKind, Form, Quantizer, SourceModel, Tensor, Value, read};
+use support::{files, shared};
 
-/// The folder of shared test files, which is not part of the repository.
-fn shared() -> Option<PathBuf> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    if !folder.is_dir() {
-        println!("skipped: {} is absent", folder.display());
-        return None;
-    }
-    Some(folder.to_owned())
-}
-
-/// Files under `folder` for which `keep` holds, sorted.
-fn files(folder: &Path, keep: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if keep(&path) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-fn is_torch(path: &Path) -> bool {
-    path.extension().is_some_and(|e| ["pt", "pth", "ptl", "tar"].iter().any(|known| e == *known))
-}
+/// How PyTorch files are called.
+const TORCH: [&str; 4] = [".pt", ".pth", ".ptl", ".tar"];
 
 /// What a file must turn out to be: a form, or a word of the refusal.
 fn expected(path: &str) -> Result<Form, &'static str> {
@@ -70,8 +45,8 @@ fn expected(path: &str) -> Result<Form, &'static str> {
 #[test]
 fn every_file_reads_or_is_refused_for_its_reason() {
     let Some(shared) = shared() else { return };
-    let mut all = files(&shared.join("fixtures"), &is_torch);
-    all.extend(files(&shared.join("models"), &is_torch));
+    let mut all = files(&shared.join("fixtures"), &TORCH);
+    all.extend(files(&shared.join("models"), &TORCH));
     let (mut read_in, mut refused, mut wrong) = (0, 0, Vec::new());
     for path in &all {
         let name = path.strip_prefix(&shared).unwrap().display().to_string();
@@ -196,9 +171,8 @@ fn compare(
 #[test]
 fn parameters_equal_those_that_pytorch_unpacks() {
     let Some(shared) = shared() else { return };
-    let all = files(&shared.join("fixtures"), &|path| {
-        path.ends_with("converted_state_dict.pt") && path.with_file_name("params.npz").is_file()
-    });
+    let mut all = files(&shared.join("fixtures"), &["/converted_state_dict.pt"]);
+    all.retain(|path| path.with_file_name("params.npz").is_file());
     assert!(!all.is_empty());
     let (mut compared, mut wrong) = (0, Vec::new());
     for path in &all {

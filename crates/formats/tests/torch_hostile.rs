@@ -5,15 +5,18 @@
     reason = "a test fails by panicking and talks by printing"
 )]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::catch_unwind;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gen_params_formats::{ErrorKind, ReadError, read};
+
+use support::{files, shared};
 
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
@@ -26,29 +29,6 @@ const MOST_TIME: Duration = Duration::from_secs(2);
 
 fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The folder of shared test files, which is not part of the repository.
-fn shared() -> Option<PathBuf> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    if !folder.is_dir() {
-        println!("skipped: {} is absent", folder.display());
-        return None;
-    }
-    Some(folder.to_owned())
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
-        }
-    }
-    found.sort();
-    found
 }
 
 /// Reads many files and remembers what went wrong.
@@ -101,7 +81,7 @@ fn hostile_files_are_answered_with_an_error() {
     let _alone = alone();
     let mut trial = Trial::default();
     for folder in ["pickle", "torch", "zip_tar"] {
-        for path in files(&shared.join("bad").join(folder)) {
+        for path in files(&shared.join("bad").join(folder), &[""]) {
             let name = || path.strip_prefix(&shared).unwrap().display().to_string();
             let result = trial.read(&name, fs::read(&path).unwrap().into());
             // What CPython pickled is a pickle, whatever the version; only not one of a network.

@@ -2,13 +2,12 @@
 
 use anyhow::{Context, Result};
 
-use gen_params::emit::{Existing, SourceFile, systemverilog};
+use gen_params::emit::{Existing, systemverilog};
 use gen_params::machine::Arithmetic;
 use gen_params::target::Stage;
 
 use super::{emit_c, golden};
 use crate::arguments::{Emit, EmitSv};
-use crate::input::Input;
 use crate::simulation::Prepared;
 use crate::table::thousands;
 use crate::{arithmetic, terminal};
@@ -23,7 +22,7 @@ pub(crate) fn run(language: &Emit) -> Result<()> {
 fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
     let target = arithmetic::target(&arguments.target, &arguments.derivation)?;
-    let input = Input::read(&arguments.input, &arguments.input_options)?;
+    let input = prepared.input(&arguments.input, &arguments.input_options)?;
     let machine = prepared.machine(Arithmetic::Target(target))?;
     let stages: &[Stage] = if arguments.stages { &Stage::ALL } else { &[Stage::Output] };
     let golden = golden::compute(&machine, &input, 1, stages)?;
@@ -39,9 +38,8 @@ fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
         },
     };
     let model = &prepared.model;
-    let file_name = model.path.file_name().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
-    let source = SourceFile::new(file_name, &model.bytes);
-    let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
+    let source = model.source_file();
+    let existing = Existing::forced(arguments.force);
     let manifest = systemverilog::write(&arguments.output, &design, Some(source), existing)
         .with_context(|| model.name())?;
     terminal::say(format!(

@@ -7,7 +7,6 @@ use gen_params::emit::{Existing, SourceFile, cmsis_nn};
 use gen_params::machine::{Arithmetic, Machine};
 
 use crate::arguments::{ApiName, Derivation, EmitC};
-use crate::input::Input;
 use crate::model::Model;
 use crate::simulation::{Prepared, batches};
 use crate::table::thousands;
@@ -32,13 +31,11 @@ struct Output {
 
 impl Output {
     fn of(arguments: &EmitC, model: &Model) -> Self {
-        let file_name =
-            model.path.file_name().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
         let stem = model.path.file_stem().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
         Self {
             name: arguments.name.clone().unwrap_or(stem),
-            source: SourceFile::new(file_name, &model.bytes),
-            existing: if arguments.force { Existing::Replace } else { Existing::KeepForeign },
+            source: model.source_file(),
+            existing: Existing::forced(arguments.force),
         }
     }
 }
@@ -48,7 +45,8 @@ fn program(arguments: &EmitC) -> Result<()> {
     let target = arithmetic::target(&arguments.target, &arguments.derivation)?;
     let machine = prepared.machine(Arithmetic::Target(target))?;
     let model = &prepared.model;
-    let (images, known_answers) = known_answers(arguments, &machine).with_context(|| model.name())?;
+    let (images, known_answers) =
+        known_answers(arguments, &prepared, &machine).with_context(|| model.name())?;
     let Output { name, source, existing } = Output::of(arguments, model);
     let program = Program { machine: &machine, images: &images, name: &name, known_answers: &known_answers };
     let written = c_program::write(&arguments.output, &program, &prepared.parameters, Some(source), existing)
@@ -99,13 +97,17 @@ fn cmsis_nn(arguments: &EmitC) -> Result<()> {
 }
 
 /// The shape of one image for each input, and what the network makes of some.
-fn known_answers(arguments: &EmitC, machine: &Machine<'_>) -> Result<(Vec<Vec<usize>>, Vec<KnownAnswer>)> {
+fn known_answers(
+    arguments: &EmitC,
+    prepared: &Prepared,
+    machine: &Machine<'_>,
+) -> Result<(Vec<Vec<usize>>, Vec<KnownAnswer>)> {
     let Some(path) = &arguments.input else {
         let images: Vec<Vec<usize>> = arguments.shape.iter().map(|shape| shape.0.clone()).collect();
         let answers = KnownAnswer::of_arbitrary(machine, &images, FEW_IMAGES)?;
         return Ok((images, answers));
     };
-    let input = Input::read(path, &arguments.input_options)?;
+    let input = prepared.input(path, &arguments.input_options)?;
     let image = input.shape.get(1..).unwrap_or_default().to_vec();
     let count = arguments.input_options.limit.unwrap_or(FEW_IMAGES);
     let answers = batches(machine, &input, 1)?

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use gen_params::contract::Contract;
-use gen_params::emit::{Existing, Formats, SourceFile, write_for_target};
+use gen_params::emit::{Existing, Formats, write_for_target};
 use gen_params::error::LowerError;
 use gen_params::network::IntNetwork;
 use gen_params::parameters::{MultiplierForm, Wiring};
@@ -14,7 +14,7 @@ use super::certify::auto;
 use crate::arguments::{Constant, Derivation, Generate};
 use crate::hardware::target_file;
 use crate::model::Model;
-use crate::terminal;
+use crate::{arithmetic, terminal};
 
 pub(crate) fn run(arguments: &Generate) -> Result<()> {
     let constant = arguments.constant.or(arguments.derivation.constant);
@@ -28,10 +28,7 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     let name = || model.name();
     let mut options = target.derivation;
     if let Some(name) = &arguments.tables {
-        options.tables = Contract::from_name(name).with_context(|| {
-            let known = Contract::ALL.map(Contract::name).join(", ");
-            format!("--tables: found {name:?}, expected one of: {known}")
-        })?;
+        options.tables = arithmetic::contract("--tables", name)?;
     }
     let network = lower::lower(&model.source, &model.options).with_context(name)?;
     if constant == Some(Constant::Auto) {
@@ -57,11 +54,10 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     for warning in &parameters.warnings {
         terminal::warning(warning);
     }
-    let file_name = model.path.file_name().map_or_else(name, |n| n.to_string_lossy().into_owned());
-    let source = SourceFile::new(file_name, &model.bytes);
+    let source = model.source_file();
     let parameters = on_target(&network, &parameters, target.arithmetic, target.relu, target.thresholds)
         .with_context(name)?;
-    let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
+    let existing = Existing::forced(arguments.force);
     let manifest =
         write_for_target(&arguments.output, &parameters, Some(source), &formats, &target, existing)?;
     let weights: usize = parameters.layers.iter().map(|l| l.weight.codes.len()).sum();
@@ -84,10 +80,7 @@ fn smallest_shift(
 ) -> Result<u32> {
     let engine = network.engine.as_deref().and_then(Contract::from_name);
     let contract = match &arguments.against {
-        Some(name) => Contract::from_name(name).with_context(|| {
-            let known = Contract::ALL.map(Contract::name).join(", ");
-            format!("--against: found {name:?}, expected one of: {known}")
-        })?,
+        Some(name) => arithmetic::contract("--against", name)?,
         None => engine.unwrap_or(Contract::Exact),
     };
     if !(0.0..=1.0).contains(&arguments.within) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use gen_params::emit::{Existing, Golden, GoldenTensor, SourceFile, Width, write_golden};
+use gen_params::emit::{Existing, Golden, GoldenTensor, Width, write_golden};
 use gen_params::machine::{Arithmetic, Machine, Values};
 use gen_params::network::EdgeId;
 use gen_params::ops::{Op, Value};
@@ -35,9 +35,8 @@ pub(super) fn write(
         tensors: tensors.into_iter().map(|point| point.tensor).collect(),
     };
     let model = &prepared.model;
-    let file_name = model.path.file_name().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
-    let source = SourceFile::new(file_name, &model.bytes);
-    let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
+    let source = model.source_file();
+    let existing = Existing::forced(arguments.force);
     let (network, parameters) = (&prepared.network, &prepared.parameters);
     let manifest = write_golden(directory, network, parameters, Some(source), &golden, existing)?;
     terminal::say(format!(

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
-use gen_params::emit::{Formats, Manifest, SourceFile};
+use gen_params::emit::{Formats, Manifest};
 use gen_params::{derive, lower};
 
 use crate::arguments::Inspect;
@@ -29,8 +29,7 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
     let parameters = derive::derive(&network, &target.derivation).with_context(name)?;
     let mut stdout = anstream::stdout();
     if arguments.json {
-        let file_name = model.path.file_name().map_or_else(name, |n| n.to_string_lossy().into_owned());
-        let source = SourceFile::new(file_name, &model.bytes);
+        let source = model.source_file();
         let manifest = Manifest::describe(&parameters, Some(source), &Formats::none());
         stdout.write_all(&manifest.to_json()?)?;
         return Ok(());

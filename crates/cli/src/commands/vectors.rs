@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
-use gen_params::emit::{Existing, Golden, GoldenTensor, SourceFile, Vectors as Files, write_vectors};
+use gen_params::emit::{Existing, Golden, GoldenTensor, Vectors as Files, write_vectors};
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::ops::Value;
 use gen_params::target::{Aim, LayerVectors, Missing, Stage};
@@ -40,9 +40,8 @@ pub(crate) fn run(arguments: &Vectors) -> Result<()> {
     };
 
     let model = &prepared.model;
-    let file_name = model.path.file_name().map_or_else(|| model.name(), |n| n.to_string_lossy().into_owned());
-    let source = SourceFile::new(file_name, &model.bytes);
-    let existing = if arguments.force { Existing::Replace } else { Existing::KeepForeign };
+    let source = model.source_file();
+    let existing = Existing::forced(arguments.force);
     let (network, parameters) = (&prepared.network, &prepared.parameters);
     let manifest = write_vectors(&arguments.output, network, parameters, Some(source), &files, existing)?;
     report(arguments, &files, manifest.files.len() + 1);

@@ -142,9 +142,36 @@ fn networks_equal_the_target_in_simulation() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Every network of the repository's own fixtures under Icarus Verilog, or refused by name.
+#[test]
+fn small_networks_equal_the_target_in_simulation() {
+    if !has("iverilog", "-V") {
+        return;
+    }
+    let mut failures = Vec::new();
+    let mut simulated = 0;
+    for entry in fs::read_dir(root().join("tests/fixtures/layers")).unwrap() {
+        let folder = entry.unwrap().path();
+        let (model, golden) = (folder.join("script.pt"), folder.join("golden.npz"));
+        if !model.is_file() || !golden.is_file() {
+            continue;
+        }
+        let input = PathBuf::from(format!("{}:input_f32", golden.display()));
+        match emit(&model, &input, &["--limit", "4"]) {
+            Ok(_) => {
+                simulated += 1;
+                simulate(&model, &input, &["--limit", "4"], &["icarus"], &mut failures);
+            }
+            Err(text) => println!("| {} | refused | {} |", model.display(), text.replace('\n', " ")),
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(simulated >= 15, "only {simulated} networks are written in SystemVerilog");
+}
+
 /// Every fixture with a topology and integers: each file under Icarus Verilog, one of each folder under Verilator, too.
 #[test]
-#[ignore = "takes an hour"]
+#[ignore = "takes an hour; networks_equal_the_target_in_simulation runs one of each architecture"]
 fn all_fixtures_equal_the_target_in_simulation() {
     let Some(shared) = shared() else { return };
     let mut folders = vec![shared];

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use gen_params::derive::{self, Options};
 use gen_params::emit::c_program::KnownAnswer;
@@ -15,7 +14,7 @@ use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::target::{Rounding, Target};
 
-use crate::support::{assert_no_failures, fixtures};
+use crate::support::{self, assert_no_failures, fixtures};
 
 /// Images of each network.
 const IMAGES: usize = 20;
@@ -161,37 +160,12 @@ fn compile_and_run(written: &Written, driver: &str) -> Result<(), String> {
     for (name, text) in files {
         fs::write(folder.path().join(name), text).unwrap();
     }
-    let compiled = Command::new("gcc")
-        .args([
-            "-std=c99",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-pedantic",
-            "-O1",
-            "-fsanitize=undefined,address",
-            "-I.",
-        ])
-        .args(["-fno-sanitize-recover=all", "net.c", "reference.c", "main.c", "-o", "net"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    if !compiled.status.success() {
-        return Err(String::from_utf8_lossy(&compiled.stderr)
-            .lines()
-            .take(5)
-            .collect::<Vec<_>>()
-            .join(" / "));
-    }
-    let ran = Command::new(folder.path().join("net")).output().unwrap();
-    let said = [ran.stdout, ran.stderr].concat();
-    if ran.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said).trim().to_owned()) }
+    support::compile_and_run(folder.path(), &["net.c", "reference.c", "main.c"])
 }
 
 #[test]
 fn structs_give_the_codes_of_the_target() {
-    if Command::new("gcc").arg("--version").output().is_err() {
-        println!("gcc is absent: nothing to check");
+    if !support::has_compiler() {
         return;
     }
     let examples = fixtures().join("../../examples/fashion_mnist");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gen_params::contract::Contract;
 use gen_params::lower::{self, Engine};
@@ -14,7 +14,7 @@ use gen_params::reference::{self, Keep, Trace};
 use gen_params::tensor::Tensor;
 use npyz::npz::NpzArchive;
 
-use crate::support::{fixtures, shared};
+use crate::support::{fixtures, golden_folders, shared};
 
 /// An array of a golden file, as integers or as floats.
 fn array(archive: &mut NpzArchive<BufReader<File>>, name: &str) -> Option<Value> {
@@ -116,23 +116,6 @@ fn compare_trace(
     }
 }
 
-fn folders_of_goldens(root: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![root.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.ends_with("golden.npz") {
-                found.push(folder.clone());
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 const FORMS: [&str; 7] = [
     "converted_script.pt",
     "converted_trace.pt",
@@ -181,7 +164,7 @@ fn check_folder(table: &mut Table, folder: &Path, contract: Contract, input: &Va
 fn every_tensor_of_pytorchs_networks_has_pytorchs_codes() {
     let Some(shared) = shared() else { return };
     let mut table = Table::default();
-    for folder in folders_of_goldens(&shared.join("fixtures")) {
+    for folder in golden_folders(&shared.join("fixtures")) {
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let Some(contract) = name.rsplit_once('_').and_then(|(_, engine)| Contract::from_name(engine)) else {
             continue;
@@ -200,7 +183,7 @@ fn every_tensor_of_pytorchs_networks_has_pytorchs_codes() {
 #[test]
 fn every_tensor_of_the_small_networks_has_pytorchs_codes() {
     let mut table = Table::default();
-    for folder in folders_of_goldens(&fixtures().join("layers")) {
+    for folder in golden_folders(&fixtures().join("layers")) {
         let facts = fs::read_to_string(folder.join("facts.json")).unwrap();
         let facts: serde_json::Value = serde_json::from_str(&facts).unwrap();
         let engine = Engine::ALL.into_iter().find(|e| Some(e.name()) == facts["engine"].as_str()).unwrap();

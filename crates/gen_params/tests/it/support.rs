@@ -1,10 +1,12 @@
-//! Where the files are, and how tables of failures are printed.
+//! Where the files are, how C is compiled, and how tables of failures are printed.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use gen_params::derive::{self, Options};
 use gen_params::lower::{self, Engine};
 use gen_params::parameters::Parameters;
+use walkdir::{DirEntry, WalkDir};
 
 /// The project's own fixtures.
 pub(crate) fn fixtures() -> PathBuf {
@@ -41,21 +43,52 @@ pub(crate) fn shared() -> Option<PathBuf> {
     }
 }
 
-/// All PyTorch files below a folder, sorted.
-pub(crate) fn torch_files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.to_string_lossy().into_owned();
-            if path.is_dir() {
-                open.push(path);
-            } else if [".pt", ".pth", ".pth.tar", ".ptl", ".pt2"].iter().any(|e| name.ends_with(e)) {
-                found.push(path);
-            }
-        }
-    }
+/// All files below a folder whose paths end in one of these, sorted.
+pub(crate) fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
+    let paths =
+        WalkDir::new(folder).into_iter().map(|entry| entry.unwrap()).filter(|e| e.file_type().is_file());
+    let mut found: Vec<PathBuf> = paths.map(DirEntry::into_path).collect();
+    found.retain(|path| endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)));
     found.sort();
     found
+}
+
+/// All PyTorch files below a folder, sorted.
+pub(crate) fn torch_files(folder: &Path) -> Vec<PathBuf> {
+    files(folder, &[".pt", ".pth", ".pth.tar", ".ptl", ".pt2"])
+}
+
+/// All folders below a folder that hold golden values, sorted.
+pub(crate) fn golden_folders(root: &Path) -> Vec<PathBuf> {
+    files(root, &["/golden.npz"]).iter().map(|file| file.parent().unwrap().to_owned()).collect()
+}
+
+/// Whether there is a C compiler; says so where there is none.
+pub(crate) fn has_compiler() -> bool {
+    let found = Command::new("gcc").arg("--version").output().is_ok();
+    if !found {
+        println!("gcc is absent: nothing to check");
+    }
+    found
+}
+
+/// Compiles C99 sources of a folder with every warning an error and every sanitizer, and runs the program.
+///
+/// # Errors
+/// The first lines of what the compiler or the program said.
+pub(crate) fn compile_and_run(folder: &Path, arguments: &[&str]) -> Result<(), String> {
+    let first_lines =
+        |said: &[u8]| String::from_utf8_lossy(said).lines().take(5).collect::<Vec<_>>().join(" / ");
+    let compiled = Command::new("gcc")
+        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1", "-fsanitize=undefined,address"])
+        .args(["-fno-sanitize-recover=all", "-I.", "-o", "net"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    if !compiled.status.success() {
+        return Err(first_lines(&compiled.stderr));
+    }
+    let ran = Command::new(folder.join("net")).output().unwrap();
+    if ran.status.success() { Ok(()) } else { Err(first_lines(&[ran.stdout, ran.stderr].concat())) }
 }

@@ -14,7 +14,7 @@ use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
 use npyz::npz::NpzArchive;
 
-use crate::support::{fixtures, shared};
+use crate::support::{files, fixtures, shared};
 
 /// An array of a file of references; `None` where it is absent or of a type that no activation has.
 fn array(archive: &mut NpzArchive<BufReader<File>>, name: &str) -> Option<Value> {
@@ -151,21 +151,12 @@ impl Count {
 
 fn models() -> Vec<Model> {
     let root = shared();
-    let mut found = Vec::new();
-    let mut open = vec![fixtures().join("tflite")];
+    let mut folders = vec![fixtures().join("tflite")];
     if let Some(root) = &root {
-        open.extend(["models", "fixtures/tflite", "fixtures/litert_torch"].map(|folder| root.join(folder)));
+        folders
+            .extend(["models", "fixtures/tflite", "fixtures/litert_torch"].map(|folder| root.join(folder)));
     }
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.to_string_lossy().ends_with(".tflite") {
-                found.push(path);
-            }
-        }
-    }
+    let mut found: Vec<PathBuf> = folders.iter().flat_map(|folder| files(folder, &[".tflite"])).collect();
     found.sort();
     found.iter().map(|path| Model::open(root.as_deref().unwrap_or(Path::new("")), path)).collect()
 }

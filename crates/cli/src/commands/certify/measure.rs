@@ -27,25 +27,24 @@ pub(super) struct Measured {
     right: Option<[usize; 2]>,
 }
 
-/// Runs both arithmetics on the inputs, if any were given.
+/// Runs both arithmetics on the inputs.
 pub(super) fn measure(
     arguments: &Certify,
     prepared: &Prepared,
+    input: &Input,
     contract: Contract,
     target: Target,
-) -> Result<Option<Measured>> {
-    let Some(path) = &arguments.input else { return Ok(None) };
-    let input = Input::read(path, &arguments.input_options)?;
+) -> Result<Measured> {
     let labels = match &arguments.labels {
-        Some(path) => Some(read_matching_labels(path, &input, &arguments.input_options)?),
+        Some(path) => Some(read_matching_labels(path, input, &arguments.input_options)?),
         None => None,
     };
     let arithmetics = [Arithmetic::Contract(contract), Arithmetic::Target(target)];
-    let Comparison { layers, classes, same_class } = versus::compare(prepared, &input, arithmetics, 1)?;
+    let Comparison { layers, classes, same_class } = versus::compare(prepared, input, arithmetics, 1)?;
     let right = labels.map(|labels| {
         classes.map(|classes| classes.iter().zip(&labels).filter(|(class, label)| class == label).count())
     });
-    Ok(Some(Measured { images: input.images(), layers, same_class, right }))
+    Ok(Measured { images: input.images(), layers, same_class, right })
 }
 
 /// What is proven of a node: the share of its accumulators, or cases, that differ.

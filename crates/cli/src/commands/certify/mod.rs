@@ -13,15 +13,16 @@ mod search;
 mod search_screen;
 mod write;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use gen_params::certify::{Certificate, Counted, OperatorProof, certify_operators};
-use gen_params::contract::Contract;
 use gen_params::emit::target_file::TargetFile;
+use gen_params::machine::Arithmetic;
 use gen_params::parameters::MultiplierForm;
 
 use super::Finding;
 use crate::arguments::{Certify, ShiftName};
+use crate::arithmetic;
 use crate::hardware::target_file;
 use crate::simulation::Prepared;
 use crate::table::thousands;
@@ -32,10 +33,7 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
         return file::check(path);
     }
     let name = arguments.against.as_deref().unwrap_or_default();
-    let contract = Contract::from_name(name).ok_or_else(|| {
-        let known = Contract::ALL.map(Contract::name).join(", ");
-        anyhow!("--against: found {name:?}, expected one of: {known}")
-    })?;
+    let contract = arithmetic::contract("--against", name)?;
     if let Some(fraction) = arguments.within.filter(|fraction| !(0.0..=1.0).contains(fraction)) {
         bail!("--within: found {fraction}, expected a fraction of accumulators, 0 to 1");
     }
@@ -47,8 +45,16 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     if let Some(path) = &arguments.output {
         file::write(path, &certificate)?;
     }
-    let operators = certify_operators(&prepared.network, &prepared.parameters, contract, target);
     let name = || prepared.model.name();
+    let input = arguments.input.as_ref().map(|path| prepared.input(path, &arguments.input_options));
+    let input = input.transpose()?;
+    let shapes = input.as_ref().map(|input| {
+        let image = input.shape.iter().skip(1).copied();
+        let machine = prepared.machine(Arithmetic::Target(target))?;
+        machine.shapes(&[[1].into_iter().chain(image).collect()]).with_context(name)
+    });
+    let (network, parameters) = (&prepared.network, &prepared.parameters);
+    let operators = certify_operators(network, parameters, contract, target, shapes.transpose()?.as_deref());
     let tasks = arguments
         .search
         .then(|| search::Tasks::new(&certificate.layers, sharing(arguments, &file), target.product_bits))
@@ -66,7 +72,9 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
         search: tasks.as_ref().map(search::Tasks::search),
         alternatives,
         registers: arguments.accumulators.then(|| registers::count_all(&prepared.parameters)),
-        measured: measure::measure(arguments, &prepared, contract, target)?,
+        measured: input
+            .map(|input| measure::measure(arguments, &prepared, &input, contract, target))
+            .transpose()?,
     };
     report.show(arguments)?;
     if let (Some(path), Some(found)) = (&arguments.plot, &report.search) {
@@ -98,14 +106,21 @@ fn verdict(certificate: &Certificate, operators: &[OperatorProof], within: Optio
     let count = thousands(network.channels);
     let counted = || operators.iter().filter_map(|operator| operator.counted.as_ref().ok());
     let differing_operators = counted().filter(|counted| counted.differing > 0).count();
-    let of_operators = match (counted().count(), differing_operators) {
+    // What was not counted may differ: the network is not proven then, whatever its layers are.
+    let unproven = operators.iter().filter(|operator| operator.counted.is_err());
+    let unproven: Vec<&str> = unproven.map(|operator| operator.name.as_str()).collect();
+    let mut of_operators = match (counted().count(), differing_operators) {
         (0, _) => String::new(),
         (all, 0) => format!("; {all} operators without weights, everything that can enter them"),
         (all, differing) => format!("; {differing} of {all} operators without weights differ"),
     };
+    if !unproven.is_empty() {
+        of_operators += &format!("; not proven: {}", unproven.join(", "));
+    }
     if network.channels > 0 && network.differing == 0 {
         terminal::say(format!("proven equal: {count} channels, every reachable accumulator{of_operators}"));
-        return if differing_operators == 0 { Finding::None } else { Finding::Different };
+        let proven = differing_operators == 0 && unproven.is_empty();
+        return if proven { Finding::None } else { Finding::Different };
     }
     let differing = thousands(network.differing_channels);
     let Some(fraction) = within else {
@@ -116,7 +131,7 @@ fn verdict(certificate: &Certificate, operators: &[OperatorProof], within: Optio
     let is_within = |counted: &Counted| {
         counted.largest <= 1 && counted.differing as f64 <= fraction * counted.cases as f64
     };
-    if network.is_within(fraction) && counted().all(is_within) {
+    if network.is_within(fraction) && counted().all(is_within) && unproven.is_empty() {
         terminal::say(format!(
             "proven within 1 LSB everywhere, and different at {:.3} ppm of accumulators: {differing} of {count} channels \
              differ{of_operators}",

@@ -6,9 +6,7 @@ use anyhow::{Result, bail};
 
 use gen_params::certify::{CertifiedChannel, CertifiedLayer, Channel, Chosen, Freedom, OperatorProof};
 use gen_params::contract::Contract;
-use gen_params::emit::{
-    self, Existing, FileToWrite, Formats, Manifest, SourceFile, files, hex, npz, write_folder,
-};
+use gen_params::emit::{self, Existing, FileToWrite, Formats, Manifest, files, hex, npz, write_folder};
 use gen_params::parameters::{LayerParameters, MultiplierForm, Parameters};
 use gen_params::target::Target;
 
@@ -144,9 +142,8 @@ impl Folders<'_> {
         let mut files = files(parameters, &formats)?;
         files.extend(more);
         let model = &self.prepared.model;
-        let name = model.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let source = SourceFile::new(name, &model.bytes);
-        let existing = if self.arguments.force { Existing::Replace } else { Existing::KeepForeign };
+        let source = model.source_file();
+        let existing = Existing::forced(self.arguments.force);
         let manifest = Manifest::describe(parameters, Some(source), &formats);
         Ok(write_folder(directory, &files, manifest, existing)?.files.len() + 1)
     }
