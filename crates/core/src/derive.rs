@@ -91,6 +91,7 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
     if layers.is_empty() {
         return Err(LowerError::new("found no convolution and no linear layer"));
     }
+    warnings.extend(weight_zero_point_warning(&layers));
     let operators = operators(network, &tables, options, &mut warnings);
     Ok(Parameters {
         source_form: network.source_form.clone(),
@@ -107,6 +108,18 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
         rounding: options.rounding,
         operators,
         warnings,
+    })
+}
+
+/// One warning for all layers whose Z2 is not 0.
+fn weight_zero_point_warning(layers: &[LayerParameters]) -> Option<String> {
+    let has_zero_point = |layer: &&LayerParameters| layer.weight.zero_point.iter().any(|&z| z != 0);
+    let names: Vec<&str> = layers.iter().filter(has_zero_point).map(|layer| layer.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{}: the weight zero point is not 0; hardware must also subtract Z2 * sum(x_q) from the accumulator",
+            names.join(", ")
+        )
     })
 }
 
@@ -216,13 +229,6 @@ fn derive_layer(
     let weight_sum = narrow(tap_sums(layer, channels, &[0]).iter().map(Sums::total))
         .ok_or_else(|| refuse("weight_sum does not fit in 32 bits".into()))?;
     let per_channel = |values: &[f64], channel: usize| values[if values.len() > 1 { channel } else { 0 }];
-
-    if layer.weight.zero_point.iter().any(|&z| z != 0) {
-        warnings.push(format!(
-            "{}: the weight zero point is not 0; hardware must also subtract Z2 * sum(x_q) from the accumulator",
-            node.name
-        ));
-    }
 
     // Accumulators of 16-bit activations have up to 64 bits, and so may their bias.
     let wide = input.is_some_and(|input| input.code_type == CodeType::I16);
