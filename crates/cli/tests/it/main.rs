@@ -19,3 +19,4 @@ mod support;
 mod supported;
 mod systemverilog;
 mod systemverilog_targets;
+mod vectors;
