@@ -46,7 +46,7 @@ module gp_max_pool #(
       .ADDRESS_BITS(READ_BITS)
   ) window (
       .clk, .reset, .start, .address(read_address), .met, .met_inside, .met_first, .met_last,
-      /* verilator lint_off PINCONNECTEMPTY */ .active(), .pass(), .tap(), .met_pass(), .met_position() /* verilator lint_on PINCONNECTEMPTY */
+      /* verilator lint_off PINCONNECTEMPTY */ .active(), .last_of_window(), .last_of_pass(), .met_position() /* verilator lint_on PINCONNECTEMPTY */
   );
 
   // In this order signed codes compare like unsigned ones, and 0 is the smallest.
