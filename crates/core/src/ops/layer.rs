@@ -90,6 +90,9 @@ pub enum PaddingMode {
 }
 
 impl PaddingMode {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Zeros, Self::Reflect, Self::Replicate, Self::Circular];
+
     /// The mode by PyTorch's name.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
@@ -113,6 +116,16 @@ impl PaddingMode {
             Self::Reflect => position.min(2 * last - position),
         };
         usize::try_from(inside).ok().filter(|&p| p < size)
+    }
+
+    /// What the border holds of the input, in a word; `None` where it is a constant code.
+    pub fn copies(self) -> Option<&'static str> {
+        match self {
+            Self::Zeros => None,
+            Self::Reflect => Some("reflection"),
+            Self::Replicate => Some("repetition"),
+            Self::Circular => Some("wrapping"),
+        }
     }
 
     /// PyTorch's name.

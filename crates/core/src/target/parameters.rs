@@ -6,7 +6,7 @@ use crate::contract::Contract;
 use crate::derive::{accumulator_range, reach_of};
 use crate::network::IntNetwork;
 use crate::ops::{Layer, Op};
-use crate::parameters::{Activation, CodeType, LayerParameters, Parameters, Range, TableParameters};
+use crate::parameters::{LayerParameters, Parameters, Range, TableParameters};
 
 /// Where a fused ReLU is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,7 +54,7 @@ pub fn on_target(
         }
     }
     for (_, activation) in &mut parameters.inputs {
-        *activation = activation.map(|activation| activation_on_target(activation, target));
+        *activation = activation.map(|activation| target.activation(activation));
     }
     for table in &mut parameters.tables {
         table_on_target(table, target);
@@ -78,8 +78,8 @@ fn layer_on_target(
     let on_target = TargetLayer::new(parameters, layer, target)?;
     let mut changed = parameters.clone();
     let moved = |range: Range<i32>, shift: i32| Range { min: range.min - shift, max: range.max - shift };
-    changed.input = parameters.input.map(|input| activation_on_target(input, target));
-    changed.output = parameters.output.map(|output| activation_on_target(output, target));
+    changed.input = parameters.input.map(|input| target.activation(input));
+    changed.output = parameters.output.map(|output| target.activation(output));
     changed.input_range =
         parameters.input_range.map(|range| moved(target.within(range), on_target.input_shift));
     changed.padding_value = parameters.padding_value.map(|code| code - on_target.input_shift);
@@ -116,20 +116,11 @@ fn layer_on_target(
     Ok(changed)
 }
 
-fn activation_on_target(activation: Activation, target: Target) -> Activation {
-    match target.code_shift(activation.code_type) {
-        0 => activation,
-        shift => {
-            Activation { zero_point: activation.zero_point - shift, code_type: CodeType::I8, ..activation }
-        }
-    }
-}
-
 fn table_on_target(table: &mut TableParameters, target: Target) {
     let shift = target.code_shift(table.output.code_type);
     for code in &mut table.codes {
         *code = target.within(Range { min: *code, max: *code }).min - shift;
     }
-    table.input = activation_on_target(table.input, target);
-    table.output = activation_on_target(table.output, target);
+    table.input = target.activation(table.input);
+    table.output = target.activation(table.output);
 }

@@ -41,7 +41,9 @@ pub(super) struct Geometry {
 pub(super) fn spread<T: Copy>(values: &[T], missing: T) -> Result<[T; 3], String> {
     let mut all = [missing; 3];
     let place = all.len().checked_sub(values.len()).and_then(|absent| all.get_mut(absent..));
-    place.ok_or_else(|| format!("{} spatial axes, expected at most 3", values.len()))?.copy_from_slice(values);
+    place
+        .ok_or_else(|| format!("{} spatial axes, expected at most 3", values.len()))?
+        .copy_from_slice(values);
     Ok(all)
 }
 
@@ -127,7 +129,14 @@ impl Geometry {
         let rows = [
             (
                 depth,
-                ["INPUT_DEPTH", "OUTPUT_DEPTH", "KERNEL_DEPTH", "STRIDE_DEPTH", "PADDING_DEPTH", "DILATION_DEPTH"],
+                [
+                    "INPUT_DEPTH",
+                    "OUTPUT_DEPTH",
+                    "KERNEL_DEPTH",
+                    "STRIDE_DEPTH",
+                    "PADDING_DEPTH",
+                    "DILATION_DEPTH",
+                ],
             ),
             (
                 height,
@@ -142,13 +151,22 @@ impl Geometry {
             ),
             (
                 width,
-                ["INPUT_WIDTH", "OUTPUT_WIDTH", "KERNEL_WIDTH", "STRIDE_WIDTH", "PADDING_WIDTH", "DILATION_WIDTH"],
+                [
+                    "INPUT_WIDTH",
+                    "OUTPUT_WIDTH",
+                    "KERNEL_WIDTH",
+                    "STRIDE_WIDTH",
+                    "PADDING_WIDTH",
+                    "DILATION_WIDTH",
+                ],
             ),
         ];
         let mut list = Vec::new();
         for (axis, names) in rows.into_iter().filter(|&(axis, _)| axis != Axis::ABSENT) {
             let Axis { input, output, kernel, stride, padding, dilation } = axis;
-            list.extend(names.into_iter().zip([input, output, kernel, stride, padding, dilation].map(number)));
+            list.extend(
+                names.into_iter().zip([input, output, kernel, stride, padding, dilation].map(number)),
+            );
         }
         if self.transposed {
             list.push(("TRANSPOSED", flag(true)));
