@@ -25,6 +25,7 @@ impl Builder {
                 source_form: form.name().into(),
                 wiring,
                 engine: options.engine.map(|e| e.name().into()),
+                signed_as_unsigned: false,
                 edges: Vec::new(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
@@ -97,6 +98,11 @@ impl Builder {
 
     pub(super) fn is_input(&self, id: EdgeId) -> bool {
         self.network.inputs.contains(&id)
+    }
+
+    /// Its file has sums, products or means between DequantizeLinear and QuantizeLinear.
+    pub(super) fn compute_signed_as_unsigned(&mut self) {
+        self.network.signed_as_unsigned = true;
     }
 
     pub(super) fn warn(&mut self, warning: String) {

@@ -70,6 +70,11 @@ impl Graph {
         }
     }
 
+    /// Signed codes are computed as [unsigned ones](crate::network::IntNetwork::signed_as_unsigned) by ONNX Runtime.
+    pub(super) fn compute_signed_as_unsigned(&mut self) {
+        self.builder.compute_signed_as_unsigned();
+    }
+
     /// An input of the network: reals, or codes whose S and Z the first dequantize gives.
     pub(super) fn input(&mut self, name: &str, codes: Option<CodeType>) -> Value {
         let edge = self.builder.input(name, None);
