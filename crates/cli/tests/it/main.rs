@@ -18,3 +18,4 @@ mod seed;
 mod support;
 mod supported;
 mod systemverilog;
+mod vectors;

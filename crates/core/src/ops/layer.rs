@@ -115,6 +115,16 @@ impl PaddingMode {
         usize::try_from(inside).ok().filter(|&p| p < size)
     }
 
+    /// What the border holds of the input, in a word; `None` where it is a constant code.
+    pub fn copies(self) -> Option<&'static str> {
+        match self {
+            Self::Zeros => None,
+            Self::Reflect => Some("reflection"),
+            Self::Replicate => Some("repetition"),
+            Self::Circular => Some("wrapping"),
+        }
+    }
+
     /// PyTorch's name.
     pub fn name(self) -> &'static str {
         match self {

@@ -8,11 +8,8 @@
 
 mod fault;
 mod layer;
-#[cfg(test)]
-mod layer_tests;
 mod operator;
 mod parameters;
-mod taps;
 mod thresholds;
 mod vectors;
 

@@ -84,7 +84,7 @@ impl Case {
     }
 
     /// Gives an integer another value.
-    pub(super) fn set(&mut self, key: &str, value: usize) {
+    pub(super) fn set(&mut self, key: &str, value: i64) {
         self.config.insert(key.into(), value.into());
     }
 

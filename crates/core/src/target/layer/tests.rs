@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::*;
 use crate::ops::{Bias, Layer, PaddingMode};
 use crate::parameters::{Activation, CodeType, LayerKind, LayerParameters, Weight, Window};
+use crate::target::*;
 
 /// A layer of one input and one output channel, with everything that the target reads.
 struct Given {
@@ -247,7 +248,7 @@ impl Case {
 
 #[test]
 fn every_stage_equals_numpy() {
-    let text = include_str!("../../../../tests/fixtures/target/cases.json");
+    let text = include_str!("../../../../../tests/fixtures/target/cases.json");
     let cases: Vec<Case> = serde_json::from_str(text).unwrap();
     let mut failures = Vec::new();
     for case in &cases {

@@ -1,0 +1,115 @@
+//! The constants that each engine makes of three scales and a bias, in its order of casts.
+
+use super::requantizer::fits_32_bits;
+use super::{Arithmetic, FixedRounding, Missing};
+use crate::exact::Ratio;
+use crate::fixed_point::FixedPoint;
+use crate::ops::{Bias, Layer};
+use crate::parameters::{CodeType, LayerKind, Range};
+
+/// S1, S2 of one channel, S3.
+pub(super) struct Scales {
+    pub(super) input: f64,
+    pub(super) weight: f64,
+    pub(super) output: f64,
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the engines narrow these numbers to float32, in this order"
+)]
+impl Scales {
+    /// FBGEMM `requantizeOutputProcessingAvx2` with a float bias.
+    pub(super) fn fbgemm(&self, bias: Option<f32>, per_channel: bool) -> Arithmetic {
+        let product = self.input as f32 * self.weight as f32;
+        let multiplier = product / self.output as f32;
+        match bias {
+            None => Arithmetic::FbgemmPerChannel { addend: 0.0, multiplier },
+            Some(bias) if per_channel => Arithmetic::FbgemmPerChannel { addend: bias / product, multiplier },
+            Some(bias) => Arithmetic::FbgemmPerTensor {
+                bias,
+                reciprocal: (1.0 / f64::from(product)) as f32,
+                multiplier,
+            },
+        }
+    }
+
+    /// QNNPACK for quint8, XNNPACK (which PyTorch's qnnpack engine calls) for qint8: an int32 bias.
+    pub(super) fn qnnpack(&self, bias: i32, code_type: CodeType) -> Arithmetic {
+        let (input, weight, output) = (self.input as f32, self.weight as f32, self.output as f32);
+        let multiplier = match code_type {
+            CodeType::U8 => (weight * input) * (1.0 / output),
+            CodeType::I8 | CodeType::I16 => (input * weight) / output,
+        };
+        Arithmetic::Qnnpack { bias, multiplier }
+    }
+
+    /// The int32 bias that PyTorch makes for QNNPACK.
+    pub(super) fn qnnpack_bias(&self, bias: Option<f32>) -> i32 {
+        let bias_scale = (self.weight * self.input) as f32;
+        // The cast saturates, as PyTorch's quantization to qint32 does.
+        bias.map_or(0, |b| (b * (1.0 / bias_scale)).round_ties_even() as i32)
+    }
+
+    /// ONNX Runtime's MLAS, and XNNPACK's fp32 requantization.
+    pub(super) fn rounded(&self, bias: i32) -> Arithmetic {
+        let multiplier = (self.input as f32 * self.weight as f32) / self.output as f32;
+        Arithmetic::Rounded { bias, multiplier }
+    }
+
+    /// TFLite's reference kernels. With accumulators of 64 bits the multiplier has 15 bits; of the rest, fully connected
+    /// layers round once, convolutions twice.
+    pub(super) fn litert(&self, bias: i64, layer: &Layer, input: CodeType) -> Result<Arithmetic, Missing> {
+        let factor = FixedPoint::of(self.input * self.weight / self.output).ok_or(Missing::Scale)?;
+        let wide = input == CodeType::I16 && !matches!(layer.bias, Some(Bias::Real(_) | Bias::Codes(_)));
+        let rounding = match layer.kind {
+            _ if wide => FixedRounding::Reduced,
+            LayerKind::Linear => FixedRounding::Single,
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => FixedRounding::Double,
+        };
+        if rounding != FixedRounding::Reduced && !fits_32_bits(bias) {
+            return Err(Missing::Bias);
+        }
+        Ok(Arithmetic::Fixed { bias, factor, rounding })
+    }
+
+    /// oneDNN: reciprocals of reciprocals, some of them from the double.
+    pub(super) fn onednn(&self, bias: Option<f32>, kind: LayerKind, per_channel: bool) -> Arithmetic {
+        let input = 1.0 / ((1.0 / self.input) as f32);
+        let weight = match kind {
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => self.weight as f32,
+            LayerKind::Linear if per_channel => 1.0 / (1.0 / self.weight as f32),
+            LayerKind::Linear => 1.0 / ((1.0 / self.weight) as f32),
+        };
+        let output = 1.0 / (1.0 / ((1.0 / self.output) as f32));
+        Arithmetic::Onednn { scale: input * weight, bias: bias.unwrap_or(0.0), multiplier: output }
+    }
+
+    /// round((acc*S1*S2 + b) / S3) + Z3, ties to even: the code k is reached at (k - Z3 - 1/2)*S3, where the tie
+    /// belongs to the even k - Z3.
+    ///
+    /// b is a real number or an integer of accumulators.
+    pub(super) fn exact(
+        &self,
+        real: Option<f32>,
+        integer: i64,
+        zero_point: i32,
+        clamp: Range<i32>,
+    ) -> Option<Arithmetic> {
+        let product = Ratio::from_f64(self.input)?.times(&Ratio::from_f64(self.weight)?);
+        let bias = Ratio::from_f64(f64::from(real.unwrap_or(0.0)))?;
+        let integer = Ratio::from_i64(integer);
+        let half_step = Ratio::from_f64(self.output)?.times(&Ratio::from_f64(0.5)?);
+        let mut thresholds = Vec::new();
+        for code in clamp.min + 1..=clamp.max {
+            let offset = code - zero_point;
+            let bound =
+                half_step.times(&Ratio::from_i64(2 * i64::from(offset) - 1)).minus(&bias).over(&product)?;
+            let bound = bound.minus(&integer);
+            let first = bound.ceil_saturating();
+            let tie_goes_down = offset & 1 == 1 && bound.is_integer();
+            thresholds.push(if tie_goes_down { first.saturating_add(1) } else { first });
+        }
+        Some(Arithmetic::Exact { thresholds })
+    }
+}

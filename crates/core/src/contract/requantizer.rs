@@ -1,0 +1,326 @@
+//! One output channel's way from accumulator to output code, as each engine computes it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Contract;
+use super::constants::Scales;
+use crate::derive::layer_clamp;
+use crate::fixed_point::FixedPoint;
+use crate::ops::{Bias, Layer};
+use crate::parameters::{Activation, CodeType, Range};
+
+/// What a requantizer needs and a network does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Whether a ReLU is fused, where that changes the codes.
+    Relu,
+    /// A scale is zero, infinite or not a number.
+    Scale,
+    /// There is no such output channel.
+    Channel,
+    /// An integer bias does not fit the engine's accumulator of 32 bits.
+    Bias,
+    /// The engine has no layers with activations of 16 bits.
+    Wide(Contract),
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wide(contract) => {
+                return write!(f, "{} has no layers with activations of 16 bits", contract.name());
+            }
+            Self::Bias => "its bias does not fit in 32 bits",
+            Self::Relu => "the file does not say whether a ReLU is fused",
+            Self::Scale => "a scale is not a positive number",
+            Self::Channel => "there is no such output channel",
+        })
+    }
+}
+
+impl std::error::Error for Missing {}
+
+/// One output channel's way from the accumulator `sum((x - Z1) * (w - Z2))` to the output code: plain data, cheap to
+/// apply, and a step function that never falls as long as the scaled accumulator fits 32 bits (beyond, FBGEMM and QNNPACK
+/// jump to the smallest code, and LiteRT wraps).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requantizer {
+    arithmetic: Arithmetic,
+    zero_point: i32,
+    clamp: Range<i32>,
+}
+
+/// The constants of one channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Arithmetic {
+    /// rint((f32(acc) + addend) * multiplier), zero point after rounding.
+    FbgemmPerChannel {
+        /// b / (S1*S2).
+        addend: f32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
+    /// rint(fma(bias, reciprocal, f32(acc)) * multiplier), zero point after rounding.
+    FbgemmPerTensor {
+        /// b.
+        bias: f32,
+        /// 1 / (S1*S2).
+        reciprocal: f32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
+    /// rint(f32(acc + bias) * multiplier), zero point after rounding.
+    Qnnpack {
+        /// round(b / (S1*S2)).
+        bias: i32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
+    /// rint((f32(acc)*scale + bias) * multiplier + zero point).
+    Onednn {
+        /// S1*S2.
+        scale: f32,
+        /// b.
+        bias: f32,
+        /// 1 / S3.
+        multiplier: f32,
+    },
+    /// rint(f32(acc + bias) * multiplier), limited to the clamp before it becomes an integer: ONNX Runtime, XNNPACK.
+    Rounded {
+        /// round(b / (S1*S2)).
+        bias: i32,
+        /// (S1*S2) / S3.
+        multiplier: f32,
+    },
+    /// factor * (acc + bias), in TFLite's fixed-point arithmetic.
+    Fixed {
+        /// round(b / (S1*S2)).
+        bias: i64,
+        /// S1*S2/S3.
+        factor: FixedPoint,
+        /// How the product is rounded.
+        rounding: FixedRounding,
+    },
+    /// Steps at accumulators.
+    Exact {
+        /// The smallest accumulators that give clamp.min + 1, clamp.min + 2, ...
+        thresholds: Vec<i64>,
+    },
+}
+
+/// How TFLite rounds the product of an accumulator and a [`FixedPoint`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FixedRounding {
+    /// [`FixedPoint::double`].
+    Double,
+    /// [`FixedPoint::single`].
+    Single,
+    /// [`FixedPoint::reduced`].
+    Reduced,
+}
+
+impl Requantizer {
+    /// The requantizer of one output channel of a layer from `input` to `output`.
+    ///
+    /// # Errors
+    /// Something is missing that the codes depend on.
+    pub fn new(
+        contract: Contract,
+        layer: &Layer,
+        input: Activation,
+        output: Activation,
+        channel: usize,
+    ) -> Result<Self, Missing> {
+        let clamp = layer_clamp(layer, output).ok_or(Missing::Relu)?;
+        let per_channel = layer.weight.scale.len() > 1;
+        let scale = layer.weight.scale.get(if per_channel { channel } else { 0 });
+        let weight_scale = *scale.ok_or(Missing::Channel)?;
+        let positive = |s: f64| s.is_finite() && s > 0.0;
+        if ![input.scale, weight_scale, output.scale].into_iter().all(positive) {
+            return Err(Missing::Scale);
+        }
+        if layer.bias.as_ref().is_some_and(|bias| bias.len() <= channel) {
+            return Err(Missing::Channel);
+        }
+        let real = layer.bias.as_ref().and_then(|bias| bias.real(channel, input.scale, weight_scale));
+        let integer = match &layer.bias {
+            Some(bias) => bias.code(channel, input.scale, weight_scale).ok_or(Missing::Bias)?,
+            None => 0,
+        };
+        let narrow = || i32::try_from(integer).map_err(|_| Missing::Bias);
+        let wide = [input, output].iter().any(|activation| activation.code_type == CodeType::I16);
+        let scales = Scales { input: input.scale, weight: weight_scale, output: output.scale };
+        let arithmetic = match contract.of_layer(layer) {
+            Contract::Litert => scales.litert(integer, layer, input.code_type)?,
+            engine if wide => return Err(Missing::Wide(engine)),
+            Contract::Fbgemm | Contract::X86 => scales.fbgemm(real, per_channel),
+            Contract::Qnnpack => match &layer.bias {
+                Some(Bias::Codes(_) | Bias::WideCodes(_)) => scales.qnnpack(narrow()?, input.code_type),
+                Some(Bias::Real(_)) | None => scales.qnnpack(scales.qnnpack_bias(real), input.code_type),
+            },
+            Contract::Onednn => scales.onednn(real, layer.kind, per_channel),
+            Contract::Onnxruntime | Contract::LitertXnnpack => scales.rounded(narrow()?),
+            Contract::Exact => {
+                let (real, integer) = match &layer.bias {
+                    Some(Bias::Real(_)) => (real, 0),
+                    Some(Bias::Codes(_) | Bias::WideCodes(_)) | None => (None, integer),
+                };
+                scales.exact(real, integer, output.zero_point, clamp).ok_or(Missing::Scale)?
+            }
+        };
+        Ok(Self { arithmetic, zero_point: output.zero_point, clamp })
+    }
+
+    /// The output code of an accumulator.
+    pub fn apply(&self, accumulator: i64) -> i32 {
+        let rounded = match &self.arithmetic {
+            Arithmetic::FbgemmPerChannel { addend, multiplier } => {
+                convert((float(accumulator) + addend) * multiplier)
+            }
+            Arithmetic::FbgemmPerTensor { bias, reciprocal, multiplier } => {
+                convert(bias.mul_add(*reciprocal, float(accumulator)) * multiplier)
+            }
+            Arithmetic::Qnnpack { bias, multiplier } => {
+                convert(float(i64::from(wrap(accumulator.saturating_add(i64::from(*bias))))) * multiplier)
+            }
+            Arithmetic::Onednn { scale, bias, multiplier } => {
+                let real = float(accumulator) * scale + bias;
+                let code = (real * multiplier + float(i64::from(self.zero_point))).round_ties_even();
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    reason = "the cast saturates, as the engine does"
+                )]
+                return (code as i32).clamp(self.clamp.min, self.clamp.max);
+            }
+            Arithmetic::Rounded { bias, multiplier } => {
+                let real = float(i64::from(wrap(accumulator.saturating_add(i64::from(*bias))))) * multiplier;
+                let [min, max] =
+                    [self.clamp.min, self.clamp.max].map(|code| float(i64::from(code - self.zero_point)));
+                #[allow(clippy::cast_possible_truncation, reason = "within the clamp")]
+                return real.max(min).min(max).round_ties_even() as i32 + self.zero_point;
+            }
+            Arithmetic::Fixed { bias, factor, rounding } => {
+                let sum = accumulator.saturating_add(*bias);
+                let scaled = match rounding {
+                    FixedRounding::Double => i64::from(factor.double(wrap(sum))),
+                    FixedRounding::Single => factor.single(sum),
+                    FixedRounding::Reduced => factor.reduced(sum),
+                };
+                let code = scaled
+                    .saturating_add(i64::from(self.zero_point))
+                    .clamp(i64::from(self.clamp.min), i64::from(self.clamp.max));
+                return i32::try_from(code).unwrap_or(self.clamp.max);
+            }
+            Arithmetic::Exact { thresholds } => {
+                let steps = thresholds.partition_point(|&t| t <= accumulator);
+                // At most 255 thresholds: the codes of a clamp range but its first.
+                return self.clamp.min + i32::try_from(steps).unwrap_or(0);
+            }
+        };
+        let code = saturate_16(saturate_16(rounded) + self.zero_point);
+        code.clamp(self.clamp.min, self.clamp.max)
+    }
+
+    /// Its constants.
+    pub fn arithmetic(&self) -> &Arithmetic {
+        &self.arithmetic
+    }
+
+    /// Z3.
+    pub fn zero_point(&self) -> i32 {
+        self.zero_point
+    }
+
+    /// Whether it is known to be a step function that never falls over `range`, whatever its numbers are: constants are
+    /// finite, multipliers not negative, and no value leaves 32 bits, where engines jump to the smallest code. Rounding
+    /// keeps the order of what it rounds, so the values at both ends bound all others.
+    pub fn never_falls(&self, range: Range<i32>) -> bool {
+        let sound = |x: &f32| x.is_finite() && *x >= 0.0;
+        let ends = [range.min, range.max].map(i64::from);
+        let within = |value: &dyn Fn(i64) -> f32| {
+            ends.into_iter().all(|end| value(end).round_ties_even().abs() < 2_147_483_648.0)
+        };
+        let arithmetic = match &self.arithmetic {
+            Arithmetic::FbgemmPerChannel { addend, multiplier } => {
+                addend.is_finite()
+                    && sound(multiplier)
+                    && within(&|accumulator| (float(accumulator) + addend) * multiplier)
+            }
+            Arithmetic::FbgemmPerTensor { bias, reciprocal, multiplier } => {
+                bias.is_finite()
+                    && sound(reciprocal)
+                    && sound(multiplier)
+                    && within(&|accumulator| bias.mul_add(*reciprocal, float(accumulator)) * multiplier)
+            }
+            Arithmetic::Qnnpack { bias, multiplier } => {
+                sound(multiplier)
+                    && ends.iter().all(|&end| fits_32_bits(end + i64::from(*bias)))
+                    && within(&|accumulator| float(accumulator + i64::from(*bias)) * multiplier)
+            }
+            Arithmetic::Rounded { bias, multiplier } => {
+                sound(multiplier) && ends.iter().all(|&end| fits_32_bits(end + i64::from(*bias)))
+            }
+            Arithmetic::Fixed { bias, factor, rounding } => {
+                let known = factor.multiplier >= 0 && (-31..=31).contains(&factor.exponent);
+                let shifted = |end: i64| {
+                    end.checked_add(*bias).is_some_and(|sum| match rounding {
+                        FixedRounding::Double => {
+                            fits_32_bits(sum) && fits_32_bits(sum << factor.exponent.clamp(0, 31))
+                        }
+                        FixedRounding::Single | FixedRounding::Reduced => true,
+                    })
+                };
+                known && ends.into_iter().all(shifted)
+            }
+            Arithmetic::Onednn { scale, bias, multiplier } => {
+                // Beyond the floats nothing falls, but infinity times a multiplier of 0 is no number.
+                let finite = |end: i64| (float(end) * scale + bias).is_finite();
+                bias.is_finite() && sound(scale) && sound(multiplier) && ends.into_iter().all(finite)
+            }
+            Arithmetic::Exact { thresholds } => {
+                thresholds.is_sorted()
+                    && i32::try_from(thresholds.len()) == Ok(self.clamp.max - self.clamp.min)
+            }
+        };
+        let codes = i32::from(i16::MIN)..=i32::from(i16::MAX);
+        let known = [self.zero_point, self.clamp.min, self.clamp.max].iter().all(|code| codes.contains(code));
+        known && self.clamp.min <= self.clamp.max && arithmetic
+    }
+
+    /// The codes it can give.
+    pub fn clamp(&self) -> Range<i32> {
+        self.clamp
+    }
+}
+
+/// Integer to float32, rounded to nearest even: exact below 2^24.
+#[allow(clippy::cast_precision_loss, reason = "this rounding is the engine's")]
+fn float(x: i64) -> f32 {
+    x as f32
+}
+
+/// The low 32 bits.
+#[allow(clippy::cast_possible_truncation, reason = "int32 additions of the engines wrap")]
+fn wrap(x: i64) -> i32 {
+    x as i32
+}
+
+pub(super) fn fits_32_bits(x: i64) -> bool {
+    i32::try_from(x).is_ok()
+}
+
+/// `cvtps2dq`: round to nearest even; what does not fit becomes the smallest integer.
+#[allow(clippy::cast_possible_truncation, reason = "the magnitude is below 2^31")]
+fn convert(x: f32) -> i32 {
+    let rounded = x.round_ties_even();
+    if rounded.abs() < 2_147_483_648.0 { rounded as i32 } else { i32::MIN }
+}
+
+fn saturate_16(x: i32) -> i32 {
+    x.clamp(i32::from(i16::MIN), i32::from(i16::MAX))
+}

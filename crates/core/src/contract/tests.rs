@@ -1,0 +1,140 @@
+//! Contracts against values worked out by hand.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::ops::{Bias, PaddingMode};
+use crate::parameters::{Activation, CodeType, Weight, Window};
+
+const U8: CodeType = CodeType::U8;
+
+fn activation(scale: f64, zero_point: i32) -> Activation {
+    Activation { scale, zero_point, code_type: U8 }
+}
+
+/// A linear layer of one channel; only its scales and bias matter here.
+fn layer(weight_scale: f64, bias: Option<f32>, relu: bool) -> Layer {
+    Layer {
+        kind: LayerKind::Linear,
+        weight: Weight::of_bytes(vec![1, 1], Arc::from([1i8]), vec![weight_scale], vec![0]),
+        bias: bias.map(|b| Bias::Real(vec![b])),
+        relu: Some(relu),
+        clamp: None,
+        window: None,
+        padding_mode: PaddingMode::Zeros,
+    }
+}
+
+fn code(contract: Contract, layer: &Layer, output: Activation, accumulator: i64) -> i32 {
+    Requantizer::new(contract, layer, activation(1.0, 0), output, 0).unwrap().apply(accumulator)
+}
+
+#[test]
+fn names_are_their_own_inverse() {
+    for contract in Contract::ALL {
+        assert_eq!(Contract::from_name(contract.name()), Some(contract));
+        assert!(contract.description().ends_with('.'));
+    }
+    assert_eq!(Contract::from_name("FBGEMM"), None);
+}
+
+/// Powers of two make every float exact: only the order of rounding and zero point is left, worked out by hand.
+#[test]
+fn ties_go_where_each_engine_sends_them() {
+    let half = layer(0.5, None, false);
+    // acc * 1/2, odd accumulators are ties. Zero point 1: added after rounding 0.5 -> 0, 1.5 -> 2, 2.5 -> 2;
+    // before it 1.5 -> 2, 2.5 -> 2, 3.5 -> 4.
+    let rows = [
+        (Contract::Fbgemm, [1, 3, 3]),
+        (Contract::Qnnpack, [1, 3, 3]),
+        (Contract::X86, [1, 3, 3]),
+        (Contract::Onednn, [2, 2, 4]),
+        (Contract::Exact, [1, 3, 3]),
+    ];
+    for (contract, expected) in rows {
+        let codes = [1, 3, 5].map(|acc| code(contract, &half, activation(1.0, 1), acc));
+        assert_eq!(codes, expected, "{}", contract.name());
+    }
+}
+
+#[test]
+fn only_qnnpack_rounds_the_bias() {
+    // M = 1, S1*S2 = 1, b = 0.5: qnnpack's bias is rint(0.5) = 0; the others round acc + 0.5 to even.
+    let biased = layer(1.0, Some(0.5), false);
+    let rows = [
+        (Contract::Fbgemm, [2, 2, 4]),
+        (Contract::Onednn, [2, 2, 4]),
+        (Contract::Exact, [2, 2, 4]),
+        (Contract::Qnnpack, [1, 2, 3]),
+    ];
+    for (contract, expected) in rows {
+        let codes = [1, 2, 3].map(|acc| code(contract, &biased, activation(1.0, 0), acc));
+        assert_eq!(codes, expected, "{}", contract.name());
+    }
+}
+
+#[test]
+fn clamps_at_both_ends_and_at_the_zero_point_under_relu() {
+    for contract in Contract::ALL {
+        for (relu, low) in [(false, 0), (true, 7)] {
+            let layer = layer(1.0, None, relu);
+            let codes = [-300, 300].map(|acc| code(contract, &layer, activation(1.0, 7), acc));
+            assert_eq!(codes, [low, 255], "{} relu {relu}", contract.name());
+        }
+    }
+}
+
+#[test]
+fn exact_is_the_rational_function() {
+    // round((acc*0.375 + 0.3125)/1.5) + 100 = round((6*acc + 5)/24) + 100 in integers.
+    let layer = layer(0.375, Some(0.3125), false);
+    let requantizer =
+        Requantizer::new(Contract::Exact, &layer, activation(1.0, 0), activation(1.5, 100), 0).unwrap();
+    for accumulator in -700..700 {
+        let numerator: i32 = 6 * accumulator + 5;
+        let (floor, rest) = (numerator.div_euclid(24), numerator.rem_euclid(24));
+        let up = rest > 12 || (rest == 12 && floor % 2 != 0);
+        let expected = (floor + i32::from(up) + 100).clamp(0, 255);
+        assert_eq!(requantizer.apply(i64::from(accumulator)), expected, "{accumulator}");
+    }
+}
+
+#[test]
+fn large_accumulators_lose_bits_before_anything_else() {
+    // 2^24 + 1 is no float32: engines that narrow it first see 2^24. M = 2^-24 * 128, code = 128 * (1 + 2^-24).
+    let layer = layer(1.0, Some(-16_777_216.0), false);
+    for (contract, expected) in
+        [(Contract::Fbgemm, 0), (Contract::Onednn, 0), (Contract::Qnnpack, 1), (Contract::Exact, 1)]
+    {
+        assert_eq!(code(contract, &layer, activation(1.0, 0), 16_777_217), expected, "{}", contract.name());
+    }
+}
+
+#[test]
+fn x86_chooses_by_groups_zero_point_and_kind() {
+    let mut conv = layer(1.0, None, false);
+    conv.kind = LayerKind::Conv(2);
+    conv.window = Some(Window { groups: Some(100), ..Window::default() });
+    assert_eq!(Contract::X86.of_layer(&conv), Contract::Onednn);
+    conv.weight.zero_point = vec![3];
+    assert_eq!(Contract::X86.of_layer(&conv), Contract::Fbgemm);
+    conv.weight.zero_point = vec![0];
+    conv.window = Some(Window { groups: Some(101), ..Window::default() });
+    assert_eq!(Contract::X86.of_layer(&conv), Contract::Fbgemm);
+    conv.window = None;
+    conv.kind = LayerKind::ConvTranspose(2);
+    assert_eq!(Contract::X86.of_layer(&conv), Contract::Fbgemm);
+    assert_eq!(Contract::X86.of_layer(&layer(1.0, None, false)), Contract::Fbgemm);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let mut unknown = layer(1.0, None, false);
+    unknown.relu = None;
+    let new = |layer: &Layer, output, channel| {
+        Requantizer::new(Contract::Exact, layer, activation(1.0, 0), output, channel).unwrap_err()
+    };
+    assert_eq!(new(&unknown, activation(1.0, 9), 0), Missing::Relu);
+    assert_eq!(new(&layer(0.0, None, false), activation(1.0, 9), 0), Missing::Scale);
+    assert_eq!(new(&layer(1.0, Some(1.0), false), activation(1.0, 9), 1), Missing::Channel);
+}

@@ -1,0 +1,150 @@
+//! From the taps of one output element through every stage, in registers of the target's widths.
+
+use super::geometry::Geometry;
+use super::overflow::Overflows;
+use super::{Overflow, TargetLayer};
+use crate::target::{OnOverflow, Register, Rounding, Stage};
+
+/// The stages of one output element: accumulator to output.
+pub(super) type Element = [i64; 6];
+
+/// Products that certainly sum without overflow in 32 bits: each is at most 2^22 in magnitude.
+const SAFE_PRODUCTS: usize = 1 << 8;
+
+/// The exact sum of x*w.
+fn dot(codes: &[i16], weights: &[i8]) -> i64 {
+    codes
+        .chunks(SAFE_PRODUCTS)
+        .zip(weights.chunks(SAFE_PRODUCTS))
+        .map(|(codes, weights)| {
+            let products = codes.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w));
+            i64::from(products.sum::<i32>())
+        })
+        .sum()
+}
+
+/// The sum of x*w in a register, and the first value that did not fit. A register that saturates does so after every
+/// addition, in the order of the weights; one that wraps ends as if it had wrapped once, and only that counts.
+fn accumulate(register: Register, codes: &[i16], weights: &[i8]) -> (i64, Option<i128>) {
+    if register.on_overflow == OnOverflow::Wrap {
+        let exact = i128::from(dot(codes, weights));
+        let (held, overflowed) = register.hold(exact);
+        return (held, overflowed.then_some(exact));
+    }
+    let mut first = None;
+    let sum = codes.iter().zip(weights).fold(0_i64, |sum, (&x, &w)| {
+        let exact = i128::from(sum) + i128::from(x) * i128::from(w);
+        let (held, overflowed) = register.hold(exact);
+        if overflowed && first.is_none() {
+            first = Some(exact);
+        }
+        held
+    });
+    (sum, first)
+}
+
+impl TargetLayer {
+    pub(super) fn evaluate(
+        &self,
+        geometry: &Geometry,
+        codes: &[i32],
+        shape: &[usize],
+        mut record: impl FnMut(usize, Element),
+    ) -> Vec<Overflow> {
+        let mut overflows = Overflows::default();
+        for (index, &code) in codes.iter().enumerate() {
+            if !(self.input_range.min..=self.input_range.max).contains(&code) {
+                overflows.add(Stage::Input, index, i128::from(code));
+            }
+        }
+        let taps = self.taps();
+        let channels_per_group = self.channels() / self.groups.max(1);
+        let may_overflow = self.accumulator_may_overflow();
+        let mut patch = vec![0_i16; taps];
+        for image in 0..geometry.images {
+            for group in 0..self.groups {
+                for position in 0..geometry.positions {
+                    geometry.gather(self, codes, image, group, position, &mut patch);
+                    let code_sum: i64 = patch.iter().map(|&x| i64::from(x)).sum();
+                    for channel in group * channels_per_group..(group + 1) * channels_per_group {
+                        let weights = &self.weight[channel * taps..(channel + 1) * taps];
+                        let (accumulator, partial) = if may_overflow {
+                            accumulate(self.target.accumulator(), &patch, weights)
+                        } else {
+                            (dot(&patch, weights), None)
+                        };
+                        let index = (image * self.channels() + channel) * geometry.positions + position;
+                        let mut note = |stage, value| overflows.add(stage, index, value);
+                        if let Some(partial) = partial {
+                            note(Stage::Accumulator, partial);
+                        }
+                        record(index, self.requantize(channel, accumulator, code_sum, note));
+                    }
+                }
+            }
+        }
+        overflows.finish(shape, &geometry.output_shape)
+    }
+
+    /// The stages after the accumulator, of one element.
+    pub(in crate::target) fn requantize(
+        &self,
+        channel: usize,
+        accumulator: i64,
+        code_sum: i64,
+        mut note: impl FnMut(Stage, i128),
+    ) -> Element {
+        let target = &self.target;
+        let mut hold = |stage, register: Register, value: i128| {
+            let (held, overflowed) = register.hold(value);
+            if overflowed {
+                note(stage, value);
+            }
+            held
+        };
+        let scaled =
+            i128::from(accumulator) - i128::from(self.weight_zero_point[channel]) * i128::from(code_sum);
+        let biased = (scaled << target.bias_fraction_bits) + i128::from(self.folded_bias[channel]);
+        let biased = hold(Stage::Biased, target.biased(), biased);
+        let product = i128::from(biased) * i128::from(self.multiplier[channel]);
+        let product = hold(Stage::Product, target.product(), product);
+        let shift = self.shift[channel];
+        let shifted = match &self.rounding_constant {
+            Some(constants) => {
+                Rounding::Floor.shift(i128::from(product) + i128::from(constants[channel]), shift)
+            }
+            None => target.rounding.shift(i128::from(product), shift),
+        };
+        // Beyond 128 bits nothing is left of the low bits, and the sign is the product's.
+        let shifted = shifted.unwrap_or(match (target.on_overflow, product < 0) {
+            (OnOverflow::Saturate, true) => i128::MIN,
+            (OnOverflow::Saturate, false) => i128::MAX,
+            (OnOverflow::Wrap, _) => 1 << 126,
+        });
+        let shifted = hold(Stage::Shifted, target.product(), shifted);
+        let offset = i128::from(shifted) + i128::from(self.output_zero_point);
+        let offset = hold(Stage::Offset, target.product(), offset);
+        let output = offset.clamp(i64::from(self.clamp.min), i64::from(self.clamp.max));
+        [accumulator, biased, product, shifted, offset, output]
+    }
+
+    /// Whether some input could take an accumulator, or a partial sum of one, out of its register.
+    pub(in crate::target) fn accumulator_may_overflow(&self) -> bool {
+        let largest = [self.input_range.min - self.input_shift, self.input_range.max - self.input_shift]
+            .into_iter()
+            .chain([self.padding_value])
+            .map(|x| i64::from(x).abs())
+            .max()
+            .unwrap_or_default();
+        let limit = self.target.accumulator().range().max;
+        self.weight.chunks(self.taps().max(1)).any(|weights| {
+            let magnitude: i64 = weights.iter().map(|&w| i64::from(w).abs()).sum();
+            magnitude.checked_mul(largest).is_none_or(|reach| reach > limit)
+        })
+    }
+
+    /// An input code as the target has it.
+    pub(super) fn receive(&self, code: i32) -> i32 {
+        code.clamp(self.input_range.min, self.input_range.max) - self.input_shift
+    }
+}
