@@ -45,7 +45,8 @@ pub struct Machine<'a> {
     /// By node; `None` for nodes without weights. The layers of the target, or those that count the accumulators that
     /// all arithmetics share.
     layers: Vec<Option<TargetLayer>>,
-    /// By node; `None` for layers with weights, for conversions from and to reals, and in an engine's arithmetic.
+    /// By node; `None` for layers with weights, for constants and conversions from and to reals, and in an engine's
+    /// arithmetic.
     operators: Vec<Option<TargetOperator>>,
 }
 
@@ -304,7 +305,7 @@ fn operators(
 ) -> Vec<Option<TargetOperator>> {
     let mut operators = Vec::with_capacity(network.nodes.len());
     for node in &network.nodes {
-        if matches!(node.op, Op::Quantize | Op::Dequantize | Op::Layer(_)) {
+        if matches!(node.op, Op::Quantize | Op::Dequantize | Op::Constant(_) | Op::Layer(_)) {
             operators.push(None);
             continue;
         }
