@@ -77,10 +77,9 @@ fn smallest_shift(
     options: &derive::Options,
     target: Target,
 ) -> Result<u32> {
-    let engine = network.engine.as_deref().and_then(Contract::from_name);
     let contract = match &arguments.against {
         Some(name) => arithmetic::contract("--against", name)?,
-        None => engine.unwrap_or(Contract::Exact),
+        None => arithmetic::engine_of(network).unwrap_or(Contract::Exact),
     };
     if !(0.0..=1.0).contains(&arguments.within) {
         bail!("--within: found {}, expected a fraction of accumulators, 0 to 1", arguments.within);

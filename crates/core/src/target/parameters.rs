@@ -7,8 +7,7 @@ use crate::derive::{accumulator_range, reach_of};
 use crate::network::IntNetwork;
 use crate::ops::{Layer, Op};
 use crate::parameters::{
-    Activation, CodeType, LayerParameters, OperatorArithmetic, OperatorParameters, Parameters, Range,
-    TableParameters,
+    CodeType, LayerParameters, OperatorArithmetic, OperatorParameters, Parameters, Range, TableParameters,
 };
 
 /// Where a fused ReLU is computed.
@@ -57,7 +56,7 @@ pub fn on_target(
         }
     }
     for (_, activation) in &mut parameters.inputs {
-        *activation = activation.map(|activation| activation_on_target(activation, target));
+        *activation = activation.map(|activation| target.activation(activation));
     }
     for table in &mut parameters.tables {
         table_on_target(table, target);
@@ -77,8 +76,8 @@ fn layer_on_target(
     let on_target = TargetLayer::new(parameters, layer, target)?;
     let mut changed = parameters.clone();
     let moved = |range: Range<i32>, shift: i32| Range { min: range.min - shift, max: range.max - shift };
-    changed.input = parameters.input.map(|input| activation_on_target(input, target));
-    changed.output = parameters.output.map(|output| activation_on_target(output, target));
+    changed.input = parameters.input.map(|input| target.activation(input));
+    changed.output = parameters.output.map(|output| target.activation(output));
     changed.input_range =
         parameters.input_range.map(|range| moved(target.within(range), on_target.input_shift));
     changed.padding_value = parameters.padding_value.map(|code| code - on_target.input_shift);
@@ -115,19 +114,10 @@ fn layer_on_target(
     Ok(changed)
 }
 
-fn activation_on_target(activation: Activation, target: Target) -> Activation {
-    match target.code_shift(activation.code_type) {
-        0 => activation,
-        shift => {
-            Activation { zero_point: activation.zero_point - shift, code_type: CodeType::I8, ..activation }
-        }
-    }
-}
-
 fn table_on_target(table: &mut TableParameters, target: Target) {
     codes_on_target(&mut table.codes, table.output.code_type, target);
-    table.input = activation_on_target(table.input, target);
-    table.output = activation_on_target(table.output, target);
+    table.input = target.activation(table.input);
+    table.output = target.activation(table.output);
 }
 
 /// Differences of codes, and with them multipliers, stay as they are. How an operator agrees with real numbers is counted
@@ -141,14 +131,14 @@ fn operator_on_target(operator: &mut OperatorParameters, target: Target) {
     let Range { min, max } = target.within(operator.clamp);
     operator.clamp = Range { min: min - shift, max: max - shift };
     for input in &mut operator.inputs {
-        *input = activation_on_target(*input, target);
+        *input = target.activation(*input);
     }
-    operator.output = activation_on_target(operator.output, target);
+    operator.output = target.activation(operator.output);
     operator.agreement = operator.agreement.filter(|_| target.activation_range.is_none());
 }
 
 fn codes_on_target(codes: &mut [i32], code_type: CodeType, target: Target) {
     for code in codes {
-        *code = target.within(Range { min: *code, max: *code }).min - target.code_shift(code_type);
+        *code = target.receive(*code, code_type);
     }
 }

@@ -22,9 +22,29 @@ pub(super) struct Request<'a> {
     pub(super) inputs: Vec<&'a Buffer>,
     /// Their (C, spatial...): a memory may hold another shape of the same elements.
     pub(super) input_shapes: Vec<&'a [usize]>,
+    /// The same with an axis of images where there is one.
+    pub(super) whole_inputs: Vec<&'a [usize]>,
     /// The result's (C, spatial...).
     pub(super) shape: &'a [usize],
+    /// The same with an axis of images where there is one.
+    pub(super) whole: &'a [usize],
     pub(super) options: Options,
+}
+
+impl Request<'_> {
+    /// Elements of the result.
+    pub(super) fn elements(&self) -> usize {
+        self.whole.iter().product()
+    }
+}
+
+/// The shape of one image, (C, spatial...): without the axis of images, which has a size of 1 here. A tensor that is no
+/// image keeps its shape.
+pub(super) fn image(whole: &[usize]) -> &[usize] {
+    match whole {
+        [1, shape @ ..] => shape,
+        shape => shape,
+    }
 }
 
 /// What computes it.
@@ -177,9 +197,10 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
     }
     let shifts: Vec<u8> = layer.shift.iter().filter_map(|&n| u8::try_from(n).ok()).collect();
 
-    let range = parameters.input_range.unwrap_or_else(|| {
-        let (min, max) = input.activation.code_type.range();
-        Range { min, max }
+    let codes = layer.input_range();
+    let range = parameters.input_range.map_or(codes, |range| Range {
+        min: (range.min - layer.input_shift).clamp(codes.min, codes.max),
+        max: (range.max - layer.input_shift).clamp(codes.min, codes.max),
     });
     let z1 = layer.padding_value;
     let widths = Widths::of(layer, Range { min: range.min.min(z1), max: range.max.max(z1) });
