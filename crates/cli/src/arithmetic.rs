@@ -4,21 +4,19 @@ use anyhow::{Result, anyhow};
 use serde_json::{Map, Value, json};
 
 use gen_params::contract::Contract;
+use gen_params::emit::target_file::TargetFile;
 use gen_params::formats::Form;
 use gen_params::machine::Arithmetic;
 use gen_params::network::IntNetwork;
 use gen_params::target::Target;
 
-use crate::arguments::{Derivation, TargetOptions};
-use crate::hardware::target_file;
-
 /// The name of the integer-only arithmetic.
 pub(crate) const TARGET: &str = "target";
 
 /// The arithmetic of this name.
-pub(crate) fn named(name: &str, options: &TargetOptions, derivation: &Derivation) -> Result<Arithmetic> {
+pub(crate) fn named(name: &str, file: &TargetFile) -> Result<Arithmetic> {
     if name == TARGET {
-        return Ok(Arithmetic::Target(target(options, derivation)?));
+        return Ok(Arithmetic::Target(target(file)?));
     }
     let contract = Contract::from_name(name);
     contract.map(Arithmetic::Contract).ok_or_else(|| anyhow!("found {name:?}, expected one of:{}", list()))
@@ -32,15 +30,19 @@ pub(crate) fn contract(option: &str, name: &str) -> Result<Contract> {
     })
 }
 
-/// The arithmetic of the engine that the file names, or that its format belongs to.
-pub(crate) fn of_file(network: &IntNetwork) -> Result<Arithmetic> {
+/// The engine that the file names, or that its format belongs to.
+pub(crate) fn engine_of(network: &IntNetwork) -> Option<Contract> {
     let own = match network.source_form.as_str() {
         form if form == Form::Tflite.name() => Some(Contract::Litert),
         form if form == Form::Onnx.name() => Some(Contract::Onnxruntime),
         _ => None,
     };
-    let engine = network.engine.as_deref().and_then(Contract::from_name).or(own);
-    engine.map(Arithmetic::Contract).ok_or_else(|| {
+    network.engine.as_deref().and_then(Contract::from_name).or(own)
+}
+
+/// The arithmetic of the file's engine.
+pub(crate) fn of_file(network: &IntNetwork) -> Result<Arithmetic> {
+    engine_of(network).map(Arithmetic::Contract).ok_or_else(|| {
         anyhow!(
             "the file does not say which engine it was made for, and engines differ in their roundings\n  hint: give \
              --contract NAME, one of:{}",
@@ -59,9 +61,8 @@ fn list() -> String {
     contracts.chain([target]).map(|(name, text)| format!("\n  {name:<11} {text}")).collect()
 }
 
-/// The target that was described.
-pub(crate) fn target(options: &TargetOptions, derivation: &Derivation) -> Result<Target> {
-    let file = target_file(derivation, Some(options))?;
+/// The integer-only arithmetic of a target.
+pub(crate) fn target(file: &TargetFile) -> Result<Target> {
     match file.thresholds {
         None => Ok(file.arithmetic),
         Some(contract) => Err(anyhow!(

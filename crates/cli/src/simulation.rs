@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
+use gen_params::emit::target_file::TargetFile;
 use gen_params::formats::Form;
 use gen_params::machine::{Arithmetic, Machine, Values as Edges};
 use gen_params::network::{EdgeId, IntNetwork};
@@ -20,11 +21,12 @@ use crate::arguments::{Derivation, InputOptions, Source, TargetOptions};
 use crate::hardware::target_file;
 use crate::input::{Input, Values};
 use crate::model::Model;
-use crate::{table, terminal};
+use crate::{arithmetic, table, terminal};
 
-/// A model, lowered and derived.
+/// A model, lowered and derived for a target.
 pub(crate) struct Prepared {
     pub(crate) model: Model,
+    pub(crate) target: TargetFile,
     pub(crate) network: IntNetwork,
     pub(crate) parameters: Parameters,
 }
@@ -35,18 +37,28 @@ impl Prepared {
         let model = Model::open(source)?;
         let name = || model.name();
         let network = lower::lower(&model.source, &model.options).with_context(name)?;
-        let options = target_file(derivation, Some(target))?.derivation;
-        let parameters = derive::derive(&network, &options).with_context(name)?;
+        let target = target_file(derivation, Some(target))?;
+        let parameters = derive::derive(&network, &target.derivation).with_context(name)?;
         for warning in &parameters.warnings {
             terminal::warning(warning);
         }
-        Ok(Self { model, network, parameters })
+        Ok(Self { model, target, network, parameters })
     }
 
     /// The input that `path` names, pixels in the order of axes that the network takes.
     pub(crate) fn input(&self, path: &Path, options: &InputOptions) -> Result<Input> {
         let input = Input::read(path, options)?;
         Ok(if self.model.source.form == Form::Tflite { input.channels_last() } else { input })
+    }
+
+    /// The arithmetic of the name that `flag` gives.
+    pub(crate) fn arithmetic(&self, flag: &'static str, name: &str) -> Result<Arithmetic> {
+        arithmetic::named(name, &self.target).context(flag)
+    }
+
+    /// The network in the target's arithmetic.
+    pub(crate) fn on_target(&self) -> Result<Machine<'_>> {
+        self.machine(Arithmetic::Target(arithmetic::target(&self.target)?))
     }
 
     /// The network in one arithmetic.
@@ -237,7 +249,7 @@ pub(crate) fn warn_of_overflows(machine: &Machine<'_>, overflows: &[(usize, Over
         terminal::warning(&format!(
             "{}: {} {what}; the first, {}, at {}",
             machine.network().nodes.get(*node).map_or("", |node| node.name.as_str()),
-            table::thousands(usize::try_from(overflow.count).unwrap_or(usize::MAX)),
+            table::count(overflow.count),
             overflow.value,
             position(&overflow.first),
         ));

@@ -18,12 +18,11 @@ use crate::dump::{self, Dumped};
 use crate::input::{Input, Values};
 use crate::simulation::{Prepared, position};
 use crate::table::thousands;
-use crate::{arithmetic, terminal};
+use crate::terminal;
 
 pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
-    let chosen = arithmetic::named(&arguments.contract, &arguments.target, &arguments.derivation)
-        .context("--contract")?;
+    let chosen = prepared.arithmetic("--contract", &arguments.contract)?;
     let machine = prepared.machine(chosen)?;
     let dumps = dump::read_folder(&arguments.dump)?;
     let input = match &arguments.input {

@@ -3,14 +3,13 @@
 use anyhow::{Context, Result};
 
 use gen_params::emit::{Existing, systemverilog};
-use gen_params::machine::Arithmetic;
 use gen_params::target::Stage;
 
 use super::{emit_c, golden};
 use crate::arguments::{Emit, EmitSv};
 use crate::simulation::Prepared;
 use crate::table::thousands;
-use crate::{arithmetic, terminal};
+use crate::terminal;
 
 pub(crate) fn run(language: &Emit) -> Result<()> {
     match language {
@@ -21,9 +20,8 @@ pub(crate) fn run(language: &Emit) -> Result<()> {
 
 fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
-    let target = arithmetic::target(&arguments.target, &arguments.derivation)?;
     let input = prepared.input(&arguments.input, &arguments.input_options)?;
-    let machine = prepared.machine(Arithmetic::Target(target))?;
+    let machine = prepared.on_target()?;
     let stages: &[Stage] = if arguments.stages { &Stage::ALL } else { &[Stage::Output] };
     let golden = golden::compute(&machine, &input, 1, stages)?;
     // What a layer reads is what the node before it has written.

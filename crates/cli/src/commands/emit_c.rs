@@ -4,13 +4,13 @@ use anyhow::{Context, Result};
 
 use gen_params::emit::c_program::{self, KnownAnswer, Program};
 use gen_params::emit::{Existing, SourceFile, cmsis_nn};
-use gen_params::machine::{Arithmetic, Machine};
+use gen_params::machine::Machine;
 
 use crate::arguments::{ApiName, Derivation, EmitC};
 use crate::model::Model;
 use crate::simulation::{Prepared, batches};
 use crate::table::thousands;
-use crate::{arithmetic, terminal};
+use crate::terminal;
 
 /// Images of the known-answer test unless --limit says otherwise.
 const FEW_IMAGES: usize = 4;
@@ -42,8 +42,7 @@ impl Output {
 
 fn program(arguments: &EmitC) -> Result<()> {
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
-    let target = arithmetic::target(&arguments.target, &arguments.derivation)?;
-    let machine = prepared.machine(Arithmetic::Target(target))?;
+    let machine = prepared.on_target()?;
     let model = &prepared.model;
     let (images, known_answers) =
         known_answers(arguments, &prepared, &machine).with_context(|| model.name())?;
@@ -69,8 +68,7 @@ fn cmsis_nn(arguments: &EmitC) -> Result<()> {
         ..arguments.derivation.clone()
     };
     let prepared = Prepared::open(&arguments.source, &derivation, &arguments.target)?;
-    let target = arithmetic::target(&arguments.target, &derivation)?;
-    let machine = prepared.machine(Arithmetic::Target(target))?;
+    let machine = prepared.on_target()?;
     let model = &prepared.model;
     let images = match &arguments.input {
         None => arguments.shape.iter().map(|shape| shape.0.clone()).collect(),

@@ -19,12 +19,9 @@ use crate::{arithmetic, outputs, terminal};
 
 pub(crate) fn run(arguments: &Run) -> Result<Finding> {
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
-    let named = |flag: &str, name: &str| {
-        arithmetic::named(name, &arguments.target, &arguments.derivation).with_context(|| flag.to_owned())
-    };
     let chosen = match &arguments.contract {
-        Some(name) => named("--contract", name)?,
-        None if arguments.stages => named("--contract", arithmetic::TARGET)?,
+        Some(name) => prepared.arithmetic("--contract", name)?,
+        None if arguments.stages => prepared.arithmetic("--contract", arithmetic::TARGET)?,
         None => arithmetic::of_file(&prepared.network).with_context(|| prepared.model.name())?,
     };
     if arguments.stages && !matches!(chosen, Arithmetic::Target(_)) {
@@ -32,7 +29,7 @@ pub(crate) fn run(arguments: &Run) -> Result<Finding> {
     }
     let input = prepared.input(&arguments.input, &arguments.input_options)?;
     if let Some(other) = &arguments.versus {
-        versus::run(arguments, &prepared, &input, [chosen, named("--versus", other)?])?;
+        versus::run(arguments, &prepared, &input, [chosen, prepared.arithmetic("--versus", other)?])?;
         return Ok(Finding::None);
     }
     let labels = match &arguments.labels {

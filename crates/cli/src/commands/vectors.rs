@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use gen_params::emit::{Existing, Golden, GoldenTensor, Vectors as Files, write_vectors};
-use gen_params::machine::{Arithmetic, Machine};
+use gen_params::machine::Machine;
 use gen_params::ops::Value;
 use gen_params::target::{Aim, LayerVectors, Missing, Stage};
 use gen_params::tensor::Tensor;
@@ -22,11 +22,10 @@ const FEW_IMAGES: usize = 4;
 
 pub(crate) fn run(arguments: &Vectors) -> Result<()> {
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
-    let chosen = Arithmetic::Target(arithmetic::target(&arguments.target, &arguments.derivation)?);
-    let machine = prepared.machine(chosen)?;
+    let machine = prepared.on_target()?;
     let golden = |tensors| Golden {
-        contract: chosen.name().to_owned(),
-        options: arithmetic::describe(chosen),
+        contract: machine.arithmetic().name().to_owned(),
+        options: arithmetic::describe(machine.arithmetic()),
         tensors,
     };
     let layers = layer_vectors(&machine, arguments.channels as usize)?;

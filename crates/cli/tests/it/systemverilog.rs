@@ -16,7 +16,7 @@ use crate::support::{root, run};
 const IMAGES: usize = 20;
 
 /// Whether a tool is there. Where tests are the gate it must be.
-fn has(tool: &str, flag: &str) -> bool {
+pub(crate) fn has(tool: &str, flag: &str) -> bool {
     let found = Command::new(tool).arg(flag).output().is_ok();
     assert!(found || std::env::var_os("CI").is_none(), "{tool} is not installed");
     if !found {
@@ -68,7 +68,7 @@ fn input(folder: &Path, place: &Path) -> Option<PathBuf> {
 }
 
 /// A model in SystemVerilog; `Err` is what the command said.
-fn emit(model: &Path, input: &Path, options: &[&str]) -> Result<TempDir, String> {
+pub(crate) fn emit(model: &Path, input: &Path, options: &[&str]) -> Result<TempDir, String> {
     let place = tempfile::tempdir().unwrap();
     let output = place.path().join("sv");
     let [model, input, output] = [model, input, &output].map(|path| path.to_string_lossy().into_owned());
@@ -78,7 +78,13 @@ fn emit(model: &Path, input: &Path, options: &[&str]) -> Result<TempDir, String>
 }
 
 /// Simulates a model, and lints what was written; failures go into `failures`.
-fn simulate(model: &Path, input: &Path, options: &[&str], tools: &[&str], failures: &mut Vec<String>) {
+pub(crate) fn simulate(
+    model: &Path,
+    input: &Path,
+    options: &[&str],
+    tools: &[&str],
+    failures: &mut Vec<String>,
+) {
     let name = format!("{} {}", model.display(), options.join(" "));
     let start = Instant::now();
     let place = match emit(model, input, options) {

@@ -6,7 +6,9 @@ use crate::contract::Contract;
 use crate::derive::{accumulator_range, reach_of};
 use crate::network::IntNetwork;
 use crate::ops::{Layer, Op};
-use crate::parameters::{LayerParameters, Parameters, Range, TableParameters};
+use crate::parameters::{
+    CodeType, LayerParameters, OperatorArithmetic, OperatorParameters, Parameters, Range, TableParameters,
+};
 
 /// Where a fused ReLU is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,7 +23,7 @@ pub enum Relu {
 /// The parameters of a network as the target's memories have them.
 ///
 /// With F fractional bits, `bias` and `folded_bias` are 2^F times as large and `shift` is n + F. With signed activations
-/// every zero point, clamp, range and table of unsigned codes is 128 less, and `folded_bias` is that of the smaller Z1.
+/// every zero point, clamp, range and table of unsigned codes, operators' included, is 128 less, and `folded_bias` is that of the smaller Z1.
 /// Clamps and ranges are within the target's own. `steps_of` adds the [`thresholds`] of that engine.
 ///
 /// # Errors
@@ -59,12 +61,8 @@ pub fn on_target(
     for table in &mut parameters.tables {
         table_on_target(table, target);
     }
-    let changes_codes = target.signed_activations || target.activation_range.is_some();
-    if changes_codes && !parameters.operators.is_empty() {
-        parameters.warnings.push(
-            "operators without weights are described for the model's own codes, not for signed ones or a narrower range"
-                .to_owned(),
-        );
+    for operator in &mut parameters.operators {
+        operator_on_target(operator, target);
     }
     Ok(parameters)
 }
@@ -117,10 +115,30 @@ fn layer_on_target(
 }
 
 fn table_on_target(table: &mut TableParameters, target: Target) {
-    let shift = target.code_shift(table.output.code_type);
-    for code in &mut table.codes {
-        *code = target.within(Range { min: *code, max: *code }).min - shift;
-    }
+    codes_on_target(&mut table.codes, table.output.code_type, target);
     table.input = target.activation(table.input);
     table.output = target.activation(table.output);
+}
+
+/// Differences of codes, and with them multipliers, stay as they are. How an operator agrees with real numbers is counted
+/// over all codes, and is not known where some cannot occur.
+fn operator_on_target(operator: &mut OperatorParameters, target: Target) {
+    let code_type = operator.output.code_type;
+    if let OperatorArithmetic::Table(codes) = &mut operator.arithmetic {
+        codes_on_target(codes, code_type, target);
+    }
+    let shift = target.code_shift(code_type);
+    let Range { min, max } = target.within(operator.clamp);
+    operator.clamp = Range { min: min - shift, max: max - shift };
+    for input in &mut operator.inputs {
+        *input = target.activation(*input);
+    }
+    operator.output = target.activation(operator.output);
+    operator.agreement = operator.agreement.filter(|_| target.activation_range.is_none());
+}
+
+fn codes_on_target(codes: &mut [i32], code_type: CodeType, target: Target) {
+    for code in codes {
+        *code = target.receive(*code, code_type);
+    }
 }

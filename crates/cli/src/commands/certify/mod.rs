@@ -23,7 +23,6 @@ use gen_params::parameters::MultiplierForm;
 use super::Finding;
 use crate::arguments::{Certify, ShiftName};
 use crate::arithmetic;
-use crate::hardware::target_file;
 use crate::simulation::Prepared;
 use crate::table::thousands;
 use crate::terminal;
@@ -37,9 +36,9 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     if let Some(fraction) = arguments.within.filter(|fraction| !(0.0..=1.0).contains(fraction)) {
         bail!("--within: found {fraction}, expected a fraction of accumulators, 0 to 1");
     }
-    let file = target_file(&arguments.derivation, Some(&arguments.target))?;
-    let target = file.arithmetic;
     let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
+    let file = &prepared.target;
+    let target = file.arithmetic;
     let certificate = prove::prove(&prepared, contract, target)
         .with_context(|| prepared.model.path.display().to_string())?;
     if let Some(path) = &arguments.output {
@@ -57,7 +56,7 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     let operators = certify_operators(network, parameters, contract, target, shapes.transpose()?.as_deref());
     let tasks = arguments
         .search
-        .then(|| search::Tasks::new(&certificate.layers, sharing(arguments, &file), target.product_bits))
+        .then(|| search::Tasks::new(&certificate.layers, sharing(arguments, file), target.product_bits))
         .transpose()
         .with_context(name)?;
     let alternatives = arguments

@@ -1,6 +1,6 @@
 //! Products of two tensors, element by element or as matrices: `clamp(round(M0*sum((a - Za)*(b - Zb)) * 2^-n) + Z3)`.
 
-use super::scale::{Choice, centred, clamped, ratio};
+use super::scale::{Choice, centred, clamped, count, ratio};
 use super::sum::pairs;
 use crate::certify::Steps;
 use crate::exact::Ratio;
@@ -31,16 +31,11 @@ pub(super) fn derive(
     let (([multiplier], shift), differing) =
         choice.narrowest([&factor], |&([multiplier], shift), limit| {
             let scale = Scale { multiplier, shift };
-            let mut differing = 0;
-            for &(product, expected) in &products {
+            let differs = products.iter().map(|&(product, expected)| {
                 let rounded = scale.apply(i128::from(product), choice.rounding);
-                let code = clamped(rounded + i128::from(output.zero_point), clamp);
-                differing += u64::from(code != expected);
-                if differing >= limit {
-                    break;
-                }
-            }
-            differing
+                clamped(rounded + i128::from(output.zero_point), clamp) != expected
+            });
+            count(differs, limit)
         })?;
     let agreement = Agreement { cases: products.len() as u64, differing };
     Some((OperatorArithmetic::Product(Scale { multiplier, shift }), agreement))

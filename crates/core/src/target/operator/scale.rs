@@ -95,6 +95,12 @@ impl Choice {
     }
 }
 
+/// How many cases differ, up to `limit`.
+pub(super) fn count(differs: impl Iterator<Item = bool>, limit: u64) -> u64 {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    differs.filter(|&differs| differs).take(limit).count() as u64
+}
+
 /// `round(factor * 2^n)` of each; `None` if the largest is 0 or has more than [`WIDEST`] bits.
 fn integers<const N: usize>(factors: [&Ratio; N], n: i64) -> Option<Common<N>> {
     let mut multipliers = [0; N];

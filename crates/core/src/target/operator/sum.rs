@@ -1,6 +1,6 @@
 //! Sum of two tensors: `clamp(round((M0a*(a - Za) + M0b*(b - Zb)) * 2^-n) + Z3)`.
 
-use super::scale::{Choice, clamped, ratio, shifted};
+use super::scale::{Choice, clamped, count, ratio, shifted};
 use crate::exact::Ratio;
 use crate::parameters::{Activation, Agreement, OperatorArithmetic, Range};
 use crate::target::Rounding;
@@ -18,15 +18,10 @@ pub(super) fn derive(
     let exact = exact_codes(&pairs, a, b, output, clamp)?;
     let ((multipliers, shift), differing) =
         choice.narrowest([&first, &second], |&(multipliers, shift), limit| {
-            let mut differing = 0;
-            for (&(x, y), &expected) in pairs.iter().zip(&exact) {
-                let code = code(multipliers, shift, x, y, choice.rounding, output.zero_point, clamp);
-                differing += u64::from(code != expected);
-                if differing >= limit {
-                    break;
-                }
-            }
-            differing
+            let differs = pairs.iter().zip(&exact).map(|(&(x, y), &expected)| {
+                code(multipliers, shift, x, y, choice.rounding, output.zero_point, clamp) != expected
+            });
+            count(differs, limit)
         })?;
     let agreement = Agreement { cases: pairs.len() as u64, differing };
     Some((OperatorArithmetic::Sum { multipliers, shift }, agreement))

@@ -28,7 +28,7 @@ fn group(name: &str) -> (&'static str, Result<Compute, &'static str>) {
     } else if prefixed(&["transpose_conv", "reverse_transpose_conv"]) {
         ("transposed convolution", Ok(layers::convolution))
     } else if prefixed(&["transpose"]) {
-        ("transpose", Err("its sizes and permutation are not published with its codes"))
+        ("transpose", Ok(operators::transpose))
     } else if prefixed(&["add", "mul"]) {
         ("add, mul", Ok(operators::binary))
     } else if prefixed(&["avgpooling", "maxpool"]) {

@@ -69,6 +69,26 @@ pub(super) fn binary(case: &Case) -> Outcome {
     Ok((found, case.of_length(&["output_ref"], length)?))
 }
 
+/// Sizes and axes of the transposed tensors, which are lists in a header, and not among the published integers. Each is the
+/// only transposition that leads from the input to the output, but for axes that stay together, which may be split anyhow.
+#[rustfmt::skip]
+const TRANSPOSED: [(&str, &[usize], &[i64]); 10] = [
+    ("transpose_3dim", &[5, 4, 20], &[0, 2, 1]), ("transpose_3dim2", &[5, 4, 20], &[1, 2, 0]),
+    ("transpose_chwn", &[5, 4, 12, 17], &[3, 1, 2, 0]), ("transpose_default", &[4, 3, 3, 22], &[3, 2, 1, 0]),
+    ("transpose_matrix", &[5, 20], &[1, 0]), ("transpose_nchw", &[4, 3, 9, 19], &[0, 3, 1, 2]),
+    ("transpose_ncwh", &[5, 4, 3, 9], &[0, 3, 2, 1]), ("transpose_nhcw", &[8, 16, 128], &[2, 0, 1]),
+    ("transpose_nwhc", &[19, 3, 8, 8], &[1, 0, 2, 3]), ("transpose_wchn", &[4, 3, 7, 9], &[2, 3, 1, 0]),
+];
+
+pub(super) fn transpose(case: &Case) -> Outcome {
+    let (_, sizes, axes) =
+        TRANSPOSED.iter().find(|(name, ..)| *name == case.name).ok_or("a case without sizes")?;
+    let unit = activation(1.0, 0, false);
+    let input = codes(sizes, &case.of_length(&["input_tensor"], case.size("size")?)?)?;
+    let found = run(&Op::Shape(Shape::Permute(axes.to_vec())), &[(&input, unit)], unit)?;
+    Ok((wide(&found), case.array("output").ok_or("no output")?))
+}
+
 /// Minimum and maximum, broadcast.
 pub(super) fn extremum(case: &Case) -> Outcome {
     let mut operands = Vec::new();
