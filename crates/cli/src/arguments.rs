@@ -76,7 +76,7 @@ pub(crate) struct Generate {
     #[arg(long = "constant", id = "constant_option", value_name = "CONSTANT", value_parser = parse_constant,
         conflicts_with_all = ["constant", "multiplier_bits"])]
     pub(crate) constant: Option<Constant>,
-    /// The engine whose codes CONSTANT auto compares with [the file's, where it names one; or exact]
+    /// The engine whose codes CONSTANT auto compares with [the file's or its format's, as `run` has it; or exact]
     #[arg(long, value_name = "CONTRACT")]
     pub(crate) against: Option<String>,
     /// The bound of CONSTANT auto: codes within 1 LSB everywhere, and different at no more than this fraction of reachable

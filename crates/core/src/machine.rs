@@ -221,7 +221,9 @@ impl<'a> Machine<'a> {
         let inputs = node.inputs.iter().map(|&id| values.get(id)).collect::<Option<Vec<&Value>>>()?;
         let activations: Vec<_> = node.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
         let output = node.outputs.first().and_then(|&id| self.network.edge(id).activation);
-        let text = node.op.peculiarity(&inputs, &Context { contract, inputs: &activations, output })?;
+        let signed_as_unsigned = self.network.signed_as_unsigned;
+        let context = Context { contract, inputs: &activations, output, signed_as_unsigned };
+        let text = node.op.peculiarity(&inputs, &context)?;
         Some(format!("{}: {text}", node.name))
     }
 
@@ -285,7 +287,12 @@ impl<'a> Machine<'a> {
             Arithmetic::Target(_) => Contract::Exact,
         };
         let output = output.and_then(|id| self.network.edge(id).activation);
-        op.apply(inputs, &values.shapes, &Context { contract, inputs: activations, output })
+        let signed_as_unsigned = self.network.signed_as_unsigned;
+        op.apply(
+            inputs,
+            &values.shapes,
+            &Context { contract, inputs: activations, output, signed_as_unsigned },
+        )
     }
 }
 

@@ -366,7 +366,12 @@ impl Planner<'_> {
         let activation = self.plan.buffers[place].activation;
         // Padding has the zero point, which is no index.
         let marked = Some(Activation { zero_point: -1, ..activation });
-        let context = Context { contract: Contract::Exact, inputs: &[marked], output: marked };
+        let context = Context {
+            contract: Contract::Exact,
+            inputs: &[marked],
+            output: marked,
+            signed_as_unsigned: false,
+        };
         let selected = node.op.apply(&[&EdgeValue::Codes(indices)], &self.shapes, &context);
         let selected = selected.map_err(|error| error.to_string())?;
         let parts = selected.len();

@@ -168,7 +168,12 @@ pub(super) fn to_nhwc(tensor: &Codes) -> Vec<i64> {
 pub(super) fn run(op: &Op, inputs: &[(&Codes, Activation)], output: Activation) -> Result<Codes, String> {
     let values: Vec<Value> = inputs.iter().map(|(codes, _)| Value::Codes((*codes).clone())).collect();
     let activations: Vec<_> = inputs.iter().map(|(_, activation)| Some(*activation)).collect();
-    let context = Context { contract: Contract::Litert, inputs: &activations, output: Some(output) };
+    let context = Context {
+        contract: Contract::Litert,
+        inputs: &activations,
+        output: Some(output),
+        signed_as_unsigned: false,
+    };
     let results = op.apply(&values.iter().collect::<Vec<_>>(), &[], &context);
     let result = results.map_err(|error| error.to_string())?.remove(0);
     result.codes().cloned().ok_or_else(|| "no codes".to_owned())
