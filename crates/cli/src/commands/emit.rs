@@ -19,7 +19,7 @@ pub(crate) fn run(language: &Emit) -> Result<()> {
 }
 
 fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
-    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
+    let prepared = Prepared::open(&arguments.subject)?;
     let input = prepared.input(&arguments.input, &arguments.input_options)?;
     let machine = prepared.on_target()?;
     let stages: &[Stage] = if arguments.stages { &Stage::ALL } else { &[Stage::Output] };
