@@ -50,7 +50,7 @@ module gp_max_pool #(
           .ADDRESS_BITS(READ_BITS)
       ) grid (
           .clk, .reset, .start, .address(read_address), .met, .met_inside, .met_first, .met_last,
-          /* verilator lint_off PINCONNECTEMPTY */ .active(), .pass(), .tap(), .met_pass(), .met_position() /* verilator lint_on PINCONNECTEMPTY */
+          /* verilator lint_off PINCONNECTEMPTY */ .active(), .last_of_window(), .last_of_pass(), .met_position() /* verilator lint_on PINCONNECTEMPTY */
       );
     end else begin : by_table
       gp_taps #(

@@ -14,6 +14,7 @@ use super::certify::auto;
 use crate::arguments::{Constant, Derivation, Generate};
 use crate::hardware::target_file;
 use crate::model::Model;
+use crate::table::contents;
 use crate::{arithmetic, terminal};
 
 pub(crate) fn run(arguments: &Generate) -> Result<()> {
@@ -60,12 +61,10 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     let existing = Existing::forced(arguments.force);
     let manifest =
         write_for_target(&arguments.output, &parameters, Some(source), &formats, &target, existing)?;
-    let weights: usize = parameters.layers.iter().map(|l| l.weight.codes.len()).sum();
     terminal::say(format!(
-        "{}: {} layers, {} weights, {} files",
+        "{}: {}, {} files",
         arguments.output.display(),
-        parameters.layers.len(),
-        crate::table::thousands(weights),
+        contents(&parameters),
         manifest.files.len() + 1,
     ));
     Ok(())

@@ -88,11 +88,11 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
     if !reasons.is_empty() {
         return Err(LowerError { reasons, hint: None });
     }
-    if layers.is_empty() {
-        return Err(LowerError::new("found no convolution and no linear layer"));
-    }
     warnings.extend(weight_zero_point_warning(&layers));
     let operators = operators(network, &tables, options, &mut warnings);
+    if layers.is_empty() && operators.is_empty() {
+        return Err(LowerError::new("found no convolution, no linear layer and no other operator on codes"));
+    }
     Ok(Parameters {
         source_form: network.source_form.clone(),
         wiring: network.wiring,

@@ -13,6 +13,7 @@
 
 mod bench;
 mod block;
+mod geometry;
 mod modules;
 mod operator;
 mod plan;
@@ -32,8 +33,9 @@ use plan::{Data, Plan};
 pub use plan::Options;
 
 /// The library: every file with its text.
-const LIBRARY: [(&str, &str); 18] = [
+const LIBRARY: [(&str, &str); 19] = [
     ("gp_average_pool", include_str!("../../sv/gp_average_pool.sv")),
+    ("gp_axis", include_str!("../../sv/gp_axis.sv")),
     ("gp_channel_scale", include_str!("../../sv/gp_channel_scale.sv")),
     ("gp_constant", include_str!("../../sv/gp_constant.sv")),
     ("gp_convolution", include_str!("../../sv/gp_convolution.sv")),

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use gen_params_core::parameters::Range;
 
 use super::plan::{Block, Buffer, Instance, Plan, Value};
-use super::widths::address_bits;
+use super::widths::{address_bits, unsigned_bits};
 
 /// Names of the values that a block with weights shows beside its codes, with the width that each has in the library's module.
 pub(super) const STAGES: [&str; 5] = ["accumulator", "biased", "product", "shifted", "offset"];
@@ -279,16 +279,21 @@ fn sequence(text: &mut String, plan: &Plan) -> fmt::Result {
         before = format!("{}_done", block.id);
     }
     writeln!(text, "  assign done = {before};\n")?;
-    if plan.blocks.is_empty() {
+    let count = plan.blocks.len();
+    if count == 0 {
         return Ok(());
     }
-    let ids: Vec<&str> = plan.blocks.iter().map(|block| block.id.as_str()).collect();
-    let running: Vec<String> = ids.iter().map(|id| format!("{id}_running")).collect();
-    writeln!(text, "  logic {};\n  always_ff @(posedge clk) begin", running.join(", "))?;
-    for id in ids {
-        writeln!(text, "    {id}_running <= !reset && ({id}_start || ({id}_running && !{id}_done));")?;
+    let bits = unsigned_bits(count as u64);
+    writeln!(text, "  logic [{}:0] running;  // counted from 1; 0: none", bits - 1)?;
+    for (index, block) in plan.blocks.iter().enumerate() {
+        writeln!(text, "  wire {}_running = running == {bits}'d{};", block.id, index + 1)?;
     }
-    writeln!(text, "  end")
+    let starts: String = plan.blocks.iter().map(|block| format!(" || {}_start", block.id)).collect();
+    writeln!(
+        text,
+        "  wire changes = reset || done{starts};\n  always_ff @(posedge clk) begin\n    if (changes) running <= reset ? '0 : \
+         start ? {bits}'d1 : done ? '0 : running + 1'b1;\n  end"
+    )
 }
 
 /// A buffer's memory, with its read port at whoever runs.
@@ -296,9 +301,11 @@ fn memory(text: &mut String, plan: &Plan, index: usize, buffer: &Buffer) -> fmt:
     let id = &buffer.id;
     let bits = address_bits(buffer.elements());
     let mut choices = String::new();
+    let mut readers = Vec::new();
     for block in &plan.blocks {
         if let Some(port) = block.inputs.iter().position(|&input| input == index) {
             choices += &format!("{0}_running ? {0}_read_address_{port} : ", block.id);
+            readers.push(format!("{}_running", block.id));
         }
     }
     let outputs: Vec<usize> = (0..plan.outputs.len()).filter(|&i| plan.outputs[i] == index).collect();
@@ -308,6 +315,8 @@ fn memory(text: &mut String, plan: &Plan, index: usize, buffer: &Buffer) -> fmt:
         _ => (format!("{id}_write"), format!("{id}_write_address"), format!("{id}_write_data")),
     };
     writeln!(text, "  wire [{}:0] {id}_read_address = {choices}{rest};", bits - 1)?;
+    // The user may read outputs at any time.
+    let read = if outputs.is_empty() { readers.join(" || ") } else { "1'b1".to_owned() };
     writeln!(text, "  wire [7:0] {id}_codes;")?;
     let depth = buffer.elements();
     match &buffer.constant {
@@ -320,7 +329,7 @@ fn memory(text: &mut String, plan: &Plan, index: usize, buffer: &Buffer) -> fmt:
             text,
             "  gp_memory #(\n      .DEPTH({depth}),\n      .ADDRESS_BITS({bits})\n  ) {id}_memory (\n      .clk,\n      \
              .write({write}),\n      .write_address({address}),\n      .write_data({data}),\n      \
-             .read_address({id}_read_address),\n      .read_data({id}_codes)\n  );"
+             .read({read}),\n      .read_address({id}_read_address),\n      .read_data({id}_codes)\n  );"
         )?,
     }
     for block in &plan.blocks {
