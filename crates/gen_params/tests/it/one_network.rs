@@ -121,15 +121,7 @@ fn every_format_gives_the_same_integers() {
             let facts = |l: &LayerParameters| {
                 let scale = |channel: usize| l.weight.scale[if l.per_channel() { channel } else { 0 }];
                 let scales: Vec<f64> = (0..l.channels).map(scale).collect();
-                (
-                    l.kind,
-                    l.input,
-                    l.output,
-                    scales,
-                    l.real_multiplier.clone(),
-                    l.padding_value,
-                    l.accumulator.clone(),
-                )
+                (l.kind, l.input, l.output, scales, l.real_multiplier.clone(), l.padding_value, l.accumulator)
             };
             if facts(layer) != facts(other) {
                 failures.push(format!("{} {}: {:?}", form.file, layer.name, facts(layer)));
