@@ -77,7 +77,14 @@ pub fn derive_operator(
         }
         Op::MaxPool(_) => (whole, (OperatorArithmetic::Largest, None)),
         Op::Shape(_) => (whole, (OperatorArithmetic::Selection, None)),
-        Op::Sub { .. } | Op::Extremum(_) | Op::LayerNorm(_) | Op::Softmax { .. } => return Ok(None),
+        Op::Sub { .. }
+        | Op::Extremum(_)
+        | Op::LayerNorm(_)
+        | Op::Softmax { .. }
+        | Op::Svdf(_)
+        | Op::Lstm(_) => {
+            return Ok(None);
+        }
     };
     Ok(Some(OperatorParameters {
         name: node.name.clone(),
@@ -96,6 +103,7 @@ pub fn without_integers(op: &Op) -> Option<&'static str> {
         Op::LayerNorm(_) => Some("has no integer-only form: it divides by a deviation"),
         Op::Sub { .. } | Op::Extremum(_) => Some("has no integer-only form here yet"),
         Op::Softmax { .. } => Some("has no integer-only form: it divides by a sum of exponentials"),
+        Op::Svdf(_) | Op::Lstm(_) => Some("has integers of TFLite's kernel only: --contract litert"),
         Op::Quantize
         | Op::Dequantize
         | Op::Constant(_)
