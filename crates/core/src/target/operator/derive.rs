@@ -28,6 +28,9 @@ pub fn derive_operator(
         return Ok(None);
     };
     let (Some(&input), Some(&output)) = (inputs.first(), outputs.first()) else { return Ok(None) };
+    if matches!(node.op, Op::Svdf(_) | Op::Lstm(_)) {
+        return Ok(None);
+    }
     let selects =
         matches!(node.op, Op::Shape(_) | Op::MaxPool(_) | Op::Relu | Op::Clamp { .. } | Op::Layer(_));
     if !selects && inputs.iter().chain(&outputs).any(|activation| activation.code_type == CodeType::I16) {
