@@ -30,15 +30,19 @@ pub(crate) fn contract(option: &str, name: &str) -> Result<Contract> {
     })
 }
 
-/// The arithmetic of the engine that the file names, or that its format belongs to.
-pub(crate) fn of_file(network: &IntNetwork) -> Result<Arithmetic> {
+/// The engine that the file names, or that its format belongs to.
+pub(crate) fn engine_of(network: &IntNetwork) -> Option<Contract> {
     let own = match network.source_form.as_str() {
         form if form == Form::Tflite.name() => Some(Contract::Litert),
         form if form == Form::Onnx.name() => Some(Contract::Onnxruntime),
         _ => None,
     };
-    let engine = network.engine.as_deref().and_then(Contract::from_name).or(own);
-    engine.map(Arithmetic::Contract).ok_or_else(|| {
+    network.engine.as_deref().and_then(Contract::from_name).or(own)
+}
+
+/// The arithmetic of the file's engine.
+pub(crate) fn of_file(network: &IntNetwork) -> Result<Arithmetic> {
+    engine_of(network).map(Arithmetic::Contract).ok_or_else(|| {
         anyhow!(
             "the file does not say which engine it was made for, and engines differ in their roundings\n  hint: give \
              --contract NAME, one of:{}",

@@ -284,7 +284,7 @@ pub(crate) fn warn_of_overflows(machine: &Machine<'_>, overflows: &[(usize, Over
         terminal::warning(&format!(
             "{}: {} {what}; the first, {}, at {}",
             machine.network().nodes.get(*node).map_or("", |node| node.name.as_str()),
-            table::thousands(usize::try_from(overflow.count).unwrap_or(usize::MAX)),
+            table::count(overflow.count),
             overflow.value,
             position(&overflow.first),
         ));

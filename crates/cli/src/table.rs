@@ -3,14 +3,16 @@
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use gen_params::formats::SourceModel;
-use gen_params::parameters::{Activation, LayerKind, LayerParameters, MultiplierForm, Parameters, Wiring};
+use gen_params::parameters::{
+    Activation, Agreement, LayerKind, LayerParameters, MultiplierForm, OperatorArithmetic, Parameters, Scale,
+    Wiring,
+};
 
 /// A line under the header, and nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// One line on the whole model.
 pub(crate) fn heading(name: &str, source: &SourceModel, parameters: &Parameters) -> String {
-    let weights: usize = parameters.layers.iter().map(|l| l.weight.codes.len()).sum();
     let wrapping: String = source.wrapping.iter().map(|w| format!(", {w}")).collect();
     let wiring = match parameters.wiring {
         Wiring::File => "wiring from the file",
@@ -24,12 +26,21 @@ pub(crate) fn heading(name: &str, source: &SourceModel, parameters: &Parameters)
         })
     });
     format!(
-        "{name}: {}{wrapping}; {} layers, {} weights; {wiring}{}",
+        "{name}: {}{wrapping}; {}; {wiring}{}",
         parameters.source_form,
-        parameters.layers.len(),
-        thousands(weights),
+        contents(parameters),
         inputs.collect::<String>()
     )
+}
+
+/// How much there is: layers and weights, or operators where there are no layers.
+pub(crate) fn contents(parameters: &Parameters) -> String {
+    let several = |n: usize, what: &str| format!("{} {what}{}", thousands(n), if n == 1 { "" } else { "s" });
+    if parameters.layers.is_empty() {
+        return several(parameters.operators.len(), "operator") + " without weights";
+    }
+    let weights = parameters.layers.iter().map(|layer| layer.weight.codes.len()).sum();
+    format!("{}, {}", several(parameters.layers.len(), "layer"), several(weights, "weight"))
 }
 
 /// One row per layer.
@@ -90,6 +101,80 @@ pub(crate) fn layers(parameters: &Parameters) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+/// One row per operator without weights that does more than move codes; `None` if there is none.
+pub(crate) fn operators(parameters: &Parameters) -> Option<Table> {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        "operator",
+        "op",
+        "S, Z of inputs",
+        "S3",
+        "Z3",
+        "clamp",
+        "M0",
+        "n",
+        "differs from exact",
+    ]);
+    for operator in &parameters.operators {
+        let Some((m0, n)) = integers(&operator.arithmetic) else { continue };
+        let ends = |a: &Activation| format!("{} {}", short(a.scale), a.zero_point);
+        table.add_row([
+            operator.name.clone(),
+            operator.op.to_owned(),
+            operator.inputs.iter().map(ends).collect::<Vec<_>>().join(", "),
+            short(operator.output.scale),
+            operator.output.zero_point.to_string(),
+            format!("{}..{}", operator.clamp.min, operator.clamp.max),
+            m0,
+            n,
+            match operator.agreement {
+                None => String::new(),
+                Some(Agreement { differing: 0, cases }) => format!("none of {}", count(cases)),
+                Some(Agreement { differing, cases }) => {
+                    format!("{} of {}", count(differing), count(cases))
+                }
+            },
+        ]);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    (table.row_count() > 0).then_some(table)
+}
+
+/// M0 and n of an operator; `None` for those that only move codes.
+fn integers(arithmetic: &OperatorArithmetic) -> Option<(String, String)> {
+    let each = |scales: &mut dyn Iterator<Item = Option<Scale>>| {
+        let scales: Vec<_> = scales.collect();
+        let list = |show: &dyn Fn(&Scale) -> String| {
+            let words = scales.iter().map(|scale| scale.as_ref().map_or_else(|| "-".into(), show));
+            words.collect::<Vec<_>>().join(", ")
+        };
+        (list(&|scale| scale.multiplier.to_string()), list(&|scale| scale.shift.to_string()))
+    };
+    Some(match arithmetic {
+        OperatorArithmetic::Sum { multipliers: [a, b], shift } => (format!("{a}, {b}"), shift.to_string()),
+        OperatorArithmetic::Product(scale) | OperatorArithmetic::MatrixProduct(scale) => {
+            each(&mut [Some(*scale)].into_iter())
+        }
+        OperatorArithmetic::Concatenation(scales) => each(&mut scales.iter().copied()),
+        OperatorArithmetic::Mean(scales) if scales.is_empty() => ("by window".into(), String::new()),
+        OperatorArithmetic::Mean(scales) => each(&mut scales.iter().map(|&(_, scale)| Some(scale))),
+        OperatorArithmetic::ChannelScale { multipliers, shift, .. } => {
+            (span(Some(multipliers), ToString::to_string), shift.to_string())
+        }
+        OperatorArithmetic::Table(codes) => (format!("table of {}", codes.len()), String::new()),
+        OperatorArithmetic::Clamp | OperatorArithmetic::Largest => (String::new(), String::new()),
+        OperatorArithmetic::Selection => return None,
+    })
+}
+
+/// A number of cases with commas.
+pub(crate) fn count(n: u64) -> String {
+    thousands(usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 fn operation(layer: &LayerParameters) -> String {

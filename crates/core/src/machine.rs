@@ -45,7 +45,8 @@ pub struct Machine<'a> {
     /// By node; `None` for nodes without weights. The layers of the target, or those that count the accumulators that
     /// all arithmetics share.
     layers: Vec<Option<TargetLayer>>,
-    /// By node; `None` for layers with weights, for conversions from and to reals, and in an engine's arithmetic.
+    /// By node; `None` for layers with weights, for constants and conversions from and to reals, and in an engine's
+    /// arithmetic.
     operators: Vec<Option<TargetOperator>>,
 }
 
@@ -240,7 +241,9 @@ impl<'a> Machine<'a> {
         let inputs = node.inputs.iter().map(|&id| values.get(id)).collect::<Option<Vec<&Value>>>()?;
         let activations: Vec<_> = node.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
         let output = node.outputs.first().and_then(|&id| self.network.edge(id).activation);
-        let text = node.op.peculiarity(&inputs, &Context { contract, inputs: &activations, output })?;
+        let signed_as_unsigned = self.network.signed_as_unsigned;
+        let context = Context { contract, inputs: &activations, output, signed_as_unsigned };
+        let text = node.op.peculiarity(&inputs, &context)?;
         Some(format!("{}: {text}", node.name))
     }
 
@@ -304,7 +307,12 @@ impl<'a> Machine<'a> {
             Arithmetic::Target(_) => Contract::Exact,
         };
         let output = output.and_then(|id| self.network.edge(id).activation);
-        op.apply(inputs, &values.shapes, &Context { contract, inputs: activations, output })
+        let signed_as_unsigned = self.network.signed_as_unsigned;
+        op.apply(
+            inputs,
+            &values.shapes,
+            &Context { contract, inputs: activations, output, signed_as_unsigned },
+        )
     }
 }
 
@@ -317,7 +325,7 @@ fn operators(
 ) -> Vec<Option<TargetOperator>> {
     let mut operators = Vec::with_capacity(network.nodes.len());
     for node in &network.nodes {
-        if matches!(node.op, Op::Quantize | Op::Dequantize | Op::Layer(_)) {
+        if matches!(node.op, Op::Quantize | Op::Dequantize | Op::Constant(_) | Op::Layer(_)) {
             operators.push(None);
             continue;
         }

@@ -55,6 +55,9 @@ pub struct IntNetwork {
     pub wiring: Wiring,
     /// The engine that the user named, where the file needed one.
     pub engine: Option<String>,
+    /// Whether ONNX Runtime on x86-64 computes signed codes of sums, products and means as unsigned ones, 128 higher: what
+    /// it does with operators that stand between DequantizeLinear and QuantizeLinear.
+    pub signed_as_unsigned: bool,
     /// Edges.
     pub edges: Vec<Edge>,
     /// Inputs of the network.

@@ -225,7 +225,8 @@ fn step(
     let activations: Vec<Option<Activation>> =
         node.inputs.iter().map(|&id| network.edge(id).activation).collect();
     let output = node.outputs.first().and_then(|&id| network.edge(id).activation);
-    let context = Context { contract, inputs: &activations, output };
+    let signed_as_unsigned = network.signed_as_unsigned;
+    let context = Context { contract, inputs: &activations, output, signed_as_unsigned };
     let inputs = node
         .inputs
         .iter()
@@ -271,6 +272,7 @@ mod tests {
             source_form: "test".into(),
             wiring: Wiring::File,
             engine: None,
+            signed_as_unsigned: false,
             edges: vec![
                 edge("input", None),
                 edge("quantize", Some(HALF)),

@@ -5,8 +5,7 @@ use std::io::{self, Write};
 
 use gen_params_core::parameters::{CodeType, LayerParameters, Parameters};
 
-use crate::constants::{Constant, TERMS, Value, constants, description};
-use crate::names::identifier_prefix;
+use crate::constants::{Constant, Section, TERMS, Value};
 use crate::nested::{self, Punctuation};
 
 const TITLE: &str = "// Constants of a quantized network, written by gen_params.\n//\n";
@@ -30,33 +29,26 @@ const C: Punctuation = Punctuation { open: b'{', close: b'}', between_outermost:
 /// Multipliers are `int32_t` where every one of the network fits, as kernels for Q31 numbers take them, and `uint32_t`
 /// otherwise.
 pub(crate) fn write(out: &mut (impl Write + ?Sized), parameters: &Parameters) -> io::Result<()> {
-    let multipliers = parameters.layers.iter().flat_map(|layer| layer.multiplier.iter().flatten());
-    let multiplier_type = if multipliers.max().is_none_or(|&largest| i32::try_from(largest).is_ok()) {
-        "int32_t"
-    } else {
-        "uint32_t"
-    };
+    let multiplier_type = multiplier_type(parameters);
     write!(out, "{TITLE}{TERMS}{HEAD}")?;
     for layer in &parameters.layers {
         write_layer(out, layer, multiplier_type)?;
     }
-    for table in &parameters.tables {
-        let element = match table.output.code_type {
-            CodeType::U8 => "uint8_t",
-            CodeType::I8 => "int8_t",
-            CodeType::I16 => "int16_t",
-        };
-        writeln!(
-            out,
-            "\n// {:?}: {} by the arithmetic `{}`, one entry per input code from {} on.",
-            table.name,
-            table.function,
-            table.contract,
-            table.input.code_type.range().0
-        )?;
-        write_table(out, element, &format!("{}_TABLE", identifier_prefix(&table.name)), &table.codes)?;
+    for section in Section::of_operators(parameters) {
+        write_section(out, &section, multiplier_type)?;
     }
     out.write_all(TAIL.as_bytes())
+}
+
+/// The type that holds every multiplier.
+fn multiplier_type(parameters: &Parameters) -> &'static str {
+    let sections = parameters.layers.iter().map(Section::of_layer).chain(Section::of_operators(parameters));
+    let fits = |constant: &Constant<'_>| match &constant.value {
+        Value::Unsigned(values) => values.iter().all(|&value| i32::try_from(value).is_ok()),
+        _ => true,
+    };
+    let all_fit = sections.flat_map(|section| section.constants).all(|constant| fits(&constant));
+    if all_fit { "int32_t" } else { "uint32_t" }
 }
 
 fn write_layer(
@@ -64,19 +56,36 @@ fn write_layer(
     layer: &LayerParameters,
     multiplier_type: &str,
 ) -> io::Result<()> {
-    let prefix = identifier_prefix(&layer.name);
+    let section = Section::of_layer(layer);
+    write_section(out, &section, multiplier_type)?;
+    let element = if layer.weight.offset > 0 { "uint8_t" } else { "int8_t" };
+    write!(out, "static const {element} {}", section.identifier("WEIGHT"))?;
+    for size in &layer.weight.shape {
+        write!(out, "[{size}]")?;
+    }
+    out.write_all(b" = ")?;
+    nested::write(out, &layer.weight, &C)?;
+    out.write_all(b";\n")
+}
+
+fn write_section(
+    out: &mut (impl Write + ?Sized),
+    section: &Section<'_>,
+    multiplier_type: &str,
+) -> io::Result<()> {
     writeln!(out)?;
-    for line in description(layer) {
+    for line in &section.head {
         writeln!(out, "// {line}")?;
     }
-    for Constant { suffix, value } in constants(layer) {
-        let name = format!("{prefix}_{suffix}");
+    for Constant { suffix, value } in &section.constants {
+        let name = section.identifier(suffix);
         match value {
-            Value::Integer(value) if value < 0 => writeln!(out, "#define {name} ({value})")?,
+            Value::Integer(value) if *value < 0 => writeln!(out, "#define {name} ({value})")?,
             Value::Integer(value) => writeln!(out, "#define {name} {value}")?,
-            Value::Signed(values) => write_table(out, "int32_t", &name, &values)?,
+            Value::Signed(values) => write_table(out, "int32_t", &name, values)?,
             Value::Unsigned(values) => write_table(out, multiplier_type, &name, values)?,
             Value::Short(values) => write_table(out, "int8_t", &name, values)?,
+            Value::Codes(values, code_type) => write_table(out, code_element(*code_type), &name, values)?,
             Value::Wide(values) => {
                 // No decimal constant of C99 is the smallest.
                 let decimal = |value: &i64| match value {
@@ -88,14 +97,15 @@ fn write_layer(
             Value::Unknown(why) => writeln!(out, "// {name} is unknown: {why}")?,
         }
     }
-    let element = if layer.weight.offset > 0 { "uint8_t" } else { "int8_t" };
-    write!(out, "static const {element} {prefix}_WEIGHT")?;
-    for size in &layer.weight.shape {
-        write!(out, "[{size}]")?;
+    Ok(())
+}
+
+fn code_element(code_type: CodeType) -> &'static str {
+    match code_type {
+        CodeType::U8 => "uint8_t",
+        CodeType::I8 => "int8_t",
+        CodeType::I16 => "int16_t",
     }
-    out.write_all(b" = ")?;
-    nested::write(out, &layer.weight, &C)?;
-    out.write_all(b";\n")
 }
 
 fn write_table(

@@ -1,8 +1,9 @@
 //! Parameters are checked against themselves before a byte is written.
 
-use gen_params_core::parameters::{Activation, LayerParameters, Parameters};
+use gen_params_core::parameters::{Activation, LayerParameters, OperatorParameters, Parameters};
 
 use crate::Error;
+use crate::describe::Integers;
 
 /// Every list has the length that its layer says, every real is finite, every shift fits in the 8 bits that it is
 /// written in.
@@ -10,10 +11,34 @@ pub(crate) fn check(parameters: &Parameters) -> Result<(), Error> {
     for layer in &parameters.layers {
         check_layer(layer)?;
     }
+    for operator in &parameters.operators {
+        check_operator(operator)?;
+    }
     for (name, activation) in &parameters.inputs {
         check_scale(name, "input scale", activation.as_ref())?;
     }
     Ok(())
+}
+
+fn check_operator(operator: &OperatorParameters) -> Result<(), Error> {
+    let shifts = Integers::of(&operator.arithmetic).unwrap_or_default().shift;
+    check_shift(&operator.name, shifts.iter().flatten())?;
+    for input in &operator.inputs {
+        check_scale(&operator.name, "input scale", Some(input))?;
+    }
+    check_scale(&operator.name, "output scale", Some(&operator.output))
+}
+
+fn check_shift<'a>(name: &str, mut shifts: impl Iterator<Item = &'a i32>) -> Result<(), Error> {
+    match shifts.find(|&&shift| i8::try_from(shift).is_err()) {
+        Some(shift) => Err(Error::Inconsistent {
+            layer: name.to_owned(),
+            field: "shift",
+            found: shift.to_string(),
+            expected: "-128 to 127, the 8 bits that it is written in".to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn check_layer(layer: &LayerParameters) -> Result<(), Error> {
@@ -86,10 +111,7 @@ fn check_layer(layer: &LayerParameters) -> Result<(), Error> {
     }
     check_scale(&layer.name, "input scale", layer.input.as_ref())?;
     check_scale(&layer.name, "output scale", layer.output.as_ref())?;
-    if let Some(shift) = layer.shift.iter().flatten().find(|&&shift| i8::try_from(shift).is_err()) {
-        return wrong("shift", shift.to_string(), "-128 to 127, the 8 bits that it is written in".to_owned());
-    }
-    Ok(())
+    check_shift(&layer.name, layer.shift.iter().flatten())
 }
 
 fn check_scale(name: &str, field: &'static str, activation: Option<&Activation>) -> Result<(), Error> {

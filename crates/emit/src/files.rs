@@ -7,12 +7,12 @@ use std::sync::Arc;
 use gen_params_core::parameters::{LayerParameters, Parameters, Weight};
 
 use crate::check::check;
-use crate::constants::{Constant, Value, constants, description};
+use crate::constants::{Constant, Section, Value};
 use crate::folder::{FileToWrite, Output};
 use crate::memory::{Contents, Kind, Memory, PackedFile, pack_all};
 use crate::memory_formats::{MemoryFile, MemoryFormat};
 use crate::names::{NameSpace, file_stem, identifier_prefix};
-use crate::packages::{Package, PackageFormat, PackageLayer, PackageMemory};
+use crate::packages::{Package, PackageFormat, PackageMemory, PackageSection};
 use crate::{Error, Format, Formats, c_header, decimal_list, file_bytes, hex, narrow, npz, svh};
 
 /// Numbers of one kind, as they are in memory.
@@ -169,33 +169,41 @@ fn word_formats(formats: &Formats, usual: bool) -> (Vec<MemoryFormat>, Vec<Packa
 
 /// Every constant, and every memory.
 fn package<'a>(parameters: &Parameters, packed: &'a [PackedFile]) -> Package<'a> {
-    let layers = parameters.layers.iter().map(|layer| {
-        let prefix = identifier_prefix(&layer.name);
-        let mut package =
-            PackageLayer { head: description(layer).to_vec(), constants: Vec::new(), lists: Vec::new() };
-        for Constant { suffix, value } in constants(layer) {
-            let name = format!("{prefix}_{suffix}");
-            match value {
-                Value::Integer(value) => package.constants.push((name, value)),
-                // The other lists are memories.
-                Value::Signed(values) if suffix == "WEIGHT_ZERO_POINT" => {
-                    package.lists.push((name, values.iter().map(|&value| value.into()).collect()));
-                }
-                Value::Signed(_)
-                | Value::Wide(_)
-                | Value::Unsigned(_)
-                | Value::Short(_)
-                | Value::Unknown(_) => {}
-            }
-        }
-        package
-    });
+    // The lists of a layer are memories, all but this one.
+    let layers = parameters.layers.iter().map(Section::of_layer);
+    let layers = layers.map(|section| package_section(section, |suffix| suffix == "WEIGHT_ZERO_POINT"));
+    let operators = Section::of_operators(parameters).map(|section| package_section(section, |_| true));
     let memories = packed.iter().map(|file| PackageMemory {
         name: file.identifier.clone(),
         contents: Contents { files: file.identifiers.clone(), ..file.contents.clone() },
         words: &file.words,
     });
-    Package { layers: layers.collect(), memories: memories.collect() }
+    Package { sections: layers.chain(operators).collect(), memories: memories.collect() }
+}
+
+/// The constants of a section, and those lists that `has_list` takes.
+fn package_section(section: Section<'_>, has_list: impl Fn(&str) -> bool) -> PackageSection {
+    fn wide<T: Copy + Into<i64>>(values: &[T]) -> Vec<i64> {
+        values.iter().map(|&value| value.into()).collect()
+    }
+    let mut package = PackageSection { head: section.head.clone(), constants: Vec::new(), lists: Vec::new() };
+    for Constant { suffix, value } in &section.constants {
+        let values = match value {
+            Value::Integer(value) => {
+                package.constants.push((section.identifier(suffix), *value));
+                continue;
+            }
+            Value::Unknown(_) => continue,
+            Value::Signed(values) | Value::Short(values) => wide(values),
+            Value::Codes(values, _) => wide(values),
+            Value::Unsigned(values) => wide(values),
+            Value::Wide(values) => values.to_vec(),
+        };
+        if has_list(suffix) {
+            package.lists.push((section.identifier(suffix), values));
+        }
+    }
+    package
 }
 
 /// An [`Output`] as what formats write to.
@@ -269,7 +277,7 @@ fn check_names(parameters: &Parameters, formats: &Formats, memory: &Memory) -> R
         }
         if formats.iter().any(in_source) {
             let prefix = identifier_prefix(name);
-            for constant in constants(layer) {
+            for constant in Section::of_layer(layer).constants {
                 identifiers.claim(&format!("{prefix}_{}", constant.suffix), name)?;
             }
             let usual = Kind::ALL.map(Kind::name);
@@ -284,7 +292,14 @@ fn check_names(parameters: &Parameters, formats: &Formats, memory: &Memory) -> R
     }
     for table in &parameters.tables {
         files.claim(&table_file(&table.name, "hex"), &table.name)?;
-        identifiers.claim(&format!("{}_TABLE", identifier_prefix(&table.name)), &table.name)?;
+    }
+    for section in Section::of_operators(parameters).filter(|_| formats.iter().any(in_source)) {
+        for Constant { suffix, value } in &section.constants {
+            identifiers.claim(&section.identifier(suffix), section.name)?;
+            if matches!(value, Value::Codes(..)) {
+                identifiers.claim(&section.identifier("TABLE_FILE"), section.name)?;
+            }
+        }
     }
     Ok(())
 }

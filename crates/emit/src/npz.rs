@@ -160,6 +160,9 @@ pub(crate) fn write<W: Write + Seek>(out: W, parameters: &Parameters) -> io::Res
         if let Some(divisor) = integers.divisor.filter(|divisor| !divisor.is_empty()) {
             archive.array(&name("divisor"), &[divisor.len()], &divisor)?;
         }
+        let zero_points: Vec<i32> = operator.inputs.iter().map(|input| input.zero_point).collect();
+        archive.array(&name("input_zero_point"), &[zero_points.len()], &zero_points)?;
+        archive.array(&name("output_zero_point"), &[], &[operator.output.zero_point])?;
         archive.array(&name("clamp"), &[2], &[operator.clamp.min, operator.clamp.max])?;
     }
     archive.finish()

@@ -7,12 +7,11 @@
 use std::fmt::{Display, from_fn};
 use std::io::{self, Write};
 
-use gen_params_core::parameters::{LayerParameters, Parameters};
+use gen_params_core::parameters::Parameters;
 
-use crate::constants::{Constant, TERMS, Value, constants, description};
-use crate::files::layer_file;
+use crate::constants::{Constant, Section, TERMS, Value};
+use crate::files::{layer_file, table_file};
 use crate::memory::Kind;
-use crate::names::identifier_prefix;
 
 const TITLE: &str = "\
 // Constants of a quantized network, written by gen_params. Include it once, in a package or in a module: the second
@@ -23,7 +22,7 @@ const TITLE: &str = "\
 const HEAD: &str = "\
 //
 // NAME_BIAS[c] is the bias of output channel c. $signed(NAME_BIAS_PACKED[32*c +: 32]) is the same number, for tools
-// that have no array parameters; NAME_SHIFT_PACKED has 8 bits per channel.
+// that have no array parameters; NAME_SHIFT_PACKED has 8 bits per channel, NAME_TABLE_PACKED as many as a code.
 `ifndef GEN_PARAMS_PARAMS_SVH
 `define GEN_PARAMS_PARAMS_SVH
 `ifdef __ICARUS__
@@ -44,50 +43,58 @@ const TAIL: &str = "
 pub(crate) fn write(out: &mut (impl Write + ?Sized), parameters: &Parameters, hex: bool) -> io::Result<()> {
     write!(out, "{TITLE}{TERMS}{HEAD}")?;
     for layer in &parameters.layers {
-        write_layer(out, layer, hex)?;
+        let section = Section::of_layer(layer);
+        write_section(out, &section)?;
+        if hex {
+            write_file_name(out, &section, "WEIGHT_FILE", &layer_file(&layer.name, Kind::Weight, "hex"))?;
+        }
+    }
+    for section in Section::of_operators(parameters) {
+        write_section(out, &section)?;
+        if hex && section.constants.iter().any(|constant| matches!(constant.value, Value::Codes(..))) {
+            write_file_name(out, &section, "TABLE_FILE", &table_file(section.name, "hex"))?;
+        }
     }
     out.write_all(TAIL.as_bytes())
 }
 
-fn write_layer(out: &mut (impl Write + ?Sized), layer: &LayerParameters, hex: bool) -> io::Result<()> {
-    let prefix = identifier_prefix(&layer.name);
+fn write_file_name(
+    out: &mut (impl Write + ?Sized),
+    section: &Section<'_>,
+    suffix: &str,
+    file: &str,
+) -> io::Result<()> {
+    // Without a type: Icarus Verilog has no string parameters, and $readmemh takes either.
+    writeln!(out, "localparam {} = \"{file}\";", section.identifier(suffix))
+}
+
+fn write_section(out: &mut (impl Write + ?Sized), section: &Section<'_>) -> io::Result<()> {
     writeln!(out)?;
-    for line in description(layer) {
+    for line in &section.head {
         writeln!(out, "// {line}")?;
     }
-    for Constant { suffix, value } in constants(layer) {
-        let name = format!("{prefix}_{suffix}");
+    for Constant { suffix, value } in &section.constants {
+        let name = section.identifier(suffix);
         match value {
             Value::Integer(value) => writeln!(out, "localparam int {name} = {value};")?,
-            Value::Signed(values) => {
-                let literals = values.iter().map(|&value| signed(32, value.into()));
-                let bits = values.iter().map(|value| from_fn(move |f| write!(f, "32'h{value:08x}")));
-                write_table(out, &name, "logic signed [31:0]", 32, literals, bits)?;
-            }
-            Value::Wide(values) => {
-                let literals = values.iter().map(|&value| signed(64, value));
-                let bits = values.iter().map(|value| from_fn(move |f| write!(f, "64'h{value:016x}")));
-                write_table(out, &name, "logic signed [63:0]", 64, literals, bits)?;
-            }
-            Value::Unsigned(values) => {
-                let literals = values.iter().map(|value| from_fn(move |f| write!(f, "32'd{value}")));
-                let bits = values.iter().map(|value| from_fn(move |f| write!(f, "32'h{value:08x}")));
-                write_table(out, &name, "logic [31:0]", 32, literals, bits)?;
-            }
-            Value::Short(values) => {
-                let literals = values.iter().map(|&value| signed(8, value.into()));
-                let bits = values.iter().map(|value| from_fn(move |f| write!(f, "8'h{:02x}", value & 0xff)));
-                write_table(out, &name, "logic signed [7:0]", 8, literals, bits)?;
+            Value::Signed(values) => write_integers(out, &name, 32, true, wide(values))?,
+            Value::Wide(values) => write_integers(out, &name, 64, true, values.iter().copied())?,
+            Value::Unsigned(values) => write_integers(out, &name, 32, false, wide(values))?,
+            Value::Short(values) => write_integers(out, &name, 8, true, wide(values))?,
+            Value::Codes(values, code_type) => {
+                let signed = code_type.range().0 < 0;
+                write_integers(out, &name, code_type.bits(), signed, wide(values))?;
             }
             Value::Unknown(why) => writeln!(out, "// {name} is unknown: {why}")?,
         }
     }
-    if hex {
-        let file = layer_file(&layer.name, Kind::Weight, "hex");
-        // Without a type: Icarus Verilog has no string parameters, and $readmemh takes either.
-        writeln!(out, "localparam {prefix}_WEIGHT_FILE = \"{file}\";")?;
-    }
     Ok(())
+}
+
+fn wide<T: Copy + Into<i64>>(
+    values: &[T],
+) -> impl ExactSizeIterator<Item = i64> + DoubleEndedIterator + Clone + '_ {
+    values.iter().map(|&value| value.into())
 }
 
 /// A signed literal. The smallest has no positive counterpart to negate, so its bits are written.
@@ -102,22 +109,33 @@ fn signed(width: u32, value: i64) -> impl Display {
     })
 }
 
-fn write_table<L: Display, B: Display>(
+/// An array of literals, and the vector of their bits.
+fn write_integers(
     out: &mut (impl Write + ?Sized),
     name: &str,
-    element: &str,
-    width: usize,
-    literals: impl ExactSizeIterator<Item = L>,
-    bits: impl DoubleEndedIterator<Item = B>,
+    width: u32,
+    is_signed: bool,
+    values: impl ExactSizeIterator<Item = i64> + DoubleEndedIterator + Clone,
 ) -> io::Result<()> {
-    let count = literals.len();
+    let count = values.len();
+    let sign = if is_signed { "signed " } else { "" };
+    let literals = values.clone().map(|value| {
+        from_fn(move |f| match is_signed {
+            true => write!(f, "{}", signed(width, value)),
+            false => write!(f, "{width}'d{value}"),
+        })
+    });
+    let digits = width as usize / 4;
+    let mask = u64::MAX >> (64 - width);
+    let bits = values
+        .map(|value| from_fn(move |f| write!(f, "{width}'h{:0digits$x}", value.cast_unsigned() & mask)));
     // Gathered in memory: a number is too small a piece to write.
     let mut text = Vec::new();
     writeln!(text, "`ifndef GEN_PARAMS_NO_ARRAYS")?;
-    write!(text, "localparam {element} {name} [0:{}] = '{{", count - 1)?;
+    write!(text, "localparam logic {sign}[{}:0] {name} [0:{}] = '{{", width - 1, count - 1)?;
     write_list(&mut text, literals)?;
     writeln!(text, "}};\n`endif")?;
-    write!(text, "localparam logic [{}:0] {name}_PACKED = {{", count * width - 1)?;
+    write!(text, "localparam logic [{}:0] {name}_PACKED = {{", count * width as usize - 1)?;
     write_list(&mut text, bits.rev())?;
     writeln!(text, "}};")?;
     out.write_all(&text)

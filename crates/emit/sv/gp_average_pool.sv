@@ -1,4 +1,4 @@
-// Average pooling and means over rows and columns: round(M0 * sum(code - Z1) * 2^-n) + Z3, with M0 and n for the number of
+// Average pooling and means: round(M0 * sum(code - Z1) * 2^-n) + Z3, with M0 and n for the number of
 // positions that the sum is divided by. One clock per tap; padding adds nothing.
 //
 // MULTIPLIER_FILE and SHIFT_FILE have one value per output position, where windows at the border are divided by less;
@@ -20,6 +20,8 @@ module gp_average_pool #(
     parameter int PADDING_WIDTH = 0,
     parameter int DILATION_HEIGHT = 1,
     parameter int DILATION_WIDTH = 1,
+    parameter int TAPS = 1,   // of all windows of a channel
+    parameter TAP_FILE = "",  // for windows that are no grid: see gp_taps
     parameter int INPUT_SIGNED = 0,
     parameter int INPUT_ZERO_POINT = 0,  // Z1
     parameter int MULTIPLIER = 1,
@@ -57,18 +59,30 @@ module gp_average_pool #(
 
   wire met, met_inside, met_first, met_last;
   wire [POSITION_BITS-1:0] met_position;
-  gp_window #(
-      .GROUPS(CHANNELS), .INPUT_HEIGHT(INPUT_HEIGHT), .INPUT_WIDTH(INPUT_WIDTH),
-      .OUTPUT_HEIGHT(OUTPUT_HEIGHT), .OUTPUT_WIDTH(OUTPUT_WIDTH),
-      .KERNEL_HEIGHT(KERNEL_HEIGHT), .KERNEL_WIDTH(KERNEL_WIDTH),
-      .STRIDE_HEIGHT(STRIDE_HEIGHT), .STRIDE_WIDTH(STRIDE_WIDTH),
-      .PADDING_HEIGHT(PADDING_HEIGHT), .PADDING_WIDTH(PADDING_WIDTH),
-      .DILATION_HEIGHT(DILATION_HEIGHT), .DILATION_WIDTH(DILATION_WIDTH),
-      .ADDRESS_BITS(READ_BITS)
-  ) window (
-      .clk, .reset, .start, .address(read_address), .met, .met_inside, .met_first, .met_last, .met_position,
-      /* verilator lint_off PINCONNECTEMPTY */ .active(), .pass(), .tap(), .met_pass() /* verilator lint_on PINCONNECTEMPTY */
-  );
+  generate
+    if (TAP_FILE == "") begin : by_counting
+      gp_window #(
+          .GROUPS(CHANNELS), .INPUT_HEIGHT(INPUT_HEIGHT), .INPUT_WIDTH(INPUT_WIDTH),
+          .OUTPUT_HEIGHT(OUTPUT_HEIGHT), .OUTPUT_WIDTH(OUTPUT_WIDTH),
+          .KERNEL_HEIGHT(KERNEL_HEIGHT), .KERNEL_WIDTH(KERNEL_WIDTH),
+          .STRIDE_HEIGHT(STRIDE_HEIGHT), .STRIDE_WIDTH(STRIDE_WIDTH),
+          .PADDING_HEIGHT(PADDING_HEIGHT), .PADDING_WIDTH(PADDING_WIDTH),
+          .DILATION_HEIGHT(DILATION_HEIGHT), .DILATION_WIDTH(DILATION_WIDTH),
+          .ADDRESS_BITS(READ_BITS)
+      ) grid (
+          .clk, .reset, .start, .address(read_address), .met, .met_inside, .met_first, .met_last, .met_position,
+          /* verilator lint_off PINCONNECTEMPTY */ .active(), .last_of_window(), .last_of_pass() /* verilator lint_on PINCONNECTEMPTY */
+      );
+    end else begin : by_table
+      gp_taps #(
+          .PLANES(CHANNELS), .PLANE(INPUT_HEIGHT * INPUT_WIDTH), .POSITIONS(OUTPUT_HEIGHT * OUTPUT_WIDTH),
+          .TAPS(TAPS), .TAP_FILE(TAP_FILE), .ADDRESS_BITS(READ_BITS)
+      ) table_of_taps (
+          .clk, .reset, .start, .address(read_address), .met, .met_first, .met_last, .met_position
+      );
+      assign met_inside = 1'b1;
+    end
+  endgenerate
 
   wire signed [9:0] code = {{2{INPUT_SIGNED != 0 && read_data[7]}}, read_data};
   localparam signed [9:0] Z1 = 10'(INPUT_ZERO_POINT);

@@ -69,37 +69,40 @@ module gp_check #(
   endfunction
 
   int count = 0;  // codes written for this image
+  wire enable = write || ended;
 
   always @(posedge clk) begin : compare
     int place;
     /* verilator lint_off UNUSEDSIGNAL */
     int at;  // has more bits than the memories need
     /* verilator lint_on UNUSEDSIGNAL */
-    if (write) begin
-      place = address;
-      at = image * ELEMENTS + place;
-      if (place >= ELEMENTS) begin
-        $display("FAIL: layer %0s, image %0d: writes to address %0d of %0d", NAME, image, place, ELEMENTS);
-        $fatal(1, "FAIL");
-      end
-      if (STAGES != 0 && stages) begin
-        if (accumulator !== 64'($signed(accumulators[at]))) begin
-          fail("accumulator", place, 64'($signed(accumulators[at])), accumulator);
+    if (enable) begin
+      if (write) begin
+        place = address;
+        at = image * ELEMENTS + place;
+        if (place >= ELEMENTS) begin
+          $display("FAIL: layer %0s, image %0d: writes to address %0d of %0d", NAME, image, place, ELEMENTS);
+          $fatal(1, "FAIL");
         end
-        if (biased !== 64'($signed(biaseds[at]))) fail("biased", place, 64'($signed(biaseds[at])), biased);
-        if (product !== 64'($signed(products[at]))) fail("product", place, 64'($signed(products[at])), product);
-        if (shifted !== 64'($signed(shifteds[at]))) fail("shifted", place, 64'($signed(shifteds[at])), shifted);
-        if (offset !== 64'($signed(offsets[at]))) fail("offset", place, 64'($signed(offsets[at])), offset);
+        if (STAGES != 0 && stages) begin
+          if (accumulator !== 64'($signed(accumulators[at]))) begin
+            fail("accumulator", place, 64'($signed(accumulators[at])), accumulator);
+          end
+          if (biased !== 64'($signed(biaseds[at]))) fail("biased", place, 64'($signed(biaseds[at])), biased);
+          if (product !== 64'($signed(products[at]))) fail("product", place, 64'($signed(products[at])), product);
+          if (shifted !== 64'($signed(shifteds[at]))) fail("shifted", place, 64'($signed(shifteds[at])), shifted);
+          if (offset !== 64'($signed(offsets[at]))) fail("offset", place, 64'($signed(offsets[at])), offset);
+        end
+        if (data !== outputs[at]) fail("output", place, code(outputs[at]), code(data));
+        count <= count + 1;
       end
-      if (data !== outputs[at]) fail("output", place, code(outputs[at]), code(data));
-      count <= count + 1;
-    end
-    if (ended) begin
-      if (count != ELEMENTS) begin
-        $display("FAIL: layer %0s, image %0d: wrote %0d codes, expected %0d", NAME, image, count, ELEMENTS);
-        $fatal(1, "FAIL");
+      if (ended) begin
+        if (count != ELEMENTS) begin
+          $display("FAIL: layer %0s, image %0d: wrote %0d codes, expected %0d", NAME, image, count, ELEMENTS);
+          $fatal(1, "FAIL");
+        end
+        count <= 0;
       end
-      count <= 0;
     end
   end
 

@@ -1,12 +1,26 @@
-// Sum or product of two tensors of the same shape, one output per clock:
+// Sum or product of two tensors, one output per clock:
 //   OPERATION 0: round((MULTIPLIER_A * (a - Z1a) + MULTIPLIER_B * (b - Z1b)) * 2^-SHIFT) + Z3
 //   OPERATION 1: round(MULTIPLIER_A * (a - Z1a) * (b - Z1b) * 2^-SHIFT) + Z3
+//
+// The outputs are four loops, the last innermost; an operand that is repeated along a loop has a step of 0 there. Of equal
+// shapes SIZE_3 counts all elements and both steps are 1.
 
 `default_nettype none
 
 module gp_elementwise #(
-    parameter int COUNT = 1,  // elements
     parameter int OPERATION = 0,
+    parameter int SIZE_0 = 1,
+    parameter int SIZE_1 = 1,
+    parameter int SIZE_2 = 1,
+    parameter int SIZE_3 = 1,
+    parameter int A_STEP_0 = 0,
+    parameter int A_STEP_1 = 0,
+    parameter int A_STEP_2 = 0,
+    parameter int A_STEP_3 = 1,
+    parameter int B_STEP_0 = 0,
+    parameter int B_STEP_1 = 0,
+    parameter int B_STEP_2 = 0,
+    parameter int B_STEP_3 = 1,
     parameter int A_SIGNED = 0,
     parameter int B_SIGNED = 0,
     parameter int A_ZERO_POINT = 0,
@@ -23,7 +37,8 @@ module gp_elementwise #(
     parameter int CLAMP_MIN = 0,
     parameter int CLAMP_MAX = 255,
     parameter int PIPELINE = 1,
-    parameter int READ_BITS = 10,
+    parameter int READ_A_BITS = 10,
+    parameter int READ_B_BITS = 10,
     parameter int WRITE_BITS = 10
 ) (
     input wire logic clk,
@@ -31,8 +46,9 @@ module gp_elementwise #(
     input wire logic start,
     output logic done,
 
-    output logic [READ_BITS-1:0] read_address,  // of both operands
+    output logic [READ_A_BITS-1:0] read_address_a,
     input wire logic [7:0] read_data_a,
+    output logic [READ_B_BITS-1:0] read_address_b,
     input wire logic [7:0] read_data_b,
 
     output logic write,
@@ -40,13 +56,29 @@ module gp_elementwise #(
     output logic [7:0] write_data
 );
 
+  localparam int COUNT = SIZE_0 * SIZE_1 * SIZE_2 * SIZE_3;
+
   wire active;
-  gp_counter #(.COUNT(COUNT), .BITS(READ_BITS)) counter (.clk, .reset, .start, .active, .index(read_address));
+  gp_walk #(
+      .SIZE_0(SIZE_0), .SIZE_1(SIZE_1), .SIZE_2(SIZE_2), .SIZE_3(SIZE_3),
+      .STEP_0(A_STEP_0), .STEP_1(A_STEP_1), .STEP_2(A_STEP_2), .STEP_3(A_STEP_3), .ADDRESS_BITS(READ_A_BITS)
+  ) walk_a (
+      .clk, .reset, .start, .active, .address(read_address_a),
+      /* verilator lint_off PINCONNECTEMPTY */ .first(), .last() /* verilator lint_on PINCONNECTEMPTY */
+  );
+  gp_walk #(
+      .SIZE_0(SIZE_0), .SIZE_1(SIZE_1), .SIZE_2(SIZE_2), .SIZE_3(SIZE_3),
+      .STEP_0(B_STEP_0), .STEP_1(B_STEP_1), .STEP_2(B_STEP_2), .STEP_3(B_STEP_3), .ADDRESS_BITS(READ_B_BITS)
+  ) walk_b (
+      .clk, .reset, .start, .address(read_address_b),
+      /* verilator lint_off PINCONNECTEMPTY */ .active(), .first(), .last() /* verilator lint_on PINCONNECTEMPTY */
+  );
   logic met;
   logic [WRITE_BITS-1:0] met_index;
   always_ff @(posedge clk) begin
     met <= active && !reset;
-    met_index <= WRITE_BITS'(read_address);
+    if (reset || start) met_index <= '0;
+    else if (met) met_index <= met_index + 1'b1;
   end
 
   localparam signed [9:0] Z1A = 10'(A_ZERO_POINT);

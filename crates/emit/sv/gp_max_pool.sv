@@ -16,6 +16,8 @@ module gp_max_pool #(
     parameter int PADDING_WIDTH = 0,
     parameter int DILATION_HEIGHT = 1,
     parameter int DILATION_WIDTH = 1,
+    parameter int TAPS = 1,   // of all windows of a channel
+    parameter TAP_FILE = "",  // for windows that are no grid: see gp_taps
     parameter int INPUT_SIGNED = 0,
     parameter int READ_BITS = 10,
     parameter int WRITE_BITS = 10
@@ -36,18 +38,31 @@ module gp_max_pool #(
   localparam int OUTPUTS = CHANNELS * OUTPUT_HEIGHT * OUTPUT_WIDTH;
 
   wire met, met_inside, met_first, met_last;
-  gp_window #(
-      .GROUPS(CHANNELS), .INPUT_HEIGHT(INPUT_HEIGHT), .INPUT_WIDTH(INPUT_WIDTH),
-      .OUTPUT_HEIGHT(OUTPUT_HEIGHT), .OUTPUT_WIDTH(OUTPUT_WIDTH),
-      .KERNEL_HEIGHT(KERNEL_HEIGHT), .KERNEL_WIDTH(KERNEL_WIDTH),
-      .STRIDE_HEIGHT(STRIDE_HEIGHT), .STRIDE_WIDTH(STRIDE_WIDTH),
-      .PADDING_HEIGHT(PADDING_HEIGHT), .PADDING_WIDTH(PADDING_WIDTH),
-      .DILATION_HEIGHT(DILATION_HEIGHT), .DILATION_WIDTH(DILATION_WIDTH),
-      .ADDRESS_BITS(READ_BITS)
-  ) window (
-      .clk, .reset, .start, .address(read_address), .met, .met_inside, .met_first, .met_last,
-      /* verilator lint_off PINCONNECTEMPTY */ .active(), .pass(), .tap(), .met_pass(), .met_position() /* verilator lint_on PINCONNECTEMPTY */
-  );
+  generate
+    if (TAP_FILE == "") begin : by_counting
+      gp_window #(
+          .GROUPS(CHANNELS), .INPUT_HEIGHT(INPUT_HEIGHT), .INPUT_WIDTH(INPUT_WIDTH),
+          .OUTPUT_HEIGHT(OUTPUT_HEIGHT), .OUTPUT_WIDTH(OUTPUT_WIDTH),
+          .KERNEL_HEIGHT(KERNEL_HEIGHT), .KERNEL_WIDTH(KERNEL_WIDTH),
+          .STRIDE_HEIGHT(STRIDE_HEIGHT), .STRIDE_WIDTH(STRIDE_WIDTH),
+          .PADDING_HEIGHT(PADDING_HEIGHT), .PADDING_WIDTH(PADDING_WIDTH),
+          .DILATION_HEIGHT(DILATION_HEIGHT), .DILATION_WIDTH(DILATION_WIDTH),
+          .ADDRESS_BITS(READ_BITS)
+      ) grid (
+          .clk, .reset, .start, .address(read_address), .met, .met_inside, .met_first, .met_last,
+          /* verilator lint_off PINCONNECTEMPTY */ .active(), .last_of_window(), .last_of_pass(), .met_position() /* verilator lint_on PINCONNECTEMPTY */
+      );
+    end else begin : by_table
+      gp_taps #(
+          .PLANES(CHANNELS), .PLANE(INPUT_HEIGHT * INPUT_WIDTH), .POSITIONS(OUTPUT_HEIGHT * OUTPUT_WIDTH),
+          .TAPS(TAPS), .TAP_FILE(TAP_FILE), .ADDRESS_BITS(READ_BITS)
+      ) table_of_taps (
+          .clk, .reset, .start, .address(read_address), .met, .met_first, .met_last,
+          /* verilator lint_off PINCONNECTEMPTY */ .met_position() /* verilator lint_on PINCONNECTEMPTY */
+      );
+      assign met_inside = 1'b1;
+    end
+  endgenerate
 
   // In this order signed codes compare like unsigned ones, and 0 is the smallest.
   localparam [7:0] SIGN = INPUT_SIGNED != 0 ? 8'h80 : 8'h00;

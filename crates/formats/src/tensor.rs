@@ -238,6 +238,11 @@ impl Tensor {
             && self.dtype == other.dtype
     }
 
+    /// Where in memory its storage begins, and its length in bytes: the same for all windows on one storage.
+    pub fn memory(&self) -> (usize, usize) {
+        (self.storage.as_ptr().addr(), self.storage.len())
+    }
+
     /// Signed 8-bit codes in logical (row-major) order; `None` for any other element type.
     pub fn to_i8(&self) -> Option<Vec<i8>> {
         matches!(self.dtype, DType::QInt8 | DType::I8).then(|| self.gather(|[b]: [u8; 1]| b.cast_signed()))

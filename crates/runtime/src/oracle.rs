@@ -15,6 +15,7 @@ pub(crate) struct Oracle {
     contract: Contract,
     inputs: Vec<Option<Activation>>,
     output: Option<Activation>,
+    signed_as_unsigned: bool,
 }
 
 impl Oracle {
@@ -24,17 +25,22 @@ impl Oracle {
             contract,
             inputs: node.inputs.iter().map(|&id| network.edge(id).activation).collect(),
             output: node.outputs.first().and_then(|&id| network.edge(id).activation),
+            signed_as_unsigned: network.signed_as_unsigned,
         }
+    }
+
+    fn context(&self) -> Context<'_> {
+        let Self { contract, output, signed_as_unsigned, .. } = *self;
+        Context { contract, inputs: &self.inputs, output, signed_as_unsigned }
     }
 
     /// Its results for some inputs. `known` has the shapes of the edges that sizes are computed from.
     pub(crate) fn ask(&self, inputs: Vec<Codes>, known: &Shapes) -> Result<Vec<Codes>> {
         let values: Vec<Value> = inputs.into_iter().map(Value::Codes).collect();
-        let context = Context { contract: self.contract, inputs: &self.inputs, output: self.output };
         let results = self
             .node
             .op
-            .apply(&values.iter().collect::<Vec<_>>(), known, &context)
+            .apply(&values.iter().collect::<Vec<_>>(), known, &self.context())
             .map_err(|error| self.error(error.to_string()))?;
         results
             .into_iter()
@@ -54,8 +60,7 @@ impl Oracle {
 
     /// The codes of real numbers, where it quantizes.
     pub(crate) fn quantize(&self, reals: Tensor<f32>) -> Result<Codes> {
-        let context = Context { contract: self.contract, inputs: &self.inputs, output: self.output };
-        let results = self.node.op.apply(&[&Value::Floats(reals)], &[], &context);
+        let results = self.node.op.apply(&[&Value::Floats(reals)], &[], &self.context());
         match results.map_err(|error| self.error(error.to_string()))?.into_iter().next() {
             Some(Value::Codes(codes)) => Ok(codes),
             _ => Err(self.error("gives floats where codes are needed")),

@@ -70,8 +70,24 @@ fn dumped_input(dumps: &BTreeMap<String, Dumped>, folder: &Path, machine: &Machi
     let activation = machine.network().inputs.first().and_then(|&id| machine.input_activation(id));
     let code_type =
         activation.context("the scale and zero point of the network's input are not known")?.code_type;
-    let codes =
-        dumped.values(code_type.range().0 < 0).into_iter().map(i32::try_from).collect::<Result<_, _>>();
+    let (takes, shift) = match machine.arithmetic() {
+        Arithmetic::Target(target) => (target.code_type(code_type), target.code_shift(code_type)),
+        Arithmetic::Contract(_) => (code_type, 0),
+    };
+    // A byte does not show its sign, but an array says it.
+    if let Some(found @ ("int8" | "uint8")) = dumped.element
+        && found != takes.name()
+    {
+        bail!(
+            "{}: found codes of type {found}, and the hardware takes {}\n  hint: --signed-activations, or a target that has \
+             them, says that unsigned codes travel as signed ones",
+            dumped.place,
+            takes.name()
+        );
+    }
+    let is_signed = takes.range().0 < 0;
+    let code = |value: i64| i32::try_from(value.saturating_add(i64::from(shift)));
+    let codes = dumped.values(is_signed).into_iter().map(code).collect::<Result<_, _>>();
     let codes = codes.with_context(|| dumped.place.clone())?;
     Ok(Input { shape, values: Values::Codes(codes, code_type.name()), names: None, pixels: false })
 }

@@ -14,6 +14,7 @@ use super::certify::auto;
 use crate::arguments::{Constant, Derivation, Generate};
 use crate::hardware::target_file;
 use crate::model::Model;
+use crate::table::contents;
 use crate::{arithmetic, terminal};
 
 pub(crate) fn run(arguments: &Generate) -> Result<()> {
@@ -60,12 +61,10 @@ pub(crate) fn run(arguments: &Generate) -> Result<()> {
     let existing = Existing::forced(arguments.force);
     let manifest =
         write_for_target(&arguments.output, &parameters, Some(source), &formats, &target, existing)?;
-    let weights: usize = parameters.layers.iter().map(|l| l.weight.codes.len()).sum();
     terminal::say(format!(
-        "{}: {} layers, {} weights, {} files",
+        "{}: {}, {} files",
         arguments.output.display(),
-        parameters.layers.len(),
-        crate::table::thousands(weights),
+        contents(&parameters),
         manifest.files.len() + 1,
     ));
     Ok(())
@@ -78,10 +77,9 @@ fn smallest_shift(
     options: &derive::Options,
     target: Target,
 ) -> Result<u32> {
-    let engine = network.engine.as_deref().and_then(Contract::from_name);
     let contract = match &arguments.against {
         Some(name) => arithmetic::contract("--against", name)?,
-        None => engine.unwrap_or(Contract::Exact),
+        None => arithmetic::engine_of(network).unwrap_or(Contract::Exact),
     };
     if !(0.0..=1.0).contains(&arguments.within) {
         bail!("--within: found {}, expected a fraction of accumulators, 0 to 1", arguments.within);

@@ -8,6 +8,7 @@ use gen_params::emit::{Existing, Golden, GoldenTensor, Width, write_golden};
 use gen_params::machine::{Arithmetic, Machine, Values};
 use gen_params::network::EdgeId;
 use gen_params::ops::{Op, Shape, Value};
+use gen_params::parameters::Activation;
 use gen_params::target::Stage;
 use gen_params::tensor::Tensor;
 
@@ -100,17 +101,14 @@ pub(super) fn compute_batches(
 fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> Result<Vec<Point>> {
     let network = machine.network();
     let mut points = Vec::new();
+    let mut inputs = network.inputs.iter().take(1).copied().collect::<Vec<_>>();
     for (index, node) in network.nodes.iter().enumerate() {
         let step = machine.step(index, edges)?;
-        if points.is_empty() {
-            // The network's input is what its quantization gives, or the codes that it was given.
-            let first =
-                if node.op == Op::Quantize { step.results.first() } else { input_of(edges, &node.inputs) };
-            if let (Some(Value::Codes(codes)), Some(&id)) = (first, network.inputs.first())
-                && let Some(activation) = machine.input_activation(id)
-            {
-                let width = Width::of_codes(activation.code_type);
-                points.push(Point { node: None, tensor: point(None, Stage::Output, width, codes) });
+        // The network's input is what its quantization gives, or the codes that it was given.
+        if let Some(id) = inputs.pop_if(|id| node.inputs.contains(id)) {
+            let codes = if node.op == Op::Quantize { step.results.first() } else { edges.get(id) };
+            if let (Some(Value::Codes(codes)), Some(activation)) = (codes, machine.input_activation(id)) {
+                points.push(Point { node: None, tensor: point(machine, None, activation, codes) });
             }
         }
         if let (Some(layer), Some(Value::Codes(codes))) =
@@ -137,8 +135,7 @@ fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> 
             && node.op != Op::Quantize
             && let Some(activation) = node.outputs.first().and_then(|&id| network.edge(id).activation)
         {
-            let width = Width::of_codes(activation.code_type);
-            let tensor = point(Some(node.name.clone()), Stage::Output, width, codes);
+            let tensor = point(machine, Some(node.name.clone()), activation, codes);
             points.push(Point { node: Some(index), tensor });
         }
         edges.set(&node.outputs, step.results);
@@ -146,8 +143,8 @@ fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> 
     for state in &network.states {
         let (name, kept) = (&network.edge(state.before).name, network.edge(state.after).activation);
         if let (Some(Value::Codes(codes)), Some(activation)) = (edges.get(state.after), kept) {
-            let width = Width::of_codes(activation.code_type);
-            points.push(Point { node: None, tensor: point(Some(name.clone()), Stage::Output, width, codes) });
+            let tensor = point(machine, Some(name.clone()), activation, codes);
+            points.push(Point { node: None, tensor });
         }
     }
     Ok(points)
@@ -161,9 +158,24 @@ fn input_of<'a>(edges: &'a Values, inputs: &[EdgeId]) -> Option<&'a Value> {
     edges.get(*inputs.first()?)
 }
 
-fn point(node: Option<String>, stage: Stage, width: Width, codes: &Tensor<i32>) -> GoldenTensor {
-    let values = codes.elements().iter().map(|&code| i64::from(code)).collect();
-    GoldenTensor { node, stage, shape: codes.shape().to_vec(), width, values }
+/// Codes of the model, as the target has them.
+fn point(
+    machine: &Machine<'_>,
+    node: Option<String>,
+    activation: Activation,
+    codes: &Tensor<i32>,
+) -> GoldenTensor {
+    let (code_type, values) = match machine.arithmetic() {
+        Arithmetic::Contract(_) => {
+            (activation.code_type, codes.elements().iter().map(|&code| i64::from(code)).collect())
+        }
+        Arithmetic::Target(target) => {
+            let held = |&code: &i32| i64::from(target.receive(code, activation.code_type));
+            (target.activation(activation).code_type, codes.elements().iter().map(held).collect())
+        }
+    };
+    let width = Width::of_codes(code_type);
+    GoldenTensor { node, stage: Stage::Output, shape: codes.shape().to_vec(), width, values }
 }
 
 /// The type of a layer's values in files.

@@ -38,6 +38,12 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
         terminal::warning(warning);
     }
     writeln!(stdout, "{}", table::heading(&model.name(), &model.source, &parameters))?;
-    writeln!(stdout, "{}", table::layers(&parameters))?;
+    if !parameters.layers.is_empty() {
+        writeln!(stdout, "{}", table::layers(&parameters))?;
+    }
+    if let Some(operators) = table::operators(&parameters) {
+        let between = if parameters.layers.is_empty() { "" } else { "\n" };
+        writeln!(stdout, "{between}{operators}")?;
+    }
     Ok(())
 }

@@ -114,6 +114,12 @@ fn the_smallest_shift_is_found_by_the_main_command() {
         |words: &str| gen_params(folder.path(), &format!("{words} -o FOLDER/weight")).text(folder.path());
     insta::assert_snapshot!("auto", run(&format!("{LENET} auto --against x86 --within 1e-4")));
     insta::assert_snapshot!("auto_option", run(&format!("{LENET} --constant auto")));
+    // The engine that a file is for.
+    let files = [("onnx/qdq.onnx", "onnxruntime"), ("tflite/MLP_pt_int8/model.tflite", "litert")];
+    for (file, engine) in files {
+        let said = run(&format!("tests/fixtures/{file} auto"));
+        assert!(said.contains(&format!(" of {engine} ")), "{said}");
+    }
     insta::assert_snapshot!("auto_out_of_reach", run(&format!("{LENET} auto --within 1e-9")));
     let inspect = gen_params(folder.path(), &format!("inspect {LENET} auto"));
     assert_eq!(inspect.code, 2, "{}", inspect.stderr);

@@ -18,3 +18,5 @@ mod seed;
 mod support;
 mod supported;
 mod systemverilog;
+mod systemverilog_targets;
+mod vectors;

@@ -82,8 +82,14 @@ pub fn certify_operators(
             Some(operator) => match (activations(&node.inputs), activations(&node.outputs)) {
                 (Some(inputs), Some(outputs)) => {
                     let output = outputs.first().copied();
-                    let question =
-                        Question { op: &node.op, contract, inputs, output, shape: shape.map(Vec::as_slice) };
+                    let question = Question {
+                        op: &node.op,
+                        contract,
+                        inputs,
+                        output,
+                        signed_as_unsigned: network.signed_as_unsigned,
+                        shape: shape.map(Vec::as_slice),
+                    };
                     question.space().and_then(|space| {
                         let hardware = TargetOperator::new(operator, &space.op, parameters.form, target)
                             .map_err(|error| error.to_string())?;
@@ -104,6 +110,7 @@ struct Question<'a> {
     contract: Contract,
     inputs: Vec<Activation>,
     output: Option<Activation>,
+    signed_as_unsigned: bool,
     /// Sizes of the first input, where they are known.
     shape: Option<&'a [usize]>,
 }
@@ -216,7 +223,8 @@ impl Question<'_> {
     }
 
     fn context<'b>(&self, inputs: &'b [Option<Activation>]) -> Context<'b> {
-        Context { contract: self.contract, inputs, output: self.output }
+        let Self { contract, output, signed_as_unsigned, .. } = *self;
+        Context { contract, inputs, output, signed_as_unsigned }
     }
 
     /// One case per element of the operands: all at once, and in PyTorch's engines also one by one.
@@ -269,7 +277,7 @@ impl Question<'_> {
     /// One window of these sizes for each sum of its codes, one window a channel; in PyTorch's engines in both orders of
     /// memory.
     fn mean(&self, op: Op, window: &[usize]) -> Result<Space, String> {
-        if self.contract == Contract::Onnxruntime && matches!(op, Op::AveragePool(_)) {
+        if self.contract == Contract::Onnxruntime && matches!(op, Op::AveragePool(_) | Op::Mean { .. }) {
             return Err(
                 "is a sum of floats in ONNX Runtime, which depends on more than the sum of the codes"
                     .to_owned(),

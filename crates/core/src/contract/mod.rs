@@ -87,7 +87,7 @@ impl Contract {
             Self::X86 => {
                 "PyTorch's x86 engine on a CPU with AVX512-VNNI: onednn for convolutions, fbgemm for everything else."
             }
-            Self::Onnxruntime => "ONNX Runtime 1.32 on a CPU: int32 bias, float32 multiplier.",
+            Self::Onnxruntime => "ONNX Runtime 1.32 on an x86-64, fused: int32 bias, float32 multiplier.",
             Self::Litert => {
                 "LiteRT 2.3 (TFLite), reference kernels: int32 bias, 31-bit multiplier; convolutions round twice."
             }

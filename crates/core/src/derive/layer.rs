@@ -24,12 +24,6 @@ pub(super) fn derive_layer(
     let channels = check(layer, input, output).map_err(refuse)?;
     let weight_sum = narrow(tap_sums(layer, channels, &[0]).iter().map(Sums::total))
         .ok_or_else(|| refuse("weight_sum does not fit in 32 bits".into()))?;
-    if layer.weight.zero_point.iter().any(|&z| z != 0) {
-        warnings.push(format!(
-            "{}: the weight zero point is not 0; hardware must also subtract Z2 * sum(x_q) from the accumulator",
-            node.name
-        ));
-    }
     let bias = bias_codes(layer, channels, input).map_err(refuse)?;
     let folded_bias = match (input, &bias) {
         (Some(input), Some(bias)) => Some(fold_bias(layer, input, bias, &weight_sum).map_err(refuse)?),

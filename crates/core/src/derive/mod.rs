@@ -19,7 +19,9 @@ use crate::contract::Contract;
 use crate::error::{LowerError, Reason, Result};
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::{Function, Op};
-use crate::parameters::{Activation, MultiplierForm, OperatorParameters, Parameters, TableParameters};
+use crate::parameters::{
+    Activation, LayerParameters, MultiplierForm, OperatorParameters, Parameters, TableParameters,
+};
 use crate::target::{Choice, Rounding, derive_operator};
 
 pub(crate) use layer::layer_clamp;
@@ -86,10 +88,11 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
     if !reasons.is_empty() {
         return Err(LowerError { reasons, hint: None });
     }
-    if layers.is_empty() {
-        return Err(LowerError::new("found no convolution and no linear layer"));
-    }
+    warnings.extend(weight_zero_point_warning(&layers));
     let operators = operators(network, &tables, options, &mut warnings);
+    if layers.is_empty() && operators.is_empty() {
+        return Err(LowerError::new("found no convolution, no linear layer and no other operator on codes"));
+    }
     Ok(Parameters {
         source_form: network.source_form.clone(),
         wiring: network.wiring,
@@ -105,6 +108,18 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
         rounding: options.rounding,
         operators,
         warnings,
+    })
+}
+
+/// One warning for all layers whose Z2 is not 0.
+fn weight_zero_point_warning(layers: &[LayerParameters]) -> Option<String> {
+    let has_zero_point = |layer: &&LayerParameters| layer.weight.zero_point.iter().any(|&z| z != 0);
+    let names: Vec<&str> = layers.iter().filter(has_zero_point).map(|layer| layer.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{}: the weight zero point is not 0; hardware must also subtract Z2 * sum(x_q) from the accumulator",
+            names.join(", ")
+        )
     })
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use gen_params_formats::Form;
+use gen_params_formats::SourceModel;
 
 use super::Options;
+use super::budget::Budget;
 use crate::derive::layer_clamp;
 use crate::error::{LowerError, Result};
 use crate::network::{Edge, EdgeId, IntNetwork, Node, State};
@@ -17,15 +18,17 @@ pub(super) struct Builder {
     network: IntNetwork,
     /// Names taken, each with the number to try next for a further node of that name.
     names: HashMap<String, u32>,
+    budget: Budget,
 }
 
 impl Builder {
-    pub(super) fn new(form: Form, wiring: Wiring, options: &Options) -> Self {
+    pub(super) fn new(source: &SourceModel, wiring: Wiring, options: &Options) -> Self {
         Self {
             network: IntNetwork {
-                source_form: form.name().into(),
+                source_form: source.form.name().into(),
                 wiring,
                 engine: options.engine.map(|e| e.name().into()),
+                signed_as_unsigned: false,
                 edges: Vec::new(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
@@ -34,7 +37,21 @@ impl Builder {
                 warnings: Vec::new(),
             },
             names: HashMap::new(),
+            budget: Budget::of(source),
         }
+    }
+
+    /// Counts numbers that the file's lowering holds from now on.
+    ///
+    /// # Errors
+    /// They are out of proportion to the file.
+    pub(super) fn hold(&mut self, place: &str, numbers: usize) -> Result<()> {
+        self.budget.hold(place, numbers)
+    }
+
+    /// Whether nothing more may be held, and the rest of the file is not worth a look.
+    pub(super) fn is_spent(&self) -> bool {
+        self.budget.is_spent()
     }
 
     /// Adds an input of the network, with S and Z if it arrives quantized.
@@ -71,6 +88,7 @@ impl Builder {
         activation: Option<Activation>,
     ) -> Result<Vec<EdgeId>> {
         let name = self.unique(name);
+        self.hold(&name, numbers_of(&op))?;
         let (activation, range) = self.result(&name, &op, inputs, activation)?;
         let mut results = vec![(activation, range)];
         match op {
@@ -121,6 +139,11 @@ impl Builder {
 
     pub(super) fn is_input(&self, id: EdgeId) -> bool {
         self.network.inputs.contains(&id)
+    }
+
+    /// Its file has sums, products or means between DequantizeLinear and QuantizeLinear.
+    pub(super) fn compute_signed_as_unsigned(&mut self) {
+        self.network.signed_as_unsigned = true;
     }
 
     pub(super) fn warn(&mut self, warning: String) {
@@ -260,4 +283,15 @@ fn hull(a: Range<i32>, b: Range<i32>) -> Range<i32> {
 /// Codes of `range` after a clamp to `min..=max`.
 fn clip(range: Range<i32>, min: i32, max: i32) -> Range<i32> {
     Range { min: range.min.clamp(min, max.max(min)), max: range.max.clamp(min, max.max(min)) }
+}
+
+/// The numbers that an operation holds.
+pub(super) fn numbers_of(op: &Op) -> usize {
+    if let Op::Layer(layer) = op {
+        layer.weight.codes.len()
+    } else if let Op::Constant(codes) = op {
+        codes.elements().len()
+    } else {
+        0
+    }
 }

@@ -3,7 +3,7 @@
 //! One `[[node]]` per operation in execution order. Layers take weights and scales from the model, by name; what the
 //! model does not hold (stride, padding, a fused ReLU, the scale of an unnamed add) stands here.
 
-use gen_params_formats::Form;
+use gen_params_formats::SourceModel;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
@@ -419,8 +419,13 @@ fn shape_entry(entry: &mut NodeEntry, node: &Node, shape: &Shape) -> Result<()> 
 }
 
 /// Lowers a model along a graph file.
-pub(super) fn lower(form: Form, parts: &Parts, file: &GraphFile, options: &Options) -> Result<IntNetwork> {
-    let mut builder = Builder::new(form, Wiring::GraphFile, options);
+pub(super) fn lower(
+    source: &SourceModel,
+    parts: &Parts,
+    file: &GraphFile,
+    options: &Options,
+) -> Result<IntNetwork> {
+    let mut builder = Builder::new(source, Wiring::GraphFile, options);
     let mut edges: std::collections::HashMap<String, Vec<EdgeId>> = std::collections::HashMap::new();
     let mut reasons = Vec::new();
     for input in &file.input {

@@ -33,7 +33,7 @@ pub(super) fn lower(
     let wiring = if sequential { Wiring::File } else { Wiring::KeyOrder };
     let dequantize =
         parts.iter().find(|(_, p)| matches!(p, Part::Op { op: Op::Dequantize, .. })).map(|(k, _)| k.clone());
-    let mut chain = Chain { builder: Builder::new(source.form, wiring, options), edge: None, channels: None };
+    let mut chain = Chain { builder: Builder::new(source, wiring, options), edge: None, channels: None };
     for (path, part) in parts {
         match part {
             Part::Bare { activation, looks_like_stub: true } => chain.quantize(&path, activation)?,

@@ -9,6 +9,7 @@
 //!    Quantize and Dequantize nodes, whichever file they are from;
 //! 4. `builder`: edges with scale, zero point and reachable codes, by the rule of each operation.
 
+mod budget;
 mod builder;
 mod calls;
 mod export;
@@ -102,7 +103,7 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
             }
         };
         match &options.graph {
-            Some(file) => graph_file::lower(source.form, &parts, file, options)?,
+            Some(file) => graph_file::lower(source, &parts, file, options)?,
             None => key_order::lower(source, parts, options, &mut warnings)?,
         }
     };
@@ -163,7 +164,7 @@ pub fn layers(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     }
     let mut warnings = Vec::new();
     let parts = parts::recognise(source, options, &mut warnings)?;
-    let mut builder = builder::Builder::new(source.form, Wiring::Unknown, options);
+    let mut builder = builder::Builder::new(source, Wiring::Unknown, options);
     for (path, part) in parts {
         if let parts::Part::Op { op: op @ Op::Layer(_), activation } = part {
             let input = builder.input(&format!("{path}.input"), None);

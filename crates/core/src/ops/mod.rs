@@ -11,6 +11,7 @@ mod concatenate;
 mod convolution;
 mod extremum;
 mod fixed_function;
+mod float_mean;
 mod function;
 mod gates;
 mod layer;
@@ -21,6 +22,7 @@ mod peculiarity;
 mod pool;
 mod product;
 mod shape;
+mod signed;
 mod softmax;
 mod svdf;
 #[cfg(test)]
@@ -226,6 +228,8 @@ pub struct Context<'a> {
     pub inputs: &'a [Option<Activation>],
     /// S and Z of the result; `None` for floats.
     pub output: Option<Activation>,
+    /// [`IntNetwork::signed_as_unsigned`](crate::network::IntNetwork::signed_as_unsigned).
+    pub signed_as_unsigned: bool,
 }
 
 impl Context<'_> {
@@ -373,6 +377,9 @@ impl Op {
         let shapes: Vec<&[usize]> = inputs.iter().map(|v| v.shape()).collect();
         self.shapes(&shapes, known)?;
         self.check_contract(context)?;
+        if signed::is_computed_unsigned(self, context) {
+            return signed::apply_unsigned(self, inputs, known, context);
+        }
         let codes = |index: usize| match inputs.get(index) {
             Some(Value::Codes(codes)) => Ok(codes),
             Some(Value::Floats(_)) => Err(OpError::new("an input of floats", "codes")),

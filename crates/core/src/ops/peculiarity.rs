@@ -1,6 +1,6 @@
 //! What an engine does that nobody would expect, said in words: it is reproduced, and the user must know.
 
-use super::{Context, Op, Value, axis_of};
+use super::{Context, Op, Value, axis_of, float_mean};
 use crate::contract::Contract;
 use crate::parameters::CodeType;
 
@@ -34,6 +34,16 @@ impl Op {
             Self::Mean { .. } if context.contract == Contract::LitertXnnpack => Some(
                 "XNNPACK's mean is not reproduced to the last bit: about one code in 1,700 differs by one".into(),
             ),
+            Self::Mean { axes, .. }
+                if context.contract == Contract::Onnxruntime
+                    && float_mean::is_product_of_matrices(axes, codes.shape().len()) =>
+            {
+                Some(
+                    "ONNX Runtime averages floats over these axes by a product of matrices, in an order of additions that \
+                     depends on the processor: ties may be rounded to the other side"
+                        .into(),
+                )
+            }
             Self::Mean { axes, .. } if context.contract.is_pytorch() && !codes.is_contiguous() => {
                 let rank = codes.shape().len();
                 let whole = rank == 4

@@ -1,6 +1,6 @@
 //! Pooling: the largest code or the mean of a window.
 
-use super::{Context, MAX_AXIS, OpError, axis_of};
+use super::{Context, MAX_AXIS, OpError, axis_of, float_mean};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::fixed_point::FixedPoint;
@@ -376,7 +376,7 @@ pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_
         Contract::Litert => Some(Rounding::Fixed(folded_factor(activation, output, count)?)),
         // The sum is the engine's; its order of roundings is not known: 22 of 38,400 codes differ by one.
         Contract::LitertXnnpack => Some(Rounding::Rescaled),
-        contract @ Contract::Onnxruntime => return Err(OpError::no_formula("mean", contract)),
+        Contract::Onnxruntime => return float_mean::mean(axes, shape, input, context),
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => {
             if by_qnnpack {
                 Some(Rounding::ZeroPointAfter)

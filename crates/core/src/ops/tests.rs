@@ -15,20 +15,28 @@ fn codes(shape: &[usize], elements: &[i32]) -> Codes {
 /// Applies an operation to codes that share S and Z.
 fn apply(op: &Op, contract: Contract, inputs: &[Codes], activation: Activation) -> Codes {
     let activations = vec![Some(activation); inputs.len()];
-    let context = Context { contract, inputs: &activations, output: Some(activation) };
+    let context =
+        Context { contract, inputs: &activations, output: Some(activation), signed_as_unsigned: false };
     let values: Vec<Value> = inputs.iter().cloned().map(Value::Codes).collect();
     let results = op.apply(&values.iter().collect::<Vec<_>>(), &[], &context).unwrap();
     results[0].codes().unwrap().clone()
 }
 
 fn shape_of(op: Shape, input: &Codes) -> Vec<Codes> {
-    let context = Context { contract: Contract::Exact, inputs: &[Some(UNIT)], output: Some(UNIT) };
+    let context = Context {
+        contract: Contract::Exact,
+        inputs: &[Some(UNIT)],
+        output: Some(UNIT),
+        signed_as_unsigned: false,
+    };
     op.apply(input, &[], &context).unwrap()
 }
 
 /// The contracts under which an operator has a formula.
 fn with_formula(op: &Op) -> impl Iterator<Item = Contract> {
-    let known = |contract| op.check_contract(&Context { contract, inputs: &[], output: None }).is_ok();
+    let known = |contract| {
+        op.check_contract(&Context { contract, inputs: &[], output: None, signed_as_unsigned: false }).is_ok()
+    };
     Contract::ALL.into_iter().filter(move |&contract| known(contract))
 }
 
@@ -261,7 +269,8 @@ fn peculiarities_are_said_where_they_happen() {
         (&mean, Contract::X86, &last, true),
         (&mean, Contract::Exact, &last, false),
     ] {
-        let context = Context { contract, inputs: &[Some(UNIT)], output: Some(UNIT) };
+        let context =
+            Context { contract, inputs: &[Some(UNIT)], output: Some(UNIT), signed_as_unsigned: false };
         let said = op.peculiarity(&[input], &context).is_some();
         assert_eq!(said, expected, "{} {}", op.name(), contract.name());
     }
@@ -417,7 +426,8 @@ fn softmax_adds_up_to_one() {
     let output = Activation { scale: 1.0 / 256.0, zero_point: 0, code_type: CodeType::U8 };
     let values = Value::Codes(codes(&[1, 2, 2], &[7, 5, 8, 5]));
     for contract in Contract::ALL {
-        let context = Context { contract, inputs: &[Some(input)], output: Some(output) };
+        let context =
+            Context { contract, inputs: &[Some(input)], output: Some(output), signed_as_unsigned: false };
         let results = Op::Softmax { axis: 1 }.apply(&[&values], &[], &context).unwrap();
         assert_eq!(results[0].codes().unwrap().elements(), [64, 128, 192, 128], "{}", contract.name());
         let own_kernel = Op::Softmax { axis: -1 }.apply(&[&values], &[], &context).is_err();

@@ -26,7 +26,7 @@ pub use vectors::{Aim, LayerVectors, Missing, Vector, WrongPadding};
 
 use serde::{Deserialize, Serialize};
 
-use crate::parameters::{CodeType, Range};
+use crate::parameters::{Activation, CodeType, Range};
 
 /// How the product is divided by 2^n.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -216,6 +216,31 @@ impl Target {
             },
             None => range,
         }
+    }
+
+    /// The type that codes of this type have on the target.
+    pub fn code_type(&self, code_type: CodeType) -> CodeType {
+        if self.code_shift(code_type) == 0 { code_type } else { CodeType::I8 }
+    }
+
+    /// S, Z and type of an activation, as the target has them.
+    pub fn activation(&self, activation: Activation) -> Activation {
+        let zero_point = activation.zero_point - self.code_shift(activation.code_type);
+        Activation { zero_point, code_type: self.code_type(activation.code_type), ..activation }
+    }
+
+    /// The codes of this type in the model that activations may have, as the target has them.
+    pub fn codes(&self, code_type: CodeType) -> Range<i32> {
+        let (min, max) = code_type.range();
+        let Range { min, max } = self.within(Range { min, max });
+        let shift = self.code_shift(code_type);
+        Range { min: min - shift, max: max - shift }
+    }
+
+    /// A code of the model as the target has it: the nearest that it can have.
+    pub fn receive(&self, code: i32, code_type: CodeType) -> i32 {
+        let Range { min, max } = self.codes(code_type);
+        code.saturating_sub(self.code_shift(code_type)).clamp(min, max)
     }
 
     /// The register of sum(x_q * w_q).

@@ -6,7 +6,9 @@ use crate::contract::Contract;
 use crate::derive::{accumulator_range, reach_of};
 use crate::network::IntNetwork;
 use crate::ops::{Layer, Op};
-use crate::parameters::{Activation, CodeType, LayerParameters, Parameters, Range, TableParameters};
+use crate::parameters::{
+    CodeType, LayerParameters, OperatorArithmetic, OperatorParameters, Parameters, Range, TableParameters,
+};
 
 /// Where a fused ReLU is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,7 +23,7 @@ pub enum Relu {
 /// The parameters of a network as the target's memories have them.
 ///
 /// With F fractional bits, `bias` and `folded_bias` are 2^F times as large and `shift` is n + F. With signed activations
-/// every zero point, clamp, range and table of unsigned codes is 128 less, and `folded_bias` is that of the smaller Z1.
+/// every zero point, clamp, range and table of unsigned codes, operators' included, is 128 less, and `folded_bias` is that of the smaller Z1.
 /// Clamps and ranges are within the target's own. `steps_of` adds the [`thresholds`] of that engine.
 ///
 /// # Errors
@@ -54,17 +56,13 @@ pub fn on_target(
         }
     }
     for (_, activation) in &mut parameters.inputs {
-        *activation = activation.map(|activation| activation_on_target(activation, target));
+        *activation = activation.map(|activation| target.activation(activation));
     }
     for table in &mut parameters.tables {
         table_on_target(table, target);
     }
-    let changes_codes = target.signed_activations || target.activation_range.is_some();
-    if changes_codes && !parameters.operators.is_empty() {
-        parameters.warnings.push(
-            "operators without weights are described for the model's own codes, not for signed ones or a narrower range"
-                .to_owned(),
-        );
+    for operator in &mut parameters.operators {
+        operator_on_target(operator, target);
     }
     Ok(parameters)
 }
@@ -78,8 +76,8 @@ fn layer_on_target(
     let on_target = TargetLayer::new(parameters, layer, target)?;
     let mut changed = parameters.clone();
     let moved = |range: Range<i32>, shift: i32| Range { min: range.min - shift, max: range.max - shift };
-    changed.input = parameters.input.map(|input| activation_on_target(input, target));
-    changed.output = parameters.output.map(|output| activation_on_target(output, target));
+    changed.input = parameters.input.map(|input| target.activation(input));
+    changed.output = parameters.output.map(|output| target.activation(output));
     changed.input_range =
         parameters.input_range.map(|range| moved(target.within(range), on_target.input_shift));
     changed.padding_value = parameters.padding_value.map(|code| code - on_target.input_shift);
@@ -116,20 +114,31 @@ fn layer_on_target(
     Ok(changed)
 }
 
-fn activation_on_target(activation: Activation, target: Target) -> Activation {
-    match target.code_shift(activation.code_type) {
-        0 => activation,
-        shift => {
-            Activation { zero_point: activation.zero_point - shift, code_type: CodeType::I8, ..activation }
-        }
-    }
+fn table_on_target(table: &mut TableParameters, target: Target) {
+    codes_on_target(&mut table.codes, table.output.code_type, target);
+    table.input = target.activation(table.input);
+    table.output = target.activation(table.output);
 }
 
-fn table_on_target(table: &mut TableParameters, target: Target) {
-    let shift = target.code_shift(table.output.code_type);
-    for code in &mut table.codes {
-        *code = target.within(Range { min: *code, max: *code }).min - shift;
+/// Differences of codes, and with them multipliers, stay as they are. How an operator agrees with real numbers is counted
+/// over all codes, and is not known where some cannot occur.
+fn operator_on_target(operator: &mut OperatorParameters, target: Target) {
+    let code_type = operator.output.code_type;
+    if let OperatorArithmetic::Table(codes) = &mut operator.arithmetic {
+        codes_on_target(codes, code_type, target);
     }
-    table.input = activation_on_target(table.input, target);
-    table.output = activation_on_target(table.output, target);
+    let shift = target.code_shift(code_type);
+    let Range { min, max } = target.within(operator.clamp);
+    operator.clamp = Range { min: min - shift, max: max - shift };
+    for input in &mut operator.inputs {
+        *input = target.activation(*input);
+    }
+    operator.output = target.activation(operator.output);
+    operator.agreement = operator.agreement.filter(|_| target.activation_range.is_none());
+}
+
+fn codes_on_target(codes: &mut [i32], code_type: CodeType, target: Target) {
+    for code in codes {
+        *code = target.receive(*code, code_type);
+    }
 }

@@ -27,6 +27,7 @@ use gen_params_core::network::{EdgeId, Node};
 use gen_params_core::ops::{Op, Shape};
 use gen_params_core::parameters::{CodeType, Parameters};
 use gen_params_core::target::Target;
+use gen_params_core::tensor::Codes;
 
 use crate::names::{NameSpace, identifier_prefix};
 use crate::{Error, Existing, FileToWrite, Formats, Manifest, SourceFile, write_folder};
@@ -279,10 +280,26 @@ impl<'a> Network<'a> {
         if let Some(layer) = self.machine.layer(index) {
             return self.layer(node, layer, kernels);
         }
+        if let Op::Constant(codes) = &node.op {
+            return self.constant(node, codes);
+        }
         match self.machine.operator(index) {
             Some(operator) => self.operator(node, operator, kernels),
             None => Err(format!("{} of reals inside of the network", node.op.name())),
         }
+    }
+
+    /// Codes that the file holds.
+    fn constant(&self, node: &Node, codes: &Codes) -> Result<Step, String> {
+        let &[output] = node.outputs.as_slice() else { return Err("other than one result".into()) };
+        let activation = self.activation(output).ok_or("codes whose scale and zero point are not known")?;
+        let held = codes.elements().iter().map(|&code| self.target.receive(code, activation.code_type));
+        let held: Vec<i32> = held.collect();
+        let name = format!("{}_codes", identifier(&node.name));
+        let comment = self.comment(node);
+        let data = format!("/* {comment} */\n{}\n", text::array("uint8_t", &name, &text::bytes(&held)));
+        let calls = format!("    memcpy({}, {name}, {});\n", self.pointer(output), held.len());
+        Ok(Step { data, constant_bytes: held.len(), calls })
     }
 
     fn prototype(&self, name: &str) -> String {

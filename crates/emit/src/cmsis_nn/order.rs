@@ -156,6 +156,7 @@ mod tests {
             source_form: String::new(),
             wiring: Wiring::File,
             engine: None,
+            signed_as_unsigned: false,
             edges,
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(chain.len())],

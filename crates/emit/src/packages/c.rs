@@ -24,9 +24,13 @@ impl Language for C {
         if value < 0 { format!("#define {name} ({value})") } else { format!("#define {name} {value}") }
     }
 
-    fn list(name: &str, values: &[i64]) -> String {
-        let list = join(values, |_, value, text| text.push_str(&value.to_string()));
-        format!("static const int32_t {name}[{}] = {{{list}\n}};", values.len())
+    fn list(name: &str, values: &[i64], bits: u32) -> String {
+        // No decimal constant of C99 is the smallest.
+        let list = join(values, |_, value, text| match value {
+            i64::MIN => text.push_str("INT64_MIN"),
+            value => text.push_str(&value.to_string()),
+        });
+        format!("static const int{bits}_t {name}[{}] = {{{list}\n}};", values.len())
     }
 
     fn open(name: &str, bits: u32, count: usize) -> String {

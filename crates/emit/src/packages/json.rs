@@ -30,9 +30,9 @@ struct Memory {
 
 pub(super) fn write(out: &mut dyn Write, package: &Package<'_>) -> io::Result<()> {
     let mut constants = Map::new();
-    for layer in &package.layers {
-        constants.extend(layer.constants.iter().map(|(name, value)| (name.clone(), (*value).into())));
-        constants.extend(layer.lists.iter().map(|(name, values)| (name.clone(), values.clone().into())));
+    for section in &package.sections {
+        constants.extend(section.constants.iter().map(|(name, value)| (name.clone(), (*value).into())));
+        constants.extend(section.lists.iter().map(|(name, values)| (name.clone(), values.clone().into())));
     }
     let memories = package.memories.iter().map(|memory| {
         let digits = |word: &[u8]| {

@@ -23,8 +23,8 @@ pub(super) trait Language {
     /// A constant.
     fn constant(name: &str, value: i64) -> String;
 
-    /// A list of 32-bit integers.
-    fn list(name: &str, values: &[i64]) -> String;
+    /// A list of integers of 32 or 64 bits, with a sign.
+    fn list(name: &str, values: &[i64], bits: u32) -> String;
 
     /// What stands before the elements of an array of `count` words of `bits` bits.
     fn open(name: &str, bits: u32, count: usize) -> String;
@@ -49,14 +49,14 @@ pub(super) fn write<L: Language>(out: &mut dyn Write, package: &Package<'_>) -> 
     let title = "Constants and memories of a quantized network, written by gen_params.".to_owned();
     comment(out, &[title])?;
     out.write_all(L::HEAD.as_bytes())?;
-    for layer in &package.layers {
+    for section in &package.sections {
         writeln!(out)?;
-        comment(out, &layer.head)?;
-        for (name, value) in &layer.constants {
+        comment(out, &section.head)?;
+        for (name, value) in &section.constants {
             writeln!(out, "{}", L::constant(name, *value))?;
         }
-        for (name, values) in &layer.lists {
-            writeln!(out, "{}", L::list(name, values))?;
+        for (name, values) in &section.lists {
+            writeln!(out, "{}", L::list(name, values, list_bits(values)))?;
         }
     }
     for memory in &package.memories {
@@ -160,6 +160,11 @@ pub(super) fn join(values: &[i64], mut append: impl FnMut(usize, i64, &mut Strin
         append(index, value, &mut text);
     }
     text
+}
+
+/// Bits of the integers of a list: 32 where they are enough.
+fn list_bits(values: &[i64]) -> u32 {
+    if values.iter().all(|&value| i32::try_from(value).is_ok()) { 32 } else { 64 }
 }
 
 /// Bytes of the narrowest of the integer types of 8, 16, 32, ... bits that holds a word.

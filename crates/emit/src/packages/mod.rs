@@ -16,20 +16,20 @@ use crate::memory_formats::ReadError;
 /// What goes into a package.
 #[derive(Debug, Clone)]
 pub struct Package<'a> {
-    /// Layer by layer.
-    pub layers: Vec<PackageLayer>,
+    /// Layers, and then operators without weights.
+    pub sections: Vec<PackageSection>,
     /// All memories.
     pub memories: Vec<PackageMemory<'a>>,
 }
 
-/// The constants of a layer.
+/// The constants of a layer, or of an operator without weights.
 #[derive(Debug, Clone)]
-pub struct PackageLayer {
+pub struct PackageSection {
     /// What they belong to, one comment line each.
     pub head: Vec<String>,
     /// Names and values.
     pub constants: Vec<(String, i64)>,
-    /// Lists, such as zero points per channel.
+    /// Lists, such as zero points per channel: of 32 bits with a sign, or of 64 where one of the numbers needs more.
     pub lists: Vec<(String, Vec<i64>)>,
 }
 

@@ -17,9 +17,9 @@ impl Language for Rust {
         format!("pub const {name}: i32 = {value};")
     }
 
-    fn list(name: &str, values: &[i64]) -> String {
+    fn list(name: &str, values: &[i64], bits: u32) -> String {
         let list = join(values, |_, value, text| text.push_str(&value.to_string()));
-        format!("pub static {name}: [i32; {}] = [{list}\n];", values.len())
+        format!("pub static {name}: [i{bits}; {}] = [{list}\n];", values.len())
     }
 
     fn open(name: &str, bits: u32, count: usize) -> String {

@@ -29,20 +29,22 @@ package gen_params_pkg;
         format!("localparam int {name} = {value};")
     }
 
-    fn list(name: &str, values: &[i64]) -> String {
+    fn list(name: &str, values: &[i64], bits: u32) -> String {
         let mut reversed = values.to_vec();
         reversed.reverse();
+        let bytes = bits as usize / 8;
         let append = |value: i64, text: &mut String| {
-            text.push_str("32'h");
-            digits::to_hex(&value.to_le_bytes()[..4], 32, text);
+            text.push_str(&format!("{bits}'h"));
+            digits::to_hex(&value.to_le_bytes()[..bytes], bits, text);
         };
         let array = join(values, |_, value, text| append(value, text));
         let packed = join(&reversed, |_, value, text| append(value, text));
         format!(
-            "`ifndef GEN_PARAMS_NO_ARRAYS\nlocalparam logic signed [31:0] {name} [0:{}] = '{{{array}\n}};\n`else\n\
+            "`ifndef GEN_PARAMS_NO_ARRAYS\nlocalparam logic signed [{}:0] {name} [0:{}] = '{{{array}\n}};\n`else\n\
              localparam logic [{}:0] {name}_PACKED = {{{packed}\n}};\n`endif",
+            bits - 1,
             values.len().saturating_sub(1),
-            (32 * values.len()).saturating_sub(1)
+            (8 * bytes * values.len()).saturating_sub(1)
         )
     }
 

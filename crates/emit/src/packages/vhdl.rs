@@ -6,6 +6,9 @@ use crate::memory_formats::digits;
 
 pub(super) struct Vhdl;
 
+/// Bits of an integer, in every tool.
+const INTEGER_BITS: u32 = 32;
+
 impl Language for Vhdl {
     const COMMENT: &'static str = "--";
     const HEAD: &'static str = "\
@@ -22,7 +25,14 @@ package gen_params_pkg is
         format!("constant {name} : integer := {value};")
     }
 
-    fn list(name: &str, values: &[i64]) -> String {
+    fn list(name: &str, values: &[i64], bits: u32) -> String {
+        if bits > INTEGER_BITS {
+            let mut list = Self::open(name, bits, values.len());
+            list.push_str(&join(values, |index, value, text| {
+                Self::word(index, &value.to_le_bytes(), bits, text);
+            }));
+            return list + "\n);";
+        }
         let list = join(values, |index, value, text| text.push_str(&format!("{index} => {value}")));
         format!(
             "type {name}_t is array (0 to {}) of integer;\nconstant {name} : {name}_t := ({list}\n);",

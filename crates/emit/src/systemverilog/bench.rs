@@ -128,7 +128,7 @@ pub(super) fn block(plan: &Plan, block: &Block, golden: &Golden<'_>) -> Result<S
             "\n  logic input_{index}_write = 0;\n  logic [{0}:0] input_{index}_address = '0;\n  logic [7:0] input_{index}_data = \
              '0;\n  gp_memory #(\n      .DEPTH({1}),\n      .ADDRESS_BITS({bits})\n  ) memory_{index} (\n      .clk,\n      \
              .write(input_{index}_write),\n      .write_address(input_{index}_address),\n      \
-             .write_data(input_{index}_data),\n      .read_address({id}_read_address_{index}),\n      \
+             .write_data(input_{index}_data),\n      .read(1'b1),\n      .read_address({id}_read_address_{index}),\n      \
              .read_data({id}_read_data_{index})\n  );",
             bits - 1,
             buffer.elements()

@@ -13,6 +13,7 @@
 
 mod bench;
 mod block;
+mod geometry;
 mod modules;
 mod operator;
 mod plan;
@@ -32,19 +33,25 @@ use plan::{Data, Plan};
 pub use plan::Options;
 
 /// The library: every file with its text.
-const LIBRARY: [(&str, &str); 13] = [
+const LIBRARY: [(&str, &str); 19] = [
     ("gp_average_pool", include_str!("../../sv/gp_average_pool.sv")),
+    ("gp_axis", include_str!("../../sv/gp_axis.sv")),
+    ("gp_channel_scale", include_str!("../../sv/gp_channel_scale.sv")),
+    ("gp_constant", include_str!("../../sv/gp_constant.sv")),
     ("gp_convolution", include_str!("../../sv/gp_convolution.sv")),
     ("gp_copy", include_str!("../../sv/gp_copy.sv")),
     ("gp_counter", include_str!("../../sv/gp_counter.sv")),
     ("gp_elementwise", include_str!("../../sv/gp_elementwise.sv")),
     ("gp_gather", include_str!("../../sv/gp_gather.sv")),
+    ("gp_matrix_product", include_str!("../../sv/gp_matrix_product.sv")),
     ("gp_max_pool", include_str!("../../sv/gp_max_pool.sv")),
     ("gp_memory", include_str!("../../sv/gp_memory.sv")),
     ("gp_requantize", include_str!("../../sv/gp_requantize.sv")),
     ("gp_resize", include_str!("../../sv/gp_resize.sv")),
     ("gp_round", include_str!("../../sv/gp_round.sv")),
     ("gp_table", include_str!("../../sv/gp_table.sv")),
+    ("gp_taps", include_str!("../../sv/gp_taps.sv")),
+    ("gp_walk", include_str!("../../sv/gp_walk.sv")),
     ("gp_window", include_str!("../../sv/gp_window.sv")),
 ];
 
@@ -90,7 +97,8 @@ pub fn write(
     let golden = Golden { tensors: design.golden, images };
 
     let mut files = sources(&plan, &golden)?;
-    for (name, data) in plan.blocks.iter().flat_map(|block| &block.data) {
+    let constants = plan.buffers.iter().filter_map(|buffer| buffer.constant.as_ref());
+    for (name, data) in plan.blocks.iter().flat_map(|block| &block.data).chain(constants) {
         files.push(FileToWrite::new(name, move |out| match data {
             Data::Bytes(values) => hex::write_i8(out, values),
             Data::Unsigned32(values) => hex::write_u32(out, values),

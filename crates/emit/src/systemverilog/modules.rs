@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Write as _};
 
+use gen_params_core::parameters::Range;
+
 use super::plan::{Block, Buffer, Instance, Plan, Value};
-use super::widths::address_bits;
+use super::widths::{address_bits, unsigned_bits};
 
 /// Names of the values that a block with weights shows beside its codes, with the width that each has in the library's module.
 pub(super) const STAGES: [&str; 5] = ["accumulator", "biased", "product", "shifted", "offset"];
@@ -46,9 +48,12 @@ fn ports(plan: &Plan, block: &Block) -> String {
 fn describe(buffer: &Buffer) -> String {
     let shape = buffer.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
     let name = buffer.node.as_ref().map_or("the network's input".to_owned(), |name| format!("{name:?}"));
+    let code_type = buffer.activation.code_type;
+    let Range { min, max } = buffer.codes;
+    let range = if (min, max) == code_type.range() { String::new() } else { format!(", {min} to {max}") };
     format!(
-        "{name}: {shape} codes of {}, row-major, zero point {}",
-        buffer.activation.code_type.name(),
+        "{name}: {shape} codes of {}{range}, row-major, zero point {}",
+        code_type.name(),
         buffer.activation.zero_point
     )
 }
@@ -86,13 +91,12 @@ fn single(text: &mut String, block: &Block, instance: &Instance) -> fmt::Result 
         writeln!(text)?;
     }
     parameters(text, instance, "block")?;
-    write!(
-        text,
-        "      .clk,\n      .reset,\n      .start,\n      .done,\n      .read_address(read_address_0),\n"
-    )?;
-    match block.inputs.as_slice() {
-        [_] => writeln!(text, "      .read_data(read_data_0),")?,
-        _ => writeln!(text, "      .read_data_a(read_data_0),\n      .read_data_b(read_data_1),")?,
+    writeln!(text, "      .clk,\n      .reset,\n      .start,\n      .done,")?;
+    let suffixes: &[&str] = if block.inputs.len() == 2 { &["_a", "_b"] } else { &[""] };
+    for (index, suffix) in suffixes.iter().enumerate() {
+        for port in ["read_address", "read_data"] {
+            writeln!(text, "      .{port}{suffix}({port}_{index}),")?;
+        }
     }
     write!(text, "      .write,\n      .write_address,\n      .write_data")?;
     if block.stages.is_some() {
@@ -101,10 +105,6 @@ fn single(text: &mut String, block: &Block, instance: &Instance) -> fmt::Result 
         }
     }
     writeln!(text, "\n  );")?;
-    if block.inputs.len() == 2 {
-        // Both operands have the same shape.
-        writeln!(text, "  assign read_address_1 = read_address_0;")?;
-    }
     Ok(())
 }
 
@@ -279,16 +279,21 @@ fn sequence(text: &mut String, plan: &Plan) -> fmt::Result {
         before = format!("{}_done", block.id);
     }
     writeln!(text, "  assign done = {before};\n")?;
-    if plan.blocks.is_empty() {
+    let count = plan.blocks.len();
+    if count == 0 {
         return Ok(());
     }
-    let ids: Vec<&str> = plan.blocks.iter().map(|block| block.id.as_str()).collect();
-    let running: Vec<String> = ids.iter().map(|id| format!("{id}_running")).collect();
-    writeln!(text, "  logic {};\n  always_ff @(posedge clk) begin", running.join(", "))?;
-    for id in ids {
-        writeln!(text, "    {id}_running <= !reset && ({id}_start || ({id}_running && !{id}_done));")?;
+    let bits = unsigned_bits(count as u64);
+    writeln!(text, "  logic [{}:0] running;  // counted from 1; 0: none", bits - 1)?;
+    for (index, block) in plan.blocks.iter().enumerate() {
+        writeln!(text, "  wire {}_running = running == {bits}'d{};", block.id, index + 1)?;
     }
-    writeln!(text, "  end")
+    let starts: String = plan.blocks.iter().map(|block| format!(" || {}_start", block.id)).collect();
+    writeln!(
+        text,
+        "  wire changes = reset || done{starts};\n  always_ff @(posedge clk) begin\n    if (changes) running <= reset ? '0 : \
+         start ? {bits}'d1 : done ? '0 : running + 1'b1;\n  end"
+    )
 }
 
 /// A buffer's memory, with its read port at whoever runs.
@@ -296,9 +301,11 @@ fn memory(text: &mut String, plan: &Plan, index: usize, buffer: &Buffer) -> fmt:
     let id = &buffer.id;
     let bits = address_bits(buffer.elements());
     let mut choices = String::new();
+    let mut readers = Vec::new();
     for block in &plan.blocks {
         if let Some(port) = block.inputs.iter().position(|&input| input == index) {
             choices += &format!("{0}_running ? {0}_read_address_{port} : ", block.id);
+            readers.push(format!("{}_running", block.id));
         }
     }
     let outputs: Vec<usize> = (0..plan.outputs.len()).filter(|&i| plan.outputs[i] == index).collect();
@@ -308,13 +315,23 @@ fn memory(text: &mut String, plan: &Plan, index: usize, buffer: &Buffer) -> fmt:
         _ => (format!("{id}_write"), format!("{id}_write_address"), format!("{id}_write_data")),
     };
     writeln!(text, "  wire [{}:0] {id}_read_address = {choices}{rest};", bits - 1)?;
+    // The user may read outputs at any time.
+    let read = if outputs.is_empty() { readers.join(" || ") } else { "1'b1".to_owned() };
     writeln!(text, "  wire [7:0] {id}_codes;")?;
-    writeln!(
-        text,
-        "  gp_memory #(\n      .DEPTH({}),\n      .ADDRESS_BITS({bits})\n  ) {id}_memory (\n      .clk,\n      .write({write}),\n      \
-         .write_address({address}),\n      .write_data({data}),\n      .read_address({id}_read_address),\n      .read_data({id}_codes)\n  );",
-        buffer.elements()
-    )?;
+    let depth = buffer.elements();
+    match &buffer.constant {
+        Some((file, _)) => writeln!(
+            text,
+            "  gp_constant #(\n      .DEPTH({depth}),\n      .ADDRESS_BITS({bits}),\n      .CODE_FILE(\"{file}\")\n  ) \
+             {id}_memory (\n      .clk,\n      .read_address({id}_read_address),\n      .read_data({id}_codes)\n  );"
+        )?,
+        None => writeln!(
+            text,
+            "  gp_memory #(\n      .DEPTH({depth}),\n      .ADDRESS_BITS({bits})\n  ) {id}_memory (\n      .clk,\n      \
+             .write({write}),\n      .write_address({address}),\n      .write_data({data}),\n      \
+             .read({read}),\n      .read_address({id}_read_address),\n      .read_data({id}_codes)\n  );"
+        )?,
+    }
     for block in &plan.blocks {
         for (port, _) in block.inputs.iter().enumerate().filter(|(_, input)| **input == index) {
             writeln!(text, "  assign {}_read_data_{port} = {id}_codes;", block.id)?;

@@ -4,9 +4,10 @@ use gen_params_core::contract::Contract;
 use gen_params_core::error::Reason;
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::{EdgeId, IntNetwork, Node};
-use gen_params_core::ops::{Context, Op, Shape, Value as EdgeValue};
-use gen_params_core::parameters::{Activation, CodeType, Parameters};
-use gen_params_core::tensor::Tensor;
+use gen_params_core::ops::{Context, Op, Value as EdgeValue};
+use gen_params_core::parameters::{Activation, CodeType, Parameters, Range};
+use gen_params_core::target::Target;
+use gen_params_core::tensor::{Codes, Tensor};
 
 use super::block;
 use super::widths::Widths;
@@ -31,9 +32,14 @@ pub(super) struct Buffer {
     pub(super) id: String,
     /// (C, spatial...), without the batch.
     pub(super) shape: Vec<usize>,
+    /// S, Z and type, as the target has them.
     pub(super) activation: Activation,
+    /// The codes that the target can have here.
+    pub(super) codes: Range<i32>,
     /// The node whose result it is; `None` for the network's input.
     pub(super) node: Option<String>,
+    /// Name and codes of its file, where it is the same for all images.
+    pub(super) constant: Option<(String, Data)>,
 }
 
 impl Buffer {
@@ -126,6 +132,7 @@ impl Plan {
 /// A plan in the making.
 struct Planner<'a> {
     machine: &'a Machine<'a>,
+    target: Target,
     network: &'a IntNetwork,
     parameters: &'a Parameters,
     options: Options,
@@ -146,8 +153,13 @@ impl Plan {
     ) -> Result<Self, Error> {
         let network = machine.network();
         let count = network.edges.len();
+        let Arithmetic::Target(target) = machine.arithmetic() else {
+            let text = format!("the arithmetic of {}, expected `target`", machine.arithmetic());
+            return Err(unsupported(vec![Reason { place: String::new(), text }]));
+        };
         let mut planner = Planner {
             machine,
+            target,
             network,
             parameters,
             options,
@@ -171,18 +183,6 @@ impl Plan {
 
 impl Planner<'_> {
     fn begin(&mut self, shape: &[usize]) {
-        let arithmetic = match self.machine.arithmetic() {
-            Arithmetic::Target(target) => target,
-            Arithmetic::Contract(contract) => {
-                return self.refuse("", format!("the arithmetic of {}, expected `target`", contract.name()));
-            }
-        };
-        if arithmetic.signed_activations {
-            self.refuse("", "activations that travel as signed codes".into());
-        }
-        if arithmetic.activation_range.is_some() {
-            self.refuse("", "an activation range of its own".into());
-        }
         let &[id] = self.network.inputs.as_slice() else {
             return self.refuse("", format!("{} inputs, expected 1", self.network.inputs.len()));
         };
@@ -193,9 +193,23 @@ impl Planner<'_> {
             self.refuse("", format!("an input of {}, expected 8 bits", activation.code_type.name()));
         }
         self.shapes[id.0] = Some(shape.to_vec());
-        let shape = shape.get(1..).unwrap_or_default().to_vec();
-        self.plan.buffers.push(Buffer { id: "input".into(), shape, activation, node: None });
-        self.places[id.0] = Some(0);
+        let place = self.buffer("input".into(), shape, activation, None, None);
+        self.places[id.0] = Some(place);
+    }
+
+    /// A new memory; the number of it.
+    fn buffer(
+        &mut self,
+        id: String,
+        shape: &[usize],
+        activation: Activation,
+        node: Option<String>,
+        constant: Option<(String, Data)>,
+    ) -> usize {
+        let codes = self.target.codes(activation.code_type);
+        let (shape, activation) = (block::image(shape).to_vec(), self.target.activation(activation));
+        self.plan.buffers.push(Buffer { id, shape, activation, codes, node, constant });
+        self.plan.buffers.len() - 1
     }
 
     fn refuse(&mut self, place: &str, text: String) {
@@ -215,7 +229,7 @@ impl Planner<'_> {
             }
         }
         if !self.reasons.is_empty() {
-            return Err(Error::Unsupported { what: "SystemVerilog", reasons: self.reasons });
+            return Err(unsupported(self.reasons));
         }
         self.plan.remove_unread();
         let mut names = NameSpace::default();
@@ -223,6 +237,9 @@ impl Planner<'_> {
         names.claim("output", "the network's output")?;
         for block in &self.plan.blocks {
             names.claim(&block.id, &block.name)?;
+        }
+        for buffer in self.plan.buffers.iter().filter(|buffer| buffer.constant.is_some()) {
+            names.claim(&buffer.id, buffer.node.as_deref().unwrap_or_default())?;
         }
         Ok(self.plan)
     }
@@ -234,14 +251,18 @@ impl Planner<'_> {
         let shapes = node.op.shapes(&inputs, &self.shapes).map_err(|error| error.to_string())?;
         match &node.op {
             Op::Quantize => {
-                let input = node.inputs.first().filter(|id| self.network.inputs.contains(id));
-                let place = input.and_then(|id| self.places[id.0]);
+                // Of codes it passes them, and the network's input has the codes already.
+                let is_known = |id: &&EdgeId| {
+                    self.network.inputs.contains(id) || self.network.edge(**id).activation.is_some()
+                };
+                let place = node.inputs.first().filter(is_known).and_then(|id| self.places[id.0]);
                 self.alias(node, place.ok_or("reals inside of the network")?);
             }
             Op::Dequantize => {
                 let place = self.places_of(node)?;
                 self.alias(node, *place.first().ok_or("no input")?);
             }
+            Op::Constant(codes) => self.constant(node, codes)?,
             Op::Shape(_) => self.shape(node, &shapes)?,
             _ => self.compute(index, node, &shapes)?,
         }
@@ -263,6 +284,30 @@ impl Planner<'_> {
         }
     }
 
+    /// Codes that the file holds.
+    fn constant(&mut self, node: &Node, codes: &Codes) -> Result<(), String> {
+        let &[edge] = node.outputs.as_slice() else { return Err("other than one result".into()) };
+        let activation = self.known_activation(edge)?;
+        let held = codes.elements().iter().map(|&code| self.target.receive(code, activation.code_type));
+        let stem = file_stem(&node.name);
+        let data = Data::Bytes(held.map(|code| code.to_le_bytes()[0].cast_signed()).collect());
+        let constant = Some((block::path(&format!("{stem}.hex")), data));
+        let place =
+            self.buffer(identifier(&stem), codes.shape(), activation, Some(node.name.clone()), constant);
+        self.places[edge.0] = Some(place);
+        Ok(())
+    }
+
+    /// S, Z and type of a result in the model.
+    fn known_activation(&self, edge: EdgeId) -> Result<Activation, String> {
+        let activation = self.network.edge(edge).activation;
+        let activation = activation.ok_or("a result whose scale and zero point are not known")?;
+        if activation.code_type.bits() != 8 {
+            return Err(format!("codes of {}, expected 8 bits", activation.code_type.name()));
+        }
+        Ok(activation)
+    }
+
     /// A node with one result.
     fn compute(&mut self, index: usize, node: &Node, shapes: &[Vec<usize>]) -> Result<(), String> {
         let (&[id], [shape]) = (node.outputs.as_slice(), shapes) else {
@@ -270,18 +315,18 @@ impl Planner<'_> {
         };
         let places = self.places_of(node)?;
         let name = file_stem(&node.name);
+        let whole_inputs: Vec<&[usize]> =
+            node.inputs.iter().filter_map(|id| self.shapes[id.0].as_deref()).collect();
         let request = block::Request {
             node,
             layer: self.machine.layer(index),
             operator: self.machine.operator(index),
             parameters: self.parameters,
             inputs: places.iter().filter_map(|&place| self.plan.buffers.get(place)).collect(),
-            input_shapes: node
-                .inputs
-                .iter()
-                .filter_map(|id| self.shapes[id.0].as_deref()?.get(1..))
-                .collect(),
-            shape: shape.get(1..).unwrap_or_default(),
+            input_shapes: whole_inputs.iter().map(|whole| block::image(whole)).collect(),
+            whole_inputs,
+            shape: block::image(shape),
+            whole: shape,
             options: self.options,
         };
         let computed = block::of(&request)?;
@@ -297,19 +342,10 @@ impl Planner<'_> {
         inputs: Vec<usize>,
         computed: block::Computed,
     ) -> Result<(), String> {
-        let activation = self.network.edge(edge).activation;
-        let activation = activation.ok_or("a result whose scale and zero point are not known")?;
-        if activation.code_type.bits() != 8 {
-            return Err(format!("codes of {}, expected 8 bits", activation.code_type.name()));
-        }
+        let activation = self.known_activation(edge)?;
         let id = identifier(&stem);
-        let output = self.plan.buffers.len();
-        self.plan.buffers.push(Buffer {
-            id: id.clone(),
-            shape: shape.get(1..).unwrap_or_default().to_vec(),
-            activation,
-            node: (node.outputs.len() == 1).then(|| node.name.clone()),
-        });
+        let source = (node.outputs.len() == 1).then(|| node.name.clone());
+        let output = self.buffer(id.clone(), shape, activation, source, None);
         self.places[edge.0] = Some(output);
         let block::Computed { instances, stages, data } = computed;
         let (name, op) = (node.name.clone(), node.op.name());
@@ -322,11 +358,6 @@ impl Planner<'_> {
     fn shape(&mut self, node: &Node, shapes: &[Vec<usize>]) -> Result<(), String> {
         let places = self.places_of(node)?;
         let (&place, &id) = places.first().zip(node.inputs.first()).ok_or("no input")?;
-        if let Op::Shape(Shape::Reshape(_)) = &node.op
-            && shapes.iter().any(|shape| shape.first() != Some(&1))
-        {
-            return Err("a change of shape that mixes images".into());
-        }
         let count = self.plan.buffers[place].elements();
         let indices = (0..count).map(i32::try_from).collect::<Result<Vec<i32>, _>>();
         let indices = indices.map_err(|_| format!("{count} elements, expected fewer than 2^31"))?;
@@ -335,7 +366,12 @@ impl Planner<'_> {
         let activation = self.plan.buffers[place].activation;
         // Padding has the zero point, which is no index.
         let marked = Some(Activation { zero_point: -1, ..activation });
-        let context = Context { contract: Contract::Exact, inputs: &[marked], output: marked };
+        let context = Context {
+            contract: Contract::Exact,
+            inputs: &[marked],
+            output: marked,
+            signed_as_unsigned: false,
+        };
         let selected = node.op.apply(&[&EdgeValue::Codes(indices)], &self.shapes, &context);
         let selected = selected.map_err(|error| error.to_string())?;
         let parts = selected.len();
@@ -356,6 +392,10 @@ impl Planner<'_> {
         }
         Ok(())
     }
+}
+
+fn unsupported(reasons: Vec<Reason>) -> Error {
+    Error::Unsupported { what: "SystemVerilog", reasons }
 }
 
 /// An identifier that begins with a letter and has no two underscores in a row: Verilator keeps those for itself.

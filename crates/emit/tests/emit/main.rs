@@ -11,6 +11,7 @@ mod layout_tools;
 mod layouts;
 mod manifest;
 mod npz;
+mod operators;
 mod rounding;
 mod sample;
 mod text;

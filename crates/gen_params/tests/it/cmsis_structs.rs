@@ -4,17 +4,15 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 
 use gen_params::derive::{self, Options};
 use gen_params::emit::c_program::KnownAnswer;
 use gen_params::emit::cmsis_nn::{self, Design, Written};
-use gen_params::lower;
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::target::{Rounding, Target};
 
-use crate::support::{self, assert_no_failures, fixtures};
+use crate::support::{self, assert_no_failures, fixtures, network};
 
 /// Images of each network.
 const IMAGES: usize = 20;
@@ -24,11 +22,6 @@ const HEADER: &str = include_str!("cmsis_structs/arm_nnfunctions.h");
 
 /// A plain reference of what the functions compute.
 const REFERENCE: &str = include_str!("cmsis_structs/reference.c");
-
-fn network(path: &Path) -> IntNetwork {
-    let source = gen_params::read(gen_params::map_file(path).unwrap()).unwrap();
-    lower::lower(&source, &lower::Options::default()).unwrap()
-}
 
 /// What is written, and what to expect of it.
 struct Sample {

@@ -16,6 +16,7 @@ mod forms;
 mod goldens;
 mod layers;
 mod onnx;
+mod onnx_fused;
 mod seed;
 mod support;
 mod targets;

@@ -5,12 +5,19 @@ use std::process::Command;
 
 use gen_params::derive::{self, Options};
 use gen_params::lower::{self, Engine};
+use gen_params::network::IntNetwork;
 use gen_params::parameters::Parameters;
 use walkdir::{DirEntry, WalkDir};
 
 /// The project's own fixtures.
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
+}
+
+/// The network of a file that needs no options.
+pub(crate) fn network(path: &Path) -> IntNetwork {
+    let source = gen_params::read(gen_params::map_file(path).unwrap()).unwrap();
+    lower::lower(&source, &lower::Options::default()).unwrap()
 }
 
 /// Reads, lowers and derives one file.

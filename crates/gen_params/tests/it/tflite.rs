@@ -227,7 +227,12 @@ fn every_tensor_of_litert_reference_kernels() {
         for node in &network.nodes {
             let activations: Vec<_> = node.inputs.iter().map(|&id| network.edge(id).activation).collect();
             let output = network.edge(node.outputs[0]).activation;
-            let context = Context { contract: Contract::Litert, inputs: &activations, output };
+            let context = Context {
+                contract: Contract::Litert,
+                inputs: &activations,
+                output,
+                signed_as_unsigned: false,
+            };
             let inputs: Option<Vec<&Value>> = node.inputs.iter().map(|id| values[id.0].as_ref()).collect();
             let Some(inputs) = inputs else { continue };
             let results = match node.op.apply(&inputs, &shapes, &context) {

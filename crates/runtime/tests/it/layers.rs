@@ -34,6 +34,7 @@ impl Case {
             source_form: "test".into(),
             wiring: Wiring::File,
             engine: None,
+            signed_as_unsigned: false,
             edges: vec![edge("input", self.input, self.largest), edge("output", self.output, 255)],
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(1)],

@@ -9,8 +9,8 @@ use serde_json::{Value as Json, json};
 
 use gen_params::certify::{CertifiedLayer, Digits, Summary, Trade};
 
-use super::screen::count;
 use crate::outputs::ruled;
+use crate::table::count;
 
 /// What is tried, with its name in tables and in JSON.
 const TRIED: [(Digits, &str, &str); 6] = [

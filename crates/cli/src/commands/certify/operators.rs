@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 
 use gen_params::certify::{Case, OperatorProof};
 
-use super::screen::count;
 use crate::outputs::ruled;
+use crate::table::count;
 
 /// Prints them.
 pub(super) fn print(out: &mut impl Write, operators: &[OperatorProof]) -> Result<()> {

@@ -9,8 +9,8 @@ use serde_json::{Value as Json, json};
 use gen_params::certify::Partial;
 use gen_params::parameters::Parameters;
 
-use super::screen::count;
 use crate::outputs::ruled;
+use crate::table::count;
 
 /// Widths that are tried.
 const WIDTHS: [u32; 3] = [16, 20, 24];

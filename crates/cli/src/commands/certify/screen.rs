@@ -19,7 +19,7 @@ use super::search_screen;
 use crate::arguments::Certify;
 use crate::arithmetic;
 use crate::outputs::ruled;
-use crate::table::thousands;
+use crate::table::count;
 
 /// Everything that was found.
 pub(super) struct Report<'a> {
@@ -123,11 +123,6 @@ fn print_layers(stdout: &mut impl Write, certificate: &Certificate) -> Result<()
     }
     writeln!(stdout, "{table}")?;
     Ok(())
-}
-
-/// A number of accumulators with commas.
-pub(super) fn count(n: u64) -> String {
-    thousands(usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 fn remark(summary: &Summary) -> &'static str {

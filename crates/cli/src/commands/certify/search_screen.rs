@@ -10,9 +10,9 @@ use gen_params::certify::{Freedom, Summary};
 
 use super::alternatives::cell;
 use super::plot::{MARKS, decades};
-use super::screen::count;
 use super::search::{Search, SearchedLayer, Sharing, WIDTHS, narrowest};
 use crate::outputs::ruled;
+use crate::table::count;
 
 /// Columns of the terminal's plot, for all [`decades`].
 const PLOT_COLUMNS: usize = 45;

@@ -50,7 +50,7 @@ pub(super) fn lower(
     let mut lowering = Lowering {
         source,
         parts,
-        builder: Builder::new(source.form, Wiring::File, options),
+        builder: Builder::new(source, Wiring::File, options),
         slots: HashMap::new(),
         reasons: Vec::new(),
     };

@@ -202,7 +202,7 @@ struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     fn walk(source: &'a SourceModel, program: &'a SourceGraph, options: &Options) -> Self {
         let mut lowering = Self {
-            graph: Graph::new(source.form, options),
+            graph: Graph::new(source, options),
             source,
             program,
             used: used(program),
@@ -216,6 +216,9 @@ impl<'a> Lowering<'a> {
             lowering.slots.insert(*id, Slot::Value(value));
         }
         for node in &program.nodes {
+            if lowering.graph.is_spent() {
+                break;
+            }
             lowering.node(node);
         }
         lowering
@@ -264,6 +267,9 @@ impl<'a> Lowering<'a> {
         let operator = operator
             .ok_or_else(|| call.refuse(format!("the operator `{}` is not supported", call.operator)))?;
         let slot = (operator.lower)(self, call)?;
+        if let Slot::Value(Value::Constant(constant)) = &slot {
+            self.graph.hold(&call.name, &constant.shape)?;
+        }
         match call.unread() {
             Some(unread) => Err(call.refuse(format!("its {unread} is not supported"))),
             None => Ok(slot),

@@ -172,19 +172,21 @@ pub(super) fn arithmetic(
 }
 
 /// Known numbers joined along their only axis.
-pub(super) fn concatenated(lowering: &Lowering<'_>, call: &Call<'_>, axis: i64) -> Option<Slot> {
+///
+/// # Errors
+/// They are more than any list of sizes has.
+pub(super) fn concatenated(lowering: &Lowering<'_>, call: &Call<'_>, axis: i64) -> Result<Option<Slot>> {
     let mut all: Vec<Size> = Vec::new();
     for position in 0..call.count() {
-        let numbers = lowering.numbers(call.optional(position)?)?;
-        if numbers.shape.len() != 1 || (axis != 0 && axis != -1) {
-            return None;
+        let numbers = call.optional(position).and_then(|id| lowering.numbers(id));
+        let numbers = numbers.filter(|n| n.shape.len() == 1 && (axis == 0 || axis == -1));
+        let Some(sizes) = numbers.and_then(|numbers| numbers.to_sizes()) else { return Ok(None) };
+        if all.len() + sizes.len() > MOST {
+            return Err(call.refuse(format!("joins more than {MOST} numbers that are known before it runs")));
         }
-        all.extend(numbers.to_sizes()?);
-        if all.len() > MOST {
-            return None;
-        }
+        all.extend(sizes);
     }
-    Some(Slot::Numbers(Numbers::sizes(all)))
+    Ok(Some(Slot::Numbers(Numbers::sizes(all))))
 }
 
 /// Known numbers without axes of size 1.

@@ -15,6 +15,9 @@ pub(super) fn add(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Sl
         return Ok(vec![known]);
     }
     let (a, b) = (lowering.value(call, 0)?, lowering.value(call, 1)?);
+    if !matches!((&a, &b), (Value::Constant(_), _) | (_, Value::Constant(_))) {
+        lowering.graph.compute_signed_as_unsigned();
+    }
     one(lowering.sum(call, &a, &b)?)
 }
 
@@ -43,7 +46,10 @@ pub(super) fn mul(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Sl
         (layer, Value::Constant(constant)) | (Value::Constant(constant), layer) if is_layer(layer) => {
             one(lowering.scaled(call, layer, constant, |x| x)?)
         }
-        _ => one(lowering.graph.product_of(&call.name, &a, &b)?),
+        _ => {
+            lowering.graph.compute_signed_as_unsigned();
+            one(lowering.graph.product_of(&call.name, &a, &b)?)
+        }
     }
 }
 

@@ -137,7 +137,7 @@ fn walk(
     options: &Options,
 ) -> Result<(IntNetwork, BTreeMap<String, EdgeId>)> {
     let mut lowering = Lowering {
-        graph: Graph::new(source.form, options),
+        graph: Graph::new(source, options),
         source: graph,
         slots: HashMap::new(),
         ranks: HashMap::new(),
@@ -155,6 +155,9 @@ fn walk(
         }
     }
     for node in &graph.nodes {
+        if lowering.graph.is_spent() {
+            break;
+        }
         lowering.node(node);
     }
     lowering.finish()
@@ -201,7 +204,7 @@ impl Lowering<'_> {
             return;
         }
         let call = Call::new(node, name);
-        match (operator.lower)(self, &call) {
+        match (operator.lower)(self, &call).and_then(|slots| self.held(&call, slots)) {
             Ok(slots) => {
                 if let Some(unread) = call.unread() {
                     self.refused(call.refuse(format!("its attribute `{unread}` is not supported")));
@@ -224,6 +227,18 @@ impl Lowering<'_> {
             }
             Err(error) => self.refused(error),
         }
+    }
+
+    /// Results of which the constants have been counted.
+    fn held(&mut self, call: &Call<'_>, slots: Vec<Slot>) -> Result<Vec<Slot>> {
+        for slot in &slots {
+            match slot {
+                Slot::Numbers(numbers) => self.graph.hold(&call.name, &numbers.shape)?,
+                Slot::Value(Value::Constant(constant)) => self.graph.hold(&call.name, &constant.shape)?,
+                Slot::Value(Value::Codes(_) | Value::Real(_)) => {}
+            }
+        }
+        Ok(slots)
     }
 
     fn refused(&mut self, error: LowerError) {

@@ -11,7 +11,7 @@ use crate::ops::{Extent, Op, PaddingMode, Shape};
 /// Joins tensors along an axis.
 pub(super) fn concat(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
     let axis = call.int("axis", 1)?;
-    if let Some(known) = constants::concatenated(lowering, call, axis) {
+    if let Some(known) = constants::concatenated(lowering, call, axis)? {
         return Ok(vec![known]);
     }
     let values = (0..call.count()).map(|i| lowering.value(call, i)).collect::<Result<Vec<Value>>>()?;

@@ -53,7 +53,7 @@ impl Graph {
             own_scale,
             after: Vec::new(),
         };
-        let layer = self.pending(pending);
+        let layer = self.pending(pending)?;
         match bias {
             Some(Value::Constant(bias)) => self.biased(name, &layer, bias),
             Some(other) => {
@@ -89,7 +89,7 @@ impl Graph {
             None => Bias::Real(self.with_bias(&next, &layer, &reals)),
         });
         next.op = Op::Layer(layer);
-        Ok(self.pending(next))
+        self.pending(next)
     }
 
     /// `value * factor + addend`, one of each per output channel of a layer: batch norm, or what quantization-aware
@@ -141,7 +141,7 @@ impl Graph {
             layer.weight.scale = scaled;
         }
         next.op = Op::Layer(layer);
-        Ok(self.pending(next))
+        self.pending(next)
     }
 
     /// One number per output channel of a layer.

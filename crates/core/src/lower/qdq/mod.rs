@@ -4,7 +4,7 @@
 //! that earlier calls gave; it keeps nothing but a map from its own names to [`Value`]s:
 //!
 //! ```text
-//! let mut graph = Graph::new(source.form, options);
+//! let mut graph = Graph::new(source, options);
 //! let x = graph.input("x", None);                                  // float input; Some(code type) for codes
 //! let q = graph.quantize("q", &x, &scheme)?;                       // Value::Codes
 //! let d = graph.dequantize("dq", &q, &scheme)?;                    // Value::Real
@@ -31,10 +31,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use gen_params_formats::Form;
+use gen_params_formats::{Form, SourceModel};
 
 use super::Options;
-use super::builder::Builder;
+use super::builder::{Builder, numbers_of};
 use crate::error::{LowerError, Result};
 use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Op, Shape};
@@ -59,15 +59,33 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// An empty graph of a file of `form`.
-    pub(super) fn new(form: Form, options: &Options) -> Self {
+    /// An empty graph of a file.
+    pub(super) fn new(source: &SourceModel, options: &Options) -> Self {
         Self {
-            builder: Builder::new(form, Wiring::File, options),
-            divides: form == Form::Onnx,
+            builder: Builder::new(source, Wiring::File, options),
+            divides: source.form == Form::Onnx,
             written: HashMap::new(),
             origins: HashMap::new(),
             reals: 0,
         }
+    }
+
+    /// Signed codes are computed as [unsigned ones](crate::network::IntNetwork::signed_as_unsigned) by ONNX Runtime.
+    pub(super) fn compute_signed_as_unsigned(&mut self) {
+        self.builder.compute_signed_as_unsigned();
+    }
+
+    /// Counts the numbers of a constant that the caller keeps.
+    ///
+    /// # Errors
+    /// They are out of proportion to the file.
+    pub(super) fn hold(&mut self, place: &str, shape: &[usize]) -> Result<()> {
+        self.builder.hold(place, shape.iter().fold(1, |count, &size| count.saturating_mul(size)))
+    }
+
+    /// Whether nothing more may be held, and the rest of the file is not worth a look.
+    pub(super) fn is_spent(&self) -> bool {
+        self.builder.is_spent()
     }
 
     /// An input of the network: reals, or codes whose S and Z the first dequantize gives.
@@ -243,7 +261,7 @@ impl Graph {
             {
                 let mut next = Pending::clone(pending);
                 next.after.push((name.to_owned(), op));
-                Ok(vec![self.pending(next)])
+                Ok(vec![self.pending(next)?])
             }
             Value::Real(Real { kind: RealKind::Input(edge), .. })
                 if matches!(op, Op::Shape(_)) && !several =>
@@ -257,7 +275,7 @@ impl Graph {
                     own_scale: None,
                     after: vec![(name.to_owned(), op)],
                 };
-                Ok(vec![self.pending(quantized)])
+                Ok(vec![self.pending(quantized)?])
             }
             Value::Real(real) => {
                 let edge = self.edge(name, real)?;
@@ -290,8 +308,9 @@ impl Graph {
         Real { id: self.reals, kind }
     }
 
-    fn pending(&mut self, pending: Pending) -> Value {
-        Value::Real(self.real(RealKind::Pending(Rc::new(pending))))
+    fn pending(&mut self, pending: Pending) -> Result<Value> {
+        self.builder.hold(&pending.name, numbers_of(&pending.op))?;
+        Ok(Value::Real(self.real(RealKind::Pending(Rc::new(pending)))))
     }
 
     /// A node with one result.

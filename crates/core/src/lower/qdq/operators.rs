@@ -43,7 +43,7 @@ impl Graph {
                 return Err(LowerError::at(name, "its input is float: nothing quantizes it"));
             }
         };
-        Ok(self.pending(next))
+        self.pending(next)
     }
 
     /// The result of an operator on reals that has an S and Z of its own: add, mul, mean, average pooling, sigmoid, ...
@@ -53,7 +53,7 @@ impl Graph {
     pub(in crate::lower) fn operator(&mut self, name: &str, op: Op, operands: &[Value]) -> Result<Value> {
         let inputs = operands.iter().map(|v| self.operand(name, &op, v)).collect::<Result<Vec<EdgeId>>>()?;
         let name = name.to_owned();
-        Ok(self.pending(Pending { name, op, inputs, bounds: UNBOUNDED, own_scale: None, after: Vec::new() }))
+        self.pending(Pending { name, op, inputs, bounds: UNBOUNDED, own_scale: None, after: Vec::new() })
     }
 
     /// The product of two values; `x * hardsigmoid(x)` is hardswish.

@@ -34,8 +34,22 @@ impl Lowering<'_> {
         }
     }
 
+    /// The integers of several tensors, one after the other, where all are known.
+    pub(super) fn joined(&self, call: &Call<'_>, ids: &[ValueId]) -> Result<Option<Vec<i64>>> {
+        let mut all = Vec::new();
+        for &id in ids {
+            let Some(integers) = self.known(id) else { return Ok(None) };
+            if all.len() + integers.len() > MOST {
+                return Err(call.refuse(&format!("joins more than {MOST} integers that are known")));
+            }
+            all.extend(integers);
+        }
+        Ok(Some(all))
+    }
+
     /// Notes integers that an operator gives.
     pub(super) fn fold(&mut self, call: &Call<'_>, integers: Vec<i64>) -> Result<()> {
+        self.builder.hold(&call.place(), integers.len())?;
         self.folded.insert(call.output(0)?, integers);
         Ok(())
     }

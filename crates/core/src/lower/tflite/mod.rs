@@ -67,7 +67,7 @@ pub(super) fn lower(source: &SourceModel, graph: &Graph, options: &Options) -> R
     }
     let mut lowering = Lowering {
         graph,
-        builder: Builder::new(source.form, Wiring::File, options),
+        builder: Builder::new(source, Wiring::File, options),
         slots: BTreeMap::new(),
         folded: BTreeMap::new(),
         computed: graph.nodes.iter().flat_map(|node| node.outputs.iter().copied()).collect(),
@@ -81,6 +81,9 @@ pub(super) fn lower(source: &SourceModel, graph: &Graph, options: &Options) -> R
         }
     }
     for node in &graph.nodes {
+        if lowering.builder.is_spent() {
+            break;
+        }
         let call = Call::new(node);
         let lowered = match OPERATORS.iter().find(|(name, _)| *name == call.operator) {
             Some((_, lower)) => lower(&mut lowering, &call),

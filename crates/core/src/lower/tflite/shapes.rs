@@ -91,9 +91,8 @@ fn concatenate(
 /// `PACK`: each input with an axis more, one after the other. Of sizes, a list.
 pub(super) fn pack(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<()> {
     let inputs = call.inputs()?;
-    let known: Option<Vec<Vec<i64>>> = inputs.iter().map(|&id| lowering.known(id)).collect();
-    if let Some(known) = known {
-        return lowering.fold(call, known.concat());
+    if let Some(known) = lowering.joined(call, &inputs)? {
+        return lowering.fold(call, known);
     }
     let rank = lowering.shape(call.output(0)?)?.len();
     let axis = index_of(call, call.int("axis")?, rank)?;

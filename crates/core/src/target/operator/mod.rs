@@ -317,8 +317,12 @@ impl TargetOperator {
         let port = &self.inputs[0];
         let activation = Activation { zero_point: port.zero_point, ..port.activation };
         let value = Value::Codes(codes.clone());
-        let context =
-            Context { contract: Contract::Exact, inputs: &[Some(activation)], output: Some(activation) };
+        let context = Context {
+            contract: Contract::Exact,
+            inputs: &[Some(activation)],
+            output: Some(activation),
+            signed_as_unsigned: false,
+        };
         let results = self.op.apply(&[&value], known, &context)?;
         Ok(results.into_iter().filter_map(|value| value.codes().cloned()).collect())
     }

@@ -34,6 +34,7 @@ fn network(op: Op, inputs: &[Activation], output: Activation) -> IntNetwork {
         source_form: "test".into(),
         wiring: Wiring::File,
         engine: None,
+        signed_as_unsigned: false,
         edges,
         inputs: ids.iter().copied().chain([lone]).collect(),
         outputs: vec![result, lone_result],

@@ -182,7 +182,12 @@ pub(super) fn run_all(
 ) -> Result<Vec<Codes>, String> {
     let values: Vec<Value> = inputs.iter().map(|(codes, _)| Value::Codes((*codes).clone())).collect();
     let activations: Vec<_> = inputs.iter().map(|(_, activation)| Some(*activation)).collect();
-    let context = Context { contract: Contract::Litert, inputs: &activations, output: Some(output) };
+    let context = Context {
+        contract: Contract::Litert,
+        inputs: &activations,
+        output: Some(output),
+        signed_as_unsigned: false,
+    };
     let results = op.apply(&values.iter().collect::<Vec<_>>(), &[], &context);
     let results = results.map_err(|error| error.to_string())?;
     results.iter().map(|result| result.codes().cloned().ok_or_else(|| "no codes".to_owned())).collect()

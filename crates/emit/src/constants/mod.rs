@@ -1,14 +1,47 @@
-//! The named integers of a layer, in the order in which every include file declares them.
+//! The named integers of layers and operators, in the order in which every include file declares them.
+
+mod operator;
 
 use std::borrow::Cow;
 
-use gen_params_core::parameters::{LayerKind, LayerParameters, Window};
+use gen_params_core::parameters::{CodeType, LayerKind, LayerParameters, Parameters, Window};
 
+use crate::names::identifier_prefix;
 use crate::narrow;
 
-/// One constant of one layer.
+/// What belongs to one node of the network: its constants, under its name.
+pub(crate) struct Section<'a> {
+    /// The name in the model.
+    pub(crate) name: &'a str,
+    /// What the reader of an include file wants to know before the numbers: one comment line each.
+    pub(crate) head: Vec<String>,
+    /// The constants, all but weights.
+    pub(crate) constants: Vec<Constant<'a>>,
+}
+
+impl<'a> Section<'a> {
+    /// That of a layer with weights.
+    pub(crate) fn of_layer(layer: &'a LayerParameters) -> Self {
+        Self { name: &layer.name, head: description(layer).to_vec(), constants: constants(layer) }
+    }
+
+    /// Those of all operators without weights that have integers, tables first.
+    pub(crate) fn of_operators(parameters: &'a Parameters) -> impl Iterator<Item = Self> {
+        let tables = parameters.tables.iter().map(operator::table);
+        tables.chain(
+            parameters.operators.iter().filter_map(|this| operator::section(this, parameters.rounding)),
+        )
+    }
+
+    /// The identifier of one of its constants.
+    pub(crate) fn identifier(&self, suffix: &str) -> String {
+        format!("{}_{suffix}", identifier_prefix(self.name))
+    }
+}
+
+/// One constant of one node.
 pub(crate) struct Constant<'a> {
-    /// What follows the layer's prefix and an underscore.
+    /// What follows the node's prefix and an underscore.
     pub(crate) suffix: Cow<'static, str>,
     /// Its value.
     pub(crate) value: Value<'a>,
@@ -18,14 +51,16 @@ pub(crate) struct Constant<'a> {
 pub(crate) enum Value<'a> {
     /// One integer.
     Integer(i64),
-    /// One signed integer of 32 bits per output channel.
+    /// Signed integers of 32 bits: one per output channel, or per input.
     Signed(Cow<'a, [i32]>),
-    /// One signed integer of 64 bits per output channel, at least one of which needs more than 32.
-    Wide(&'a [i64]),
-    /// One unsigned integer of 32 bits per output channel.
-    Unsigned(&'a [u32]),
-    /// One signed integer of 8 bits per output channel.
-    Short(&'a [i32]),
+    /// Signed integers of 64 bits, at least one of which needs more than 32.
+    Wide(Cow<'a, [i64]>),
+    /// Unsigned integers of 32 bits.
+    Unsigned(Cow<'a, [u32]>),
+    /// Signed integers of 8 bits.
+    Short(Cow<'a, [i32]>),
+    /// Codes of a type.
+    Codes(&'a [i32], CodeType),
     /// Not determined by the model file; why.
     Unknown(&'static str),
 }
@@ -47,7 +82,7 @@ const NO_REACH: &str = "the codes that the layer's input can take are not known"
 
 /// Every constant of `layer` but its weights. Their suffixes depend on its kind and on whether rounding constants were
 /// chosen, not on what is known.
-pub(crate) fn constants(layer: &LayerParameters) -> Vec<Constant<'_>> {
+fn constants(layer: &LayerParameters) -> Vec<Constant<'_>> {
     let mut list = vec![integer("CHANNELS", Some(layer.channels), "")];
     for (axis, &size) in layer.kind.axes().chars().zip(&layer.weight.shape) {
         list.push(integer(format!("WEIGHT_{axis}"), Some(size), ""));
@@ -75,25 +110,28 @@ pub(crate) fn constants(layer: &LayerParameters) -> Vec<Constant<'_>> {
     list.push(integer("ACCUMULATOR_BITS", layer.accumulator.map(|reach| reach.bits), NO_REACH));
     list.push(integer("BIASED_BITS", layer.biased.map(|reach| reach.bits), NO_REACH));
 
-    list.push(array("BIAS", layer.bias.as_deref(), biases, NO_INPUT));
+    list.push(array("BIAS", layer.bias.as_deref(), narrowest, NO_INPUT));
     list.push(Constant {
         suffix: "WEIGHT_SUM".into(),
         value: layer
             .file_weight_sum()
             .map_or(Value::Unknown("it does not fit in 32 bits"), |sums| Value::Signed(sums.into())),
     });
-    list.push(array("FOLDED_BIAS", layer.folded_bias.as_deref(), biases, NO_INPUT));
-    list.push(array("MULTIPLIER", layer.multiplier.as_deref(), Value::Unsigned, NO_MULTIPLIER));
-    list.push(array("SHIFT", layer.shift.as_deref(), Value::Short, NO_MULTIPLIER));
+    list.push(array("FOLDED_BIAS", layer.folded_bias.as_deref(), narrowest, NO_INPUT));
+    let multiplier = layer.multiplier.as_deref();
+    list.push(array("MULTIPLIER", multiplier, |values| Value::Unsigned(values.into()), NO_MULTIPLIER));
+    list.push(array("SHIFT", layer.shift.as_deref(), |values| Value::Short(values.into()), NO_MULTIPLIER));
     if let Some(constants) = &layer.rounding_constant {
-        list.push(Constant { suffix: "ROUNDING_CONSTANT".into(), value: Value::Wide(constants) });
+        let value = Value::Wide(constants.as_slice().into());
+        list.push(Constant { suffix: "ROUNDING_CONSTANT".into(), value });
     }
     list
 }
 
-/// Biases as integers of 32 bits, where they fit.
-fn biases(values: &[i64]) -> Value<'_> {
-    match narrow(values) {
+/// Integers of 32 bits, where all fit.
+fn narrowest<'a>(values: impl Into<Cow<'a, [i64]>>) -> Value<'a> {
+    let values = values.into();
+    match narrow(&values) {
         Some(narrow) => Value::Signed(narrow.into()),
         None => Value::Wide(values),
     }
@@ -144,7 +182,7 @@ fn array<'a, T>(
 /// What the reader of an include file wants to know of `layer` before its numbers: one comment line each.
 ///
 /// The name is quoted and escaped: it came from the model file and must not end the comment.
-pub(crate) fn description(layer: &LayerParameters) -> [String; 3] {
+fn description(layer: &LayerParameters) -> [String; 3] {
     let real = |scale: Option<f64>| scale.map_or("unknown".to_owned(), |scale| scale.to_string());
     let weight_scale = match layer.weight.scale.as_slice() {
         [scale] => scale.to_string(),

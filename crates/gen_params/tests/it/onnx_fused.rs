@@ -1,0 +1,74 @@
+//! Operators between DequantizeLinear and QuantizeLinear, as ONNX Runtime computes them with all its optimizations.
+
+use std::fs::File;
+use std::io::BufReader;
+
+use npyz::npz::NpzArchive;
+
+use gen_params::contract::Contract;
+use gen_params::ops::{Op, Value};
+use gen_params::quantize::dequantize;
+use gen_params::reference::{self, Keep};
+use gen_params::tensor::Tensor;
+
+use crate::support::{assert_no_failures, fixtures, network};
+
+/// The codes of an array.
+fn codes(archive: &mut NpzArchive<BufReader<File>>, name: &str) -> Tensor<i32> {
+    let file = archive.by_name(name).unwrap().unwrap();
+    let shape = file.shape().iter().map(|&size| size.try_into().unwrap()).collect();
+    let signed = file.dtype().descr() == "'|i1'";
+    let elements: Vec<i32> = if signed {
+        file.into_vec::<i8>().unwrap().into_iter().map(i32::from).collect()
+    } else {
+        file.into_vec::<u8>().unwrap().into_iter().map(i32::from).collect()
+    };
+    Tensor::new(shape, elements).unwrap()
+}
+
+/// Every operator of a file, on inputs of its own: all codes are the engine's.
+fn every_operator(name: &str) {
+    let folder = fixtures().join("onnx_fused");
+    let network = network(&folder.join(format!("{name}.onnx")));
+    let mut archive = NpzArchive::open(folder.join(format!("{name}_golden.npz"))).unwrap();
+    let inputs: Vec<Value> = network
+        .inputs
+        .iter()
+        .map(|&input| {
+            let quantize = network.nodes.iter().find(|node| node.inputs == [input]).unwrap();
+            let activation = network.edge(quantize.outputs[0]).activation.unwrap();
+            let codes = codes(&mut archive, &network.edge(input).name);
+            let reals = codes.elements().iter().map(|&code| dequantize(code, activation)).collect();
+            Value::Floats(Tensor::new(codes.shape().to_vec(), reals).unwrap())
+        })
+        .collect();
+    let trace = reference::run(&network, Contract::Onnxruntime, &inputs, Keep::Edges).unwrap();
+    let mut failures = Vec::new();
+    println!("| {name} | operator | codes | mismatches |\n|---|---|---|---|");
+    for node in &network.nodes {
+        if matches!(node.op, Op::Quantize | Op::Dequantize) {
+            continue;
+        }
+        let expected = codes(&mut archive, &node.name);
+        let ours = trace.edges[node.outputs[0].0].as_ref().and_then(Value::codes).unwrap();
+        assert_eq!(ours.shape(), expected.shape(), "{}", node.name);
+        let pairs = ours.elements().iter().zip(expected.elements());
+        let mismatches = pairs.filter(|(a, b)| a != b).count();
+        println!("| {} | {} | {} | {mismatches} |", node.name, node.op.name(), expected.elements().len());
+        if mismatches > 0 {
+            failures.push(format!("{name} {}: {mismatches} codes differ", node.name));
+        }
+    }
+    assert_no_failures(&failures, network.nodes.len());
+}
+
+#[test]
+fn unsigned_codes_are_onnx_runtimes() {
+    every_operator("u8");
+}
+
+/// The engine computes them as unsigned ones.
+#[test]
+fn signed_codes_are_onnx_runtimes() {
+    every_operator("s8");
+}
