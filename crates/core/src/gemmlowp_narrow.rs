@@ -119,8 +119,8 @@ mod tests {
         for x in (-32_768..32_768).step_by(37) {
             let real = 32_768.0 / (1.0 + (-f64::from(x) / 4096.0).exp());
             assert!((f64::from(logistic(x)) - real).abs() < 20.0, "logistic {x}: {}, {real}", logistic(x));
-            for integer_bits in 0..7 {
-                let real = 32_768.0 * (f64::from(x) * 2f64.powi(integer_bits as i32 - 15)).tanh();
+            for (integer_bits, power) in (0..7).zip(-15..) {
+                let real = 32_768.0 * (f64::from(x) * 2f64.powi(power)).tanh();
                 let found = tanh(x, integer_bits);
                 assert!((f64::from(found) - real).abs() < 40.0, "tanh {x}, {integer_bits}: {found}, {real}");
             }
