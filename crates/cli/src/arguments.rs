@@ -239,8 +239,11 @@ pub(crate) struct EmitSv {
     #[command(flatten)]
     pub(crate) derivation: Derivation,
     /// What the testbenches run it on, in the forms that `run` takes; its sizes are those of the hardware
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) input: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "shape")]
+    pub(crate) input: Option<PathBuf>,
+    /// Sizes of one image, instead of --input: 3x32x32. The testbenches then run it on 4 images of arbitrary codes
+    #[arg(long, value_name = "CxHxW", value_parser = parse_shape, conflicts_with = "input")]
+    pub(crate) shape: Option<Shape>,
     #[command(flatten)]
     pub(crate) input_options: InputOptions,
     /// Folder to write; replaced only if it is one of ours

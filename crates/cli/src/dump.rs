@@ -18,6 +18,8 @@ pub(crate) struct Dumped {
     pub(crate) bits: u32,
     /// Sizes, where the file has them.
     pub(crate) shape: Option<Vec<usize>>,
+    /// The element type, where the file has one.
+    pub(crate) element: Option<&'static str>,
 }
 
 impl Dumped {
@@ -76,7 +78,7 @@ fn read_file(path: &Path) -> Result<Vec<(String, Dumped)>> {
         Some("hex" | "mem") => {
             let text = std::fs::read_to_string(path)?;
             let (words, bits) = parse_hex(&text)?;
-            Ok(vec![(stem, Dumped { place, words, bits, shape: None })])
+            Ok(vec![(stem, Dumped { place, words, bits, shape: None, element: None })])
         }
         Some("npy") => read_arrays(path)?
             .into_iter()
@@ -106,10 +108,11 @@ fn words(place: String, array: Array) -> Result<Dumped> {
             bail!("found an array of {}, expected integers", array.elements.type_name())
         }
     };
+    let element = Some(array.elements.type_name());
     let integers = array.elements.integers().unwrap_or_default();
     let words =
         integers.into_iter().map(|value| (value.cast_unsigned() << (64 - bits)) >> (64 - bits)).collect();
-    Ok(Dumped { place, words, bits, shape: Some(array.shape) })
+    Ok(Dumped { place, words, bits, shape: Some(array.shape), element })
 }
 
 /// Words of hexadecimal digits, as `$writememh` and loggers write them: separated by space, `//` comments, `_` between
@@ -165,8 +168,13 @@ mod tests {
 
     #[test]
     fn words_have_signs_where_the_stage_has() {
-        let dumped =
-            |bits, words: &[u64]| Dumped { place: String::new(), words: words.to_vec(), bits, shape: None };
+        let dumped = |bits, words: &[u64]| Dumped {
+            place: String::new(),
+            words: words.to_vec(),
+            bits,
+            shape: None,
+            element: None,
+        };
         assert_eq!(dumped(8, &[0xff]).values(false), [255]);
         assert_eq!(dumped(8, &[0xff]).values(true), [-1]);
         assert_eq!(dumped(20, &[0xf_fffe]).values(true), [-2]);

@@ -2,6 +2,7 @@
 
 use crate::ops::Op;
 use crate::parameters::{Activation, Range, Wiring};
+use crate::tensor::Codes;
 
 /// Index of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,8 +29,21 @@ pub struct Node {
     pub op: Op,
     /// Its inputs.
     pub inputs: Vec<EdgeId>,
-    /// Its results: one, or several for `chunk`.
+    /// Its results: one, or several for `chunk` and operators that keep a state.
     pub outputs: Vec<EdgeId>,
+}
+
+/// A tensor that is kept from one run to the next: registers between two edges.
+///
+/// A run is one step of a sequence. The state begins with the same codes for every sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// The edge that has it while a run goes on.
+    pub before: EdgeId,
+    /// The edge that has it for the next run.
+    pub after: EdgeId,
+    /// Its codes in the first run: the zero point everywhere, unless the file says otherwise.
+    pub beginning: Codes,
 }
 
 /// A network of operations on integer codes.
@@ -50,6 +64,8 @@ pub struct IntNetwork {
     pub inputs: Vec<EdgeId>,
     /// Outputs of the network.
     pub outputs: Vec<EdgeId>,
+    /// What it keeps from one run to the next.
+    pub states: Vec<State>,
     /// Operations in execution order.
     pub nodes: Vec<Node>,
     /// What the user must know, one sentence each.

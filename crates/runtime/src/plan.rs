@@ -85,6 +85,10 @@ impl Plan {
         if let Some(node) = network.nodes.iter().find(|node| matches!(node.op, Op::Constant(_))) {
             return Err(Error::node(&node.name, "is a constant, which only the reference computes with"));
         }
+        if let Some(state) = network.states.first() {
+            let name = &network.edge(state.before).name;
+            return Err(Error::node(name, "is kept between images, which only the reference does"));
+        }
         let mut planner = Planner::new(network, contract);
         for (index, (&id, image)) in network.inputs.iter().zip(images).enumerate() {
             planner.shapes[id.0] = Some(image_to_batch(image));
@@ -267,7 +271,9 @@ impl<'a> Planner<'a> {
             | Op::BatchNorm(_)
             | Op::LayerNorm(_)
             | Op::MatMul
-            | Op::Softmax { .. } => return self.reference(node, oracle),
+            | Op::Softmax { .. }
+            | Op::Svdf(_)
+            | Op::Lstm(_) => return self.reference(node, oracle),
             Op::Quantize | Op::Dequantize | Op::Constant(_) => {
                 return Err(oracle.error("is computed elsewhere"));
             }

@@ -36,7 +36,7 @@ fn shared() -> Option<PathBuf> {
 }
 
 /// `make` in a folder: whether it succeeded, and all that it printed.
-fn make(folder: &Path, arguments: &[&str]) -> (bool, String) {
+pub(crate) fn make(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new("make").arg("-s").arg("-C").arg(folder).args(arguments).output().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -44,7 +44,7 @@ fn make(folder: &Path, arguments: &[&str]) -> (bool, String) {
 }
 
 /// The line that a testbench ends with.
-fn verdict(text: &str) -> &str {
+pub(crate) fn verdict(text: &str) -> &str {
     text.lines().find(|line| line.starts_with("PASS") || line.starts_with("FAIL")).unwrap_or(text)
 }
 

@@ -192,7 +192,9 @@ impl Question<'_> {
                 self.mean(Op::Mean { axes, keep: *keep }, &window)
             }
             (Op::MatMul, _) => Err("has sums of products, as many as its input is long".to_owned()),
-            (Op::LayerNorm(_) | Op::Softmax { .. }, _) => Err("has no integer-only form".to_owned()),
+            (Op::LayerNorm(_) | Op::Softmax { .. } | Op::Svdf(_) | Op::Lstm(_), _) => {
+                Err("has no integer-only form".to_owned())
+            }
             _ => Err(format!("has {} inputs", self.inputs.len())),
         }
     }

@@ -161,6 +161,7 @@ mod tests {
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(chain.len())],
             nodes: nodes.collect(),
+            states: Vec::new(),
             warnings: Vec::new(),
         };
         let shapes: Vec<Vec<usize>> =

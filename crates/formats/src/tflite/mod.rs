@@ -178,8 +178,15 @@ impl Reader<'_> {
                 Some(&id) => names.unique(facts.get(&id).map_or("", |facts| facts.name.as_str()), id),
                 None => format!("{operator} {line}"),
             };
+            let mut keywords = options(&table, &operator)?;
+            let intermediates = table.i32s(schema::operator::INTERMEDIATES)?.into_iter();
+            let intermediates = intermediates.map(|index| value(&table, index).map(Argument::Value));
+            let intermediates = intermediates.collect::<Result<Vec<Argument>>>()?;
+            if !intermediates.is_empty() {
+                keywords.push(("intermediates".to_owned(), Argument::List(intermediates)));
+            }
             nodes.push(Node {
-                keywords: options(&table, &operator)?,
+                keywords,
                 place: Place { file: Arc::from("operator"), line },
                 callee: Callee::Function(operator),
                 name,

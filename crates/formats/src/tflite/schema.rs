@@ -68,6 +68,7 @@ pub(super) mod operator {
     pub(in super::super) const OUTPUTS: Field = Field::new(2, "operator outputs");
     pub(in super::super) const OPTIONS_TYPE: Field = Field::new(3, "builtin_options_type");
     pub(in super::super) const OPTIONS: Field = Field::new(4, "builtin_options");
+    pub(in super::super) const INTERMEDIATES: Field = Field::new(8, "intermediates");
 }
 
 /// `SignatureDef`.
@@ -224,6 +225,14 @@ const OPTIONS: &[(&[&str], Options)] = &[
         (option(0, "fused_activation_function"), ACTIVATION), (option(1, "weights_format"), WEIGHTS_FORMAT),
         (option(2, "keep_num_dims"), Kind::Bool(false)),
         (option(3, "asymmetric_quantize_inputs"), Kind::Bool(false)),
+    ] }),
+    (&["SVDF"], Options { number: 6, fields: &[
+        (option(0, "rank"), Kind::Int(0)), (option(1, "fused_activation_function"), ACTIVATION),
+    ] }),
+    (&["UNIDIRECTIONAL_SEQUENCE_LSTM"], Options { number: 71, fields: &[
+        (option(0, "fused_activation_function"), ACTIVATION), (option(1, "cell_clip"), Kind::Float),
+        (option(2, "proj_clip"), Kind::Float), (option(3, "time_major"), Kind::Bool(false)),
+        (option(5, "diagonal_recurrent_tensors"), Kind::Bool(false)),
     ] }),
     (&["SOFTMAX"], Options { number: 9, fields: &[(option(0, "beta"), Kind::Float)] }),
     (&["CONCATENATION"], Options { number: 10, fields: &[

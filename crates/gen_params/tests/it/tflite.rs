@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use gen_params::contract::Contract;
-use gen_params::formats::{Graph, SourceModel};
+use gen_params::formats::{Argument, Callee, Graph, SourceModel};
 use gen_params::lower;
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::ops::{Context, Value};
@@ -129,7 +129,26 @@ impl Model {
             })
         });
         let made: Vec<_> = made.collect();
-        inputs.chain(made).collect()
+        inputs.chain(made).chain(self.states(network)).collect()
+    }
+
+    /// The edge that has each variable tensor when the network has run, as LiteRT's has it then.
+    fn states(&self, network: &IntNetwork) -> Vec<(EdgeId, u32)> {
+        let mut found = Vec::new();
+        for node in &self.graph.nodes {
+            let arguments: &[usize] = match &node.callee {
+                Callee::Function(name) if name == "SVDF" => &[4],
+                Callee::Function(name) if name == "UNIDIRECTIONAL_SEQUENCE_LSTM" => &[18, 19],
+                _ => continue,
+            };
+            let Some(made) = network.nodes.iter().find(|made| made.name == node.name) else { continue };
+            let tensors = arguments.iter().filter_map(|&index| match node.arguments[index] {
+                Argument::Value(id) => Some(id.0),
+                _ => None,
+            });
+            found.extend(made.outputs.iter().skip(1).copied().zip(tensors));
+        }
+        found
     }
 }
 
@@ -201,6 +220,10 @@ fn every_tensor_of_litert_reference_kernels() {
             values[id.0] = theirs.get(&id).cloned();
             shapes[id.0] = values[id.0].as_ref().map(|v| v.shape().to_vec());
         }
+        for state in &network.states {
+            shapes[state.before.0] = Some(state.beginning.shape().to_vec());
+            values[state.before.0] = Some(Value::Codes(state.beginning.clone()));
+        }
         for node in &network.nodes {
             let activations: Vec<_> = node.inputs.iter().map(|&id| network.edge(id).activation).collect();
             let output = network.edge(node.outputs[0]).activation;
@@ -212,8 +235,8 @@ fn every_tensor_of_litert_reference_kernels() {
             };
             let inputs: Option<Vec<&Value>> = node.inputs.iter().map(|id| values[id.0].as_ref()).collect();
             let Some(inputs) = inputs else { continue };
-            let result = match node.op.apply(&inputs, &shapes, &context) {
-                Ok(mut results) => results.remove(0),
+            let results = match node.op.apply(&inputs, &shapes, &context) {
+                Ok(results) => results,
                 Err(error) => {
                     let text = format!("{}: {} ({}): {error}", model.name, node.name, node.op.name());
                     let list = if error.found.contains("formula") { &mut refused } else { &mut failures };
@@ -221,39 +244,32 @@ fn every_tensor_of_litert_reference_kernels() {
                     continue;
                 }
             };
-            let id = node.outputs[0];
-            shapes[id.0] = Some(result.shape().to_vec());
-            let code_type = output.map_or("float32", |a| a.code_type.name());
-            if let Some(expected) = theirs.get(&id) {
-                let count = rows.entry(format!("{} {code_type}", node.op.name())).or_default();
-                match differing(&result, expected) {
+            for (index, (&id, result)) in node.outputs.iter().zip(results).enumerate() {
+                shapes[id.0] = Some(result.shape().to_vec());
+                let code_type = network.edge(id).activation.map_or("float32", |a| a.code_type.name());
+                let what = if index == 0 { "" } else { "'s state" };
+                let Some(expected) = theirs.get(&id) else {
+                    values[id.0] = Some(result);
+                    continue;
+                };
+                let count = rows.entry(format!("{}{what} {code_type}", node.op.name())).or_default();
+                let place = format!("{}: {}{what} ({})", model.name, node.name, node.op.name());
+                let differing = differing(&result, expected);
+                match differing {
                     Some(differing) => {
                         count.add(result.shape().iter().product(), differing);
                         if differing > 0 {
-                            failures.push(format!(
-                                "{}: {} ({}): {differing}",
-                                model.name,
-                                node.name,
-                                node.op.name()
-                            ));
+                            failures.push(format!("{place}: {differing}"));
                         }
                     }
                     None => failures.push(format!(
-                        "{}: {}: {:?}, expected {:?}",
-                        model.name,
-                        node.name,
+                        "{place}: {:?}, expected {:?}",
                         result.shape(),
                         expected.shape()
                     )),
                 }
-                values[id.0] = match (&result, expected) {
-                    _ if result.shape() == expected.shape() && differing(&result, expected) != Some(0) => {
-                        Some(expected.clone())
-                    }
-                    _ => Some(result),
-                };
-            } else {
-                values[id.0] = Some(result);
+                let wrong = result.shape() == expected.shape() && differing != Some(0);
+                values[id.0] = Some(if wrong { expected.clone() } else { result });
             }
         }
     }

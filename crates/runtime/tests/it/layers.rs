@@ -44,6 +44,7 @@ impl Case {
                 inputs: vec![EdgeId(0)],
                 outputs: vec![EdgeId(1)],
             }],
+            states: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ mod elementwise;
 mod folding;
 mod layers;
 mod pools;
+mod recurrent;
 mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,8 +43,9 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("RELU6", elementwise::rectifier), ("RELU_N1_TO_1", elementwise::rectifier), ("RESHAPE", shapes::reshape),
     ("RESIZE_NEAREST_NEIGHBOR", shapes::resize), ("SHAPE", shapes::shape), ("SOFTMAX", elementwise::softmax),
     ("SPLIT", shapes::split), ("SPLIT_V", shapes::split), ("SQUEEZE", shapes::reshape),
-    ("STRIDED_SLICE", shapes::strided_slice), ("SUB", elementwise::binary), ("TANH", elementwise::function),
-    ("TRANSPOSE", shapes::transpose), ("TRANSPOSE_CONV", layers::transposed), ("UNPACK", shapes::unpack),
+    ("STRIDED_SLICE", shapes::strided_slice), ("SUB", elementwise::binary), ("SVDF", recurrent::svdf),
+    ("TANH", elementwise::function), ("TRANSPOSE", shapes::transpose), ("TRANSPOSE_CONV", layers::transposed),
+    ("UNIDIRECTIONAL_SEQUENCE_LSTM", recurrent::lstm), ("UNPACK", shapes::unpack),
 ];
 
 /// The names of the operators that are supported, in alphabetical order.
