@@ -33,9 +33,10 @@ use plan::{Data, Plan};
 pub use plan::Options;
 
 /// The library: every file with its text.
-const LIBRARY: [(&str, &str); 19] = [
+const LIBRARY: [(&str, &str); 20] = [
     ("gp_average_pool", include_str!("../../sv/gp_average_pool.sv")),
     ("gp_axis", include_str!("../../sv/gp_axis.sv")),
+    ("gp_axis_step", include_str!("../../sv/gp_axis_step.sv")),
     ("gp_channel_scale", include_str!("../../sv/gp_channel_scale.sv")),
     ("gp_constant", include_str!("../../sv/gp_constant.sv")),
     ("gp_convolution", include_str!("../../sv/gp_convolution.sv")),
