@@ -95,7 +95,7 @@ impl FixedSoftmax {
         let expected = match output.code_type {
             CodeType::U8 => (1.0 / 256.0, 0),
             CodeType::I8 => (1.0 / 256.0, -128),
-            CodeType::I16 => (1.0 / 65_536.0, -32_768),
+            CodeType::I16 | CodeType::I32 => (1.0 / 65_536.0, -32_768),
         };
         if (output.scale, output.zero_point) != expected {
             return Err(OpError::new(

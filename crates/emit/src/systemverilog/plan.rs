@@ -364,8 +364,12 @@ impl Planner<'_> {
         let shape = self.shapes[id.0].clone().unwrap_or_default();
         let indices = Tensor::new(shape, indices).map_err(|error| error.to_string())?;
         let activation = self.plan.buffers[place].activation;
-        // Padding has the zero point, which is no index.
-        let marked = Some(Activation { zero_point: -1, ..activation });
+        // Padding has a code that is no index.
+        let above_zero = match &node.op {
+            Op::Shape(shape) => shape.filling(0),
+            _ => 0,
+        };
+        let marked = Some(Activation { zero_point: -1 - above_zero, ..activation });
         let context = Context {
             contract: Contract::Exact,
             inputs: &[marked],
@@ -387,7 +391,7 @@ impl Planner<'_> {
                 1 => file_stem(&node.name),
                 _ => format!("{}_{part}", file_stem(&node.name)),
             };
-            let gathered = block::gather(&stem, sources, activation.zero_point, count);
+            let gathered = block::gather(&stem, sources, activation.zero_point + above_zero, count);
             self.add(node, edge, stem, shape, vec![place], gathered)?;
         }
         Ok(())

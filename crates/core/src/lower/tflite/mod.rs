@@ -202,6 +202,10 @@ impl<'a> Lowering<'a> {
     fn activation(&self, call: &Call<'_>, id: ValueId) -> Result<Activation> {
         let facts = self.facts(id)?;
         match &facts.quantization {
+            // Codes of 32 bits stand around a network, behind a change of scale.
+            Some(_) if facts.element_type == "INT32" && call.operator != "QUANTIZE" => Err(call.refuse(
+                &format!("has activations of {}, expected INT8, UINT8 or INT16", facts.element_type),
+            )),
             Some(quantization) => activation_of(&call.place(), facts, quantization),
             None => Err(call.float(facts)),
         }
@@ -319,6 +323,7 @@ fn activation_of(place: &str, facts: &ValueFacts, quantization: &Quantization) -
         "INT8" => CodeType::I8,
         "UINT8" => CodeType::U8,
         "INT16" => CodeType::I16,
+        "INT32" => CodeType::I32,
         other => return Err(refuse(format!("has activations of {other}, expected INT8, UINT8 or INT16"))),
     };
     let (&[scale], &[zero_point]) = (quantization.scale.as_slice(), quantization.zero_point.as_slice())
@@ -337,5 +342,8 @@ fn activation_of(place: &str, facts: &ValueFacts, quantization: &Quantization) -
     let zero_point = i32::try_from(zero_point).ok().filter(|z| (min..=max).contains(z)).ok_or_else(|| {
         refuse(format!("has zero point {zero_point}, expected {min}..={max} for {}", facts.element_type))
     })?;
+    if code_type == CodeType::I32 && zero_point != 0 {
+        return Err(refuse(format!("has zero point {zero_point}, expected 0 for {}", facts.element_type)));
+    }
     Ok(Activation { scale: scale.into(), zero_point, code_type })
 }
