@@ -11,6 +11,7 @@ mod layers;
 mod pools;
 mod recurrent;
 mod shapes;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,7 @@ use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Op, Shape};
 use crate::parameters::{Activation, CodeType, Wiring};
 use call::Call;
+use variables::Variables;
 
 /// Tensors of more axes are no network's.
 const MOST_AXES: usize = 8;
@@ -33,19 +35,22 @@ type Lower = fn(&mut Lowering<'_>, &Call<'_>) -> Result<()>;
 /// The operators that are supported.
 #[rustfmt::skip]
 const OPERATORS: &[(&str, Lower)] = &[
-    ("ADD", elementwise::binary), ("AVERAGE_POOL_2D", pools::pool), ("CONCATENATION", shapes::concatenation),
+    ("ADD", elementwise::binary), ("ASSIGN_VARIABLE", variables::assign), ("AVERAGE_POOL_2D", pools::pool),
+    ("CALL_ONCE", variables::call_once), ("CONCATENATION", shapes::concatenation),
     ("CONV_2D", layers::convolution), ("DEPTHWISE_CONV_2D", layers::convolution),
     ("DEQUANTIZE", elementwise::dequantize), ("EXPAND_DIMS", shapes::reshape),
     ("FULLY_CONNECTED", layers::fully_connected), ("HARD_SWISH", elementwise::function),
     ("LEAKY_RELU", elementwise::function), ("LOGISTIC", elementwise::function), ("MAX_POOL_2D", pools::pool),
     ("MEAN", pools::mean), ("MUL", elementwise::binary), ("PACK", shapes::pack), ("PAD", shapes::pad),
-    ("PADV2", shapes::pad), ("QUANTIZE", elementwise::quantize), ("RELU", elementwise::rectifier),
-    ("RELU6", elementwise::rectifier), ("RELU_N1_TO_1", elementwise::rectifier), ("RESHAPE", shapes::reshape),
+    ("PADV2", shapes::pad), ("QUANTIZE", elementwise::quantize), ("READ_VARIABLE", variables::read),
+    ("RELU", elementwise::rectifier), ("RELU6", elementwise::rectifier),
+    ("RELU_N1_TO_1", elementwise::rectifier), ("RESHAPE", shapes::reshape),
     ("RESIZE_NEAREST_NEIGHBOR", shapes::resize), ("SHAPE", shapes::shape), ("SOFTMAX", elementwise::softmax),
     ("SPLIT", shapes::split), ("SPLIT_V", shapes::split), ("SQUEEZE", shapes::reshape),
     ("STRIDED_SLICE", shapes::strided_slice), ("SUB", elementwise::binary), ("SVDF", recurrent::svdf),
     ("TANH", elementwise::function), ("TRANSPOSE", shapes::transpose), ("TRANSPOSE_CONV", layers::transposed),
     ("UNIDIRECTIONAL_SEQUENCE_LSTM", recurrent::lstm), ("UNPACK", shapes::unpack),
+    ("VAR_HANDLE", variables::handle),
 ];
 
 /// The names of the operators that are supported, in alphabetical order.
@@ -70,6 +75,7 @@ pub(super) fn lower(source: &SourceModel, graph: &Graph, options: &Options) -> R
         builder: Builder::new(source, Wiring::File, options),
         slots: BTreeMap::new(),
         folded: BTreeMap::new(),
+        variables: Variables::default(),
         computed: graph.nodes.iter().flat_map(|node| node.outputs.iter().copied()).collect(),
     };
     let mut reasons: Vec<Reason> = Vec::new();
@@ -149,6 +155,7 @@ struct Lowering<'a> {
     slots: BTreeMap<ValueId, Slot>,
     /// Integers that are known before the network runs: sizes and indices.
     folded: BTreeMap<ValueId, Vec<i64>>,
+    variables: Variables,
     /// Tensors that operators make, also those that are refused.
     computed: BTreeSet<ValueId>,
 }
