@@ -17,7 +17,7 @@ use gen_params::target::{Overflow, Stage};
 use gen_params::tensor::Tensor;
 use gen_params::{derive, lower};
 
-use crate::arguments::{Derivation, InputOptions, Source, TargetOptions};
+use crate::arguments::{InputOptions, Source, Subject};
 use crate::hardware::target_file;
 use crate::input::{Input, Values};
 use crate::model::Model;
@@ -33,11 +33,16 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Reads a model and derives its integers, for this target.
-    pub(crate) fn open(source: &Source, derivation: &Derivation, target: &TargetOptions) -> Result<Self> {
+    pub(crate) fn open(subject: &Subject) -> Result<Self> {
+        let target = target_file(&subject.derivation, Some(&subject.target))?;
+        Self::for_target(&subject.source, target)
+    }
+
+    /// The same for a target that has been read.
+    pub(crate) fn for_target(source: &Source, target: TargetFile) -> Result<Self> {
         let model = Model::open(source)?;
         let name = || model.name();
         let network = lower::lower(&model.source, &model.options).with_context(name)?;
-        let target = target_file(derivation, Some(target))?;
         let parameters = derive::derive(&network, &target.derivation).with_context(name)?;
         for warning in &parameters.warnings {
             terminal::warning(warning);

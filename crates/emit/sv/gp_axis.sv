@@ -51,25 +51,12 @@ module gp_axis #(
   localparam int REACH = INPUT + PADDING + OUTPUTS * STRIDE + TAPS * DILATION;
   localparam int POSITION_BITS = $clog2(REACH + 1) + 1;
   localparam int BEHIND_BITS = $clog2(SPACING + 1);
-  localparam int PLACE_BITS = POSITION_BITS + BEHIND_BITS;
 
-  function automatic logic [PLACE_BITS-1:0] place_of(input int places);
-    int behind;
-    behind = (places % SPACING + SPACING) % SPACING;
-    place_of = {POSITION_BITS'((places - behind) / SPACING), BEHIND_BITS'(behind)};
+  function automatic int behind_of(input int places);
+    behind_of = (places % SPACING + SPACING) % SPACING;
   endfunction
-
-  localparam [PLACE_BITS-1:0] START = place_of(FIRST);
-  localparam [PLACE_BITS-1:0] NEXT_OUTPUT = place_of(OUTPUT_STEP);
-  localparam [PLACE_BITS-1:0] NEXT_TAP = place_of(TAP_STEP);
-
-  function automatic logic [PLACE_BITS-1:0] plus(input logic [PLACE_BITS-1:0] a, input logic [PLACE_BITS-1:0] b);
-    logic [BEHIND_BITS:0] behind;
-    logic carry;
-    behind = {1'b0, a[BEHIND_BITS-1:0]} + {1'b0, b[BEHIND_BITS-1:0]};
-    carry = behind >= (BEHIND_BITS + 1)'(SPACING);
-    if (carry) behind = behind - (BEHIND_BITS + 1)'(SPACING);
-    plus = {a[PLACE_BITS-1:BEHIND_BITS] + b[PLACE_BITS-1:BEHIND_BITS] + POSITION_BITS'(carry), behind[BEHIND_BITS-1:0]};
+  function automatic int position_of(input int places);
+    position_of = (places - behind_of(places)) / SPACING;
   endfunction
 
   generate
@@ -79,33 +66,56 @@ module gp_axis #(
     end else begin : present
       logic [TAP_BITS-1:0] tap;
       logic [OUTPUT_BITS-1:0] output_position;
-      logic [PLACE_BITS-1:0] place, first;  // first: of tap 0
       assign last_tap = tap == TAP_BITS'(TAPS - 1);
       assign last_output = output_position == OUTPUT_BITS'(OUTPUTS - 1);
-      wire [PLACE_BITS-1:0] next_first = last_output ? START : plus(first, NEXT_OUTPUT);
 
+      // The place of the tap, that of tap 0, and those that follow on them.
+      logic signed [POSITION_BITS-1:0] position, first_position;
+      logic [BEHIND_BITS-1:0] behind, first_behind;
+      wire signed [POSITION_BITS-1:0] tap_position, output_first_position;
+      wire [BEHIND_BITS-1:0] tap_behind, output_first_behind;
+      gp_axis_step #(
+          .POSITION_BITS(POSITION_BITS), .BEHIND_BITS(BEHIND_BITS), .SPACING(SPACING),
+          .POSITIONS(position_of(TAP_STEP)), .BEHIND(behind_of(TAP_STEP))
+      ) next_tap (
+          .position, .behind, .next_position(tap_position), .next_behind(tap_behind)
+      );
+      gp_axis_step #(
+          .POSITION_BITS(POSITION_BITS), .BEHIND_BITS(BEHIND_BITS), .SPACING(SPACING),
+          .POSITIONS(position_of(OUTPUT_STEP)), .BEHIND(behind_of(OUTPUT_STEP))
+      ) next_output (
+          .position(first_position), .behind(first_behind),
+          .next_position(output_first_position), .next_behind(output_first_behind)
+      );
+      localparam signed [POSITION_BITS-1:0] START_POSITION = POSITION_BITS'(position_of(FIRST));
+      localparam [BEHIND_BITS-1:0] START_BEHIND = BEHIND_BITS'(behind_of(FIRST));
+      wire to_start = restart || last_output;
+      wire signed [POSITION_BITS-1:0] next_first_position = to_start ? START_POSITION : output_first_position;
+      wire [BEHIND_BITS-1:0] next_first_behind = to_start ? START_BEHIND : output_first_behind;
+
+      // Nothing moves without it.
       wire enable = restart || step;
       always_ff @(posedge clk) begin
         if (enable) begin
-          if (restart) begin
-            {tap, output_position} <= '0;
-            {place, first} <= {2{START}};
-          end else if (move) begin
+          if (restart || move) begin
             tap <= '0;
-            output_position <= last_output ? '0 : output_position + 1'b1;
-            {place, first} <= {2{next_first}};
+            output_position <= to_start ? '0 : output_position + 1'b1;
+            position <= next_first_position;
+            behind <= next_first_behind;
+            first_position <= next_first_position;
+            first_behind <= next_first_behind;
           end else begin
             tap <= last_tap ? '0 : tap + 1'b1;
-            place <= last_tap ? first : plus(place, NEXT_TAP);
+            position <= last_tap ? first_position : tap_position;
+            behind <= last_tap ? first_behind : tap_behind;
           end
         end
       end
 
-      wire signed [POSITION_BITS-1:0] position = place[PLACE_BITS-1:BEHIND_BITS];
       localparam signed [POSITION_BITS-1:0] SIZE = POSITION_BITS'(INPUT);
       wire too_low = position < 0;
       wire too_high = position >= SIZE;
-      assign is_inside = place[BEHIND_BITS-1:0] == '0 && (PADDING_MODE != ZEROS || !(too_low || too_high));
+      assign is_inside = behind == '0 && (PADDING_MODE != ZEROS || !(too_low || too_high));
       if (PADDING_MODE == ZEROS) begin : zeros
         assign index = position[INDEX_BITS-1:0];
       end else begin : continued

@@ -135,17 +135,10 @@ module gp_convolution #(
   logic [7:0] weights[0:CHANNELS*TAPS-1];
   initial if (WEIGHT_FILE != "") $readmemh(WEIGHT_FILE, weights);
 
-  localparam int FACTOR_BITS = CODE_BITS + 8;  // of a product, and a weight that is widened to it
-  localparam int SUM_BITS = (ACCUMULATOR_BITS > FACTOR_BITS ? ACCUMULATOR_BITS : FACTOR_BITS) + 1;
+  localparam int PRODUCT_CODE_BITS = CODE_BITS + 8;
+  localparam int SUM_BITS = (ACCUMULATOR_BITS > PRODUCT_CODE_BITS ? ACCUMULATOR_BITS : PRODUCT_CODE_BITS) + 1;
   logic [WEIGHT_BITS-1:0] weight_address;  // of lane 0
-  logic [LANES*8-1:0] weight;
-  logic [LANES*ACCUMULATOR_BITS-1:0] sums;
-
-  function automatic logic signed [ACCUMULATOR_BITS-1:0] held(input logic signed [SUM_BITS-1:0] sum);
-    if (SATURATE_SUMS != 0 && sum[SUM_BITS-1:ACCUMULATOR_BITS-1] != {(SUM_BITS - ACCUMULATOR_BITS + 1) {sum[SUM_BITS-1]}})
-      held = {sum[SUM_BITS-1], {(ACCUMULATOR_BITS - 1) {!sum[SUM_BITS-1]}}};
-    else held = sum[ACCUMULATOR_BITS-1:0];
-  endfunction
+  wire [LANES*ACCUMULATOR_BITS-1:0] sums;  // of the last window
 
   // From lane to lane, from window to window, and from the last window of a pass to the next output channels.
   localparam int LANE_STEP = CHANNELS_LAST != 0 ? 1 : POSITIONS;
@@ -157,41 +150,59 @@ module gp_convolution #(
   logic met_last_of_pass, complete_pass;
   logic [CHANNEL_BITS-1:0] window_channel;  // of its lane 0
   logic [WRITE_BITS-1:0] window_address;
-  logic [LANES*ACCUMULATOR_BITS-1:0] draining;
-  logic [LANE_BITS-1:0] left;
+  logic [LANE_BITS-1:0] drained_lane, left;
   logic [CHANNEL_BITS-1:0] channel;
   logic [WRITE_BITS-1:0] drained_address;
   wire valid = left != '0;
   wire restart = reset || start;
   wire enable = restart || active || met || complete || valid;
 
-  always_ff @(posedge clk) begin : lanes
-    int lane;
+  genvar lane;
+  generate
+    for (lane = 0; lane < LANES; lane = lane + 1) begin : lanes
+      logic signed [7:0] weight;
+      logic [ACCUMULATOR_BITS-1:0] drained;
+      assign sums[lane*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] = drained;
+      logic signed [ACCUMULATOR_BITS-1:0] accumulator;
+      if (SATURATE_SUMS == 0) begin : wraps
+        always_ff @(posedge clk) begin
+          if (enable) begin
+            if (complete) drained <= accumulator;
+            if (active) weight <= weights[weight_address+WEIGHT_BITS'(lane*TAPS)];
+            if (met) accumulator <= ACCUMULATOR_BITS'((met_first ? '0 : SUM_BITS'(accumulator)) + SUM_BITS'(code) * SUM_BITS'(weight));
+          end
+        end
+      end else begin : saturates
+        wire signed [SUM_BITS-1:0] sum = (met_first ? '0 : SUM_BITS'(accumulator)) + SUM_BITS'(code) * SUM_BITS'(weight);
+        wire signed [ACCUMULATOR_BITS-1:0] held;
+        gp_resize #(.FROM(SUM_BITS), .TO(ACCUMULATOR_BITS), .SATURATE(1)) hold (.value(sum), .held);
+        always_ff @(posedge clk) begin
+          if (complete) drained <= accumulator;
+          if (active) weight <= weights[weight_address+WEIGHT_BITS'(lane*TAPS)];
+          if (met) accumulator <= held;
+        end
+      end
+    end
+  endgenerate
+
+  always_ff @(posedge clk) begin
     if (enable) begin
       if (active) begin
         met_last_of_pass <= last_of_pass;
         weight_address <= weight_address
             + (last_of_pass ? WEIGHT_BITS'((LANES - 1) * TAPS + 1) : last_of_window ? WEIGHT_BITS'(1 - TAPS) : WEIGHT_BITS'(1));
-        for (lane = 0; lane < LANES; lane = lane + 1)
-          weight[lane*8+:8] <= weights[weight_address+WEIGHT_BITS'(lane*TAPS)];
       end
-      if (met) begin
-        complete_pass <= met_last_of_pass;
-        for (lane = 0; lane < LANES; lane = lane + 1)
-          sums[lane*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] <= held(
-              (met_first ? '0 : SUM_BITS'($signed(sums[lane*ACCUMULATOR_BITS+:ACCUMULATOR_BITS])))
-              + SUM_BITS'(FACTOR_BITS'(code) * FACTOR_BITS'($signed(weight[lane*8+:8]))));
-      end
+      if (met) complete_pass <= met_last_of_pass;
       complete <= met && met_last;
       if (complete) begin
-        draining <= sums;
+        drained_lane <= '0;
         left <= LANE_BITS'(LANES);
         channel <= window_channel;
         drained_address <= window_address;
         if (complete_pass) window_channel <= window_channel + CHANNEL_BITS'(LANES);
         window_address <= window_address + (complete_pass ? WRITE_BITS'(PASS_STEP) : WRITE_BITS'(WINDOW_STEP));
       end else if (valid) begin
-        draining <= draining >> ACCUMULATOR_BITS;
+        drained_lane <= drained_lane + 1'b1;
         left <= left - 1'b1;
         channel <= channel + 1'b1;
         drained_address <= drained_address + WRITE_BITS'(LANE_STEP);
@@ -260,7 +271,7 @@ module gp_convolution #(
       .reset,
       .valid,
       .tag(drained_address),
-      .accumulator(draining[ACCUMULATOR_BITS-1:0]),
+      .accumulator(sums[drained_lane*ACCUMULATOR_BITS+:ACCUMULATOR_BITS]),
       .folded_bias(total_bias),
       .multiplier(multiplier[MULTIPLIER_BITS-1:0]),
       .shift(shift[SHIFT_BITS-1:0]),

@@ -21,7 +21,7 @@ use crate::table::thousands;
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
-    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
+    let prepared = Prepared::open(&arguments.subject)?;
     let chosen = prepared.arithmetic("--contract", &arguments.contract)?;
     let machine = prepared.machine(chosen)?;
     let dumps = dump::read_folder(&arguments.dump)?;

@@ -8,7 +8,7 @@ use super::Options;
 use super::budget::Budget;
 use crate::derive::layer_clamp;
 use crate::error::{LowerError, Result};
-use crate::network::{Edge, EdgeId, IntNetwork, Node, State};
+use crate::network::{Edge, EdgeId, IntNetwork, Node, State, Unfused};
 use crate::ops::{Function, Op, PaddingMode, Shape};
 use crate::parameters::{Activation, CodeType, Range, Wiring};
 use crate::quantize::quantize;
@@ -29,6 +29,7 @@ impl Builder {
                 wiring,
                 engine: options.engine.map(|e| e.name().into()),
                 signed_as_unsigned: false,
+                unfused: std::collections::BTreeMap::new(),
                 edges: Vec::new(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
@@ -144,6 +145,11 @@ impl Builder {
     /// Its file has sums, products or means between DequantizeLinear and QuantizeLinear.
     pub(super) fn compute_signed_as_unsigned(&mut self) {
         self.network.signed_as_unsigned = true;
+    }
+
+    /// ONNX Runtime computes a node in floats.
+    pub(super) fn leave_unfused(&mut self, node: &str, why: Unfused) {
+        self.network.unfused.insert(node.to_owned(), why);
     }
 
     pub(super) fn warn(&mut self, warning: String) {
