@@ -221,12 +221,12 @@ pub(super) fn rounding(rounding: Rounding) -> usize {
     Rounding::ALL.iter().position(|&known| known == rounding).unwrap_or_default()
 }
 
-/// A selection by a table of addresses; negative sources are padding.
-pub(super) fn gather(stem: &str, sources: &[i32], input: &Buffer) -> Computed {
+/// A selection by a table of addresses; negative sources are padding, which has the code Z1 + `above_zero`.
+pub(super) fn gather(stem: &str, sources: &[i32], input: &Buffer, above_zero: i32) -> Computed {
     let file = path(&format!("{stem}_address.hex"));
     let mut list = vec![
         ("COUNT", number(sources.len())),
-        ("FILL", number(input.activation.zero_point)),
+        ("FILL", number(input.activation.zero_point + above_zero)),
         ("CODE_BITS", number(input.code_bits())),
         ("ADDRESS_FILE", Value::File(file.clone())),
     ];

@@ -121,10 +121,13 @@ pub(super) enum Data {
 impl Data {
     /// Codes of a type, or those that the target has in their place.
     fn codes(code_type: CodeType, codes: impl Iterator<Item = i32>) -> Self {
-        let low_bytes = codes.map(|code| [code.to_le_bytes()[0], code.to_le_bytes()[1]]);
+        let low_bytes = |code: i32| [code.to_le_bytes()[0], code.to_le_bytes()[1]];
         match code_type {
-            CodeType::U8 | CodeType::I8 => Self::Bytes(low_bytes.map(|[low, _]| low.cast_signed()).collect()),
-            CodeType::I16 => Self::Signed16(low_bytes.map(i16::from_le_bytes).collect()),
+            CodeType::U8 | CodeType::I8 => {
+                Self::Bytes(codes.map(|code| low_bytes(code)[0].cast_signed()).collect())
+            }
+            CodeType::I16 => Self::Signed16(codes.map(|code| i16::from_le_bytes(low_bytes(code))).collect()),
+            CodeType::I32 => Self::Signed32(codes.collect()),
         }
     }
 }
@@ -397,8 +400,12 @@ impl Planner<'_> {
         let shape = self.shapes[id.0].clone().unwrap_or_default();
         let indices = Tensor::new(shape, indices).map_err(|error| error.to_string())?;
         let activation = self.plan.buffers[place].activation;
-        // Padding has the zero point, which is no index.
-        let marked = Some(Activation { zero_point: -1, ..activation });
+        // Padding has a code that is no index.
+        let above_zero = match &node.op {
+            Op::Shape(shape) => shape.filling(0),
+            _ => 0,
+        };
+        let marked = Some(Activation { zero_point: -1 - above_zero, ..activation });
         let context = Context {
             contract: Contract::Exact,
             inputs: &[marked],
@@ -420,7 +427,7 @@ impl Planner<'_> {
                 1 => file_stem(&node.name),
                 _ => format!("{}_{part}", file_stem(&node.name)),
             };
-            let gathered = block::gather(&stem, sources, &self.plan.buffers[place]);
+            let gathered = block::gather(&stem, sources, &self.plan.buffers[place], above_zero);
             self.add(node, edge, stem, shape, vec![place], gathered)?;
         }
         Ok(())
