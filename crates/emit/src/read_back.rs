@@ -77,9 +77,7 @@ pub fn read_tables(path: &Path) -> Result<Vec<ReadTable>, ReadBackError> {
     let format =
         MemoryFormat::of_file(&name).ok_or_else(|| ReadBackError::Format { path: path.to_owned() })?;
     let unknown = || ReadBackError::Unknown { path: path.to_owned() };
-    let contents =
-        MemoryFormat::contents(&bytes).map_or_else(|| of_manifest(path, &name), |found| Ok(Some(found)))?;
-    let contents = contents.ok_or_else(unknown)?;
+    let contents = contents(path, &name, &bytes)?.ok_or_else(unknown)?;
     let bits = contents.word_bits().ok_or_else(unknown)?;
     let mut banks = Vec::new();
     for (index, file) in contents.files.iter().enumerate() {
@@ -96,6 +94,19 @@ pub fn read_tables(path: &Path) -> Result<Vec<ReadTable>, ReadBackError> {
         banks.push(words(&path, format, bytes, bits, &contents)?);
     }
     tables(path, &contents, &banks)
+}
+
+/// What a file of words, or the manifest beside it, says of its contents; `None` where neither says anything.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn describe(path: &Path) -> Result<Option<Contents>, ReadBackError> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    contents(path, &name, &read(path)?)
+}
+
+fn contents(path: &Path, name: &str, bytes: &[u8]) -> Result<Option<Contents>, ReadBackError> {
+    MemoryFormat::contents(bytes).map_or_else(|| of_manifest(path, name), |found| Ok(Some(found)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ReadBackError> {
