@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::c_header;
 use crate::layout::{Description, Field, LayoutError, Words};
 use crate::manifest::{self, Manifest};
 use crate::memory::{Contents, Kind, Placed};
@@ -136,10 +137,19 @@ fn tables(path: &Path, contents: &Contents, banks: &[Words]) -> Result<Vec<ReadT
 
 /// The memories of a package; banks follow each other.
 fn package(path: &Path, format: PackageFormat, bytes: &[u8]) -> Result<Vec<ReadTable>, ReadBackError> {
-    let memories =
-        format.read(bytes).map_err(|source| ReadBackError::File { path: path.to_owned(), source })?;
+    let failed = |source| ReadBackError::File { path: path.to_owned(), source };
+    let memories = format.read(bytes).map_err(failed)?;
     if memories.is_empty() {
-        return Err(ReadBackError::Unknown { path: path.to_owned() });
+        // A header without memories has arrays as C declares them.
+        let arrays = match (format, std::str::from_utf8(bytes)) {
+            (PackageFormat::C, Ok(text)) => c_header::read(text).map_err(failed)?,
+            _ => Vec::new(),
+        };
+        if arrays.is_empty() {
+            return Err(ReadBackError::Unknown { path: path.to_owned() });
+        }
+        let table = |(description, numbers)| ReadTable { description, numbers: vec![numbers] };
+        return Ok(arrays.into_iter().map(table).collect());
     }
     let mut found = Vec::new();
     let mut rest = memories.as_slice();

@@ -58,7 +58,7 @@ impl Folder {
                         sources.entry(stem.collect()).or_default().push(Source::Array(dumped));
                     }
                 }
-                "mem" | "txt" | "npy" => {
+                "mem" | "txt" => {
                     sources.entry(stem.to_owned()).or_default().push(Source::Files(vec![path]));
                 }
                 _ if MemoryFormat::of_file(&name).is_some() => {

@@ -51,7 +51,7 @@ pub struct Field {
 
 impl Field {
     /// Whether it can hold `value`.
-    pub(super) fn holds(&self, value: i64) -> bool {
+    pub(crate) fn holds(&self, value: i64) -> bool {
         match (self.signed, self.bits) {
             (true, 64) => true,
             (true, bits) => (-(1 << (bits - 1))..1 << (bits - 1)).contains(&value),
