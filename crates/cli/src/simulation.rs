@@ -17,7 +17,7 @@ use gen_params::target::{Overflow, Stage};
 use gen_params::tensor::Tensor;
 use gen_params::{derive, lower};
 
-use crate::arguments::{Derivation, InputOptions, Source, TargetOptions};
+use crate::arguments::{InputOptions, Source, Subject};
 use crate::hardware::target_file;
 use crate::input::{Input, Values};
 use crate::model::Model;
@@ -33,11 +33,16 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Reads a model and derives its integers, for this target.
-    pub(crate) fn open(source: &Source, derivation: &Derivation, target: &TargetOptions) -> Result<Self> {
+    pub(crate) fn open(subject: &Subject) -> Result<Self> {
+        let target = target_file(&subject.derivation, Some(&subject.target))?;
+        Self::for_target(&subject.source, target)
+    }
+
+    /// The same for a target that has been read.
+    pub(crate) fn for_target(source: &Source, target: TargetFile) -> Result<Self> {
         let model = Model::open(source)?;
         let name = || model.name();
         let network = lower::lower(&model.source, &model.options).with_context(name)?;
-        let target = target_file(derivation, Some(target))?;
         let parameters = derive::derive(&network, &target.derivation).with_context(name)?;
         for warning in &parameters.warnings {
             terminal::warning(warning);
@@ -81,7 +86,8 @@ impl Prepared {
     }
 }
 
-/// The input as values of at most `batch` images each, with the number of the first image of each.
+/// The input as values of at most `batch` images each, with the number of the first image of each; of a network that
+/// keeps states, as many images as its states are for.
 pub(crate) fn batches(machine: &Machine<'_>, input: &Input, batch: usize) -> Result<Vec<(usize, Value)>> {
     let network = machine.network();
     let &[id] = network.inputs.as_slice() else {
@@ -94,7 +100,8 @@ pub(crate) fn batches(machine: &Machine<'_>, input: &Input, batch: usize) -> Res
         bail!("the input has codes of type {found}, and the network takes {}", takes.code_type.name());
     }
     let elements = input.shape.iter().skip(1).product::<usize>();
-    let batch = batch.max(1);
+    let states = network.states.first().and_then(|state| state.beginning.shape().first().copied());
+    let batch = states.unwrap_or(batch).max(1);
     (0..input.images())
         .step_by(batch)
         .map(|first| {
@@ -139,9 +146,42 @@ pub(crate) fn warn_of_peculiarities(machine: &Machine<'_>, value: &Value) -> Res
     Ok(())
 }
 
+/// Computes `each` for every batch in some arithmetics and gives the results in order: on all processors, or, where the
+/// network keeps states, one after the other, each with the states that the one before it left. `each` gets the number of the
+/// batch's first image and the edges of each machine, and runs all nodes.
+pub(crate) fn for_each_batch<const N: usize, T: Send>(
+    machines: [&Machine<'_>; N],
+    batches: Vec<(usize, Value)>,
+    images: usize,
+    each: impl Fn(usize, &mut [Edges; N]) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let begin = |value: Value, previous: Option<&[Edges; N]>| -> Result<[Edges; N]> {
+        let mut begun = Vec::with_capacity(N);
+        for (index, machine) in machines.iter().enumerate() {
+            let input = vec![value.clone()];
+            begun.push(match previous.and_then(|edges| edges.get(index)) {
+                Some(previous) => machine.begin_after(previous, input)?,
+                None => machine.begin(input)?,
+            });
+        }
+        begun.try_into().map_err(|_| anyhow!("another number of machines"))
+    };
+    if machines.iter().all(|machine| machine.network().states.is_empty()) {
+        return in_parallel(batches, images, |first, value| each(first, &mut begin(value, None)?));
+    }
+    let mut previous = None;
+    let mut results = Vec::with_capacity(batches.len());
+    for (first, value) in batches {
+        let mut edges = begin(value, previous.as_ref())?;
+        results.push(each(first, &mut edges)?);
+        previous = Some(edges);
+    }
+    Ok(results)
+}
+
 /// Computes `each` for every batch, on all processors, and gives the results in order. `each` gets the number of the
 /// batch's first image and its input.
-pub(crate) fn for_each_batch<T: Send>(
+pub(crate) fn in_parallel<T: Send>(
     batches: Vec<(usize, Value)>,
     images: usize,
     each: impl Fn(usize, Value) -> Result<T> + Sync,

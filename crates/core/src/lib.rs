@@ -10,6 +10,7 @@ pub mod error;
 pub mod exact;
 pub mod fixed_point;
 mod gemmlowp;
+mod gemmlowp_narrow;
 pub mod lower;
 pub mod machine;
 pub mod network;

@@ -154,6 +154,18 @@ impl<'a> Machine<'a> {
     /// # Errors
     /// Another number of inputs than the network has, or a code beyond its element type.
     pub fn begin(&self, inputs: Vec<Value>) -> Result<Values, RunError> {
+        self.begin_from(inputs, None)
+    }
+
+    /// The next step of a sequence: as [`Machine::begin`], with the states that `previous`, whose nodes have all run, left.
+    ///
+    /// # Errors
+    /// As [`Machine::begin`].
+    pub fn begin_after(&self, previous: &Values, inputs: Vec<Value>) -> Result<Values, RunError> {
+        self.begin_from(inputs, Some(previous))
+    }
+
+    fn begin_from(&self, inputs: Vec<Value>, previous: Option<&Values>) -> Result<Values, RunError> {
         let count = self.network.edges.len();
         let mut values = Values { edges: vec![None; count], shapes: vec![None; count] };
         if inputs.len() != self.network.inputs.len() {
@@ -174,6 +186,11 @@ impl<'a> Machine<'a> {
             }
             values.set(&[id], value);
         }
+        for state in &self.network.states {
+            let kept = previous.and_then(|values| values.get(state.after)).cloned();
+            let value = kept.unwrap_or_else(|| Value::Codes(state.beginning.clone()));
+            values.set(&[state.before], vec![value]);
+        }
         Ok(values)
     }
 
@@ -190,6 +207,9 @@ impl<'a> Machine<'a> {
         }
         for (&id, shape) in network.inputs.iter().zip(inputs) {
             shapes[id.0] = Some(shape.clone());
+        }
+        for state in &network.states {
+            shapes[state.before.0] = Some(state.beginning.shape().to_vec());
         }
         for node in &network.nodes {
             let given =
@@ -223,7 +243,8 @@ impl<'a> Machine<'a> {
         let output = node.outputs.first().and_then(|&id| self.network.edge(id).activation);
         let signed_as_unsigned = self.network.signed_as_unsigned;
         let context = Context { contract, inputs: &activations, output, signed_as_unsigned };
-        let text = node.op.peculiarity(&inputs, &context)?;
+        let difference = || self.network.difference(contract, node);
+        let text = node.op.peculiarity(&inputs, &context).or_else(difference)?;
         Some(format!("{}: {text}", node.name))
     }
 

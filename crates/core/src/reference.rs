@@ -30,6 +30,8 @@ pub struct Trace {
     pub accumulators: Vec<Option<Tensor<i64>>>,
     /// The outputs of the network, in order.
     pub outputs: Vec<Value>,
+    /// What the network keeps for the next step, in the order of [`IntNetwork::states`].
+    pub states: Vec<Value>,
     /// Shapes of all edges.
     pub shapes: Vec<Option<Vec<usize>>>,
     /// What the user must know, one sentence each.
@@ -99,6 +101,30 @@ pub fn run(
     inputs: &[Value],
     keep: Keep,
 ) -> Result<Trace, RunError> {
+    run_from(network, contract, inputs, keep, None)
+}
+
+/// The next step of a sequence: as [`run`], with the states that the step before it left.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_after(
+    previous: &Trace,
+    network: &IntNetwork,
+    contract: Contract,
+    inputs: &[Value],
+    keep: Keep,
+) -> Result<Trace, RunError> {
+    run_from(network, contract, inputs, keep, Some(previous))
+}
+
+fn run_from(
+    network: &IntNetwork,
+    contract: Contract,
+    inputs: &[Value],
+    keep: Keep,
+    previous: Option<&Trace>,
+) -> Result<Trace, RunError> {
     let reasons = missing(network);
     if !reasons.is_empty() {
         return Err(RunError { reasons });
@@ -115,6 +141,7 @@ pub fn run(
         edges: vec![None; count],
         accumulators: vec![None; network.nodes.len()],
         outputs: Vec::new(),
+        states: Vec::new(),
         shapes: vec![None; count],
         warnings: Vec::new(),
     };
@@ -135,6 +162,12 @@ pub fn run(
         };
         trace.shapes[id.0] = Some(value.shape().to_vec());
         trace.edges[id.0] = Some(value);
+    }
+    for (index, state) in network.states.iter().enumerate() {
+        let kept = previous.and_then(|trace| trace.states.get(index)).cloned();
+        let value = kept.unwrap_or_else(|| Value::Codes(state.beginning.clone()));
+        trace.shapes[state.before.0] = Some(value.shape().to_vec());
+        trace.edges[state.before.0] = Some(value);
     }
     let last_use = last_uses(network);
     for (index, node) in network.nodes.iter().enumerate() {
@@ -158,6 +191,11 @@ pub fn run(
         let value = trace.edges[id.0].clone();
         trace.outputs.push(value.ok_or_else(|| RunError::at(&network.edge(id).name, "is never computed"))?);
     }
+    for state in &network.states {
+        let value = trace.edges[state.after.0].clone();
+        let name = &network.edge(state.after).name;
+        trace.states.push(value.ok_or_else(|| RunError::at(name, "is never computed"))?);
+    }
     Ok(trace)
 }
 
@@ -169,7 +207,7 @@ fn last_uses(network: &IntNetwork) -> Vec<Option<usize>> {
             last[id.0] = Some(index);
         }
     }
-    for id in &network.outputs {
+    for id in network.outputs.iter().chain(network.states.iter().map(|state| &state.after)) {
         last[id.0] = None;
     }
     last
@@ -195,7 +233,8 @@ fn step(
         .map(|id| trace.edges[id.0].as_ref())
         .collect::<Option<Vec<&Value>>>()
         .ok_or_else(|| OpError::new("an input that is computed later", "nodes in execution order"))?;
-    let peculiarity = node.op.peculiarity(&inputs, &context);
+    let difference = || network.difference(contract, node);
+    let peculiarity = node.op.peculiarity(&inputs, &context).or_else(difference);
     let results = match (&node.op, inputs.first()) {
         (Op::Layer(layer), Some(Value::Codes(codes))) => {
             let (accumulators, result) = layer.apply(codes, &context)?;
@@ -235,6 +274,7 @@ mod tests {
             wiring: Wiring::File,
             engine: None,
             signed_as_unsigned: false,
+            unfused: std::collections::BTreeMap::new(),
             edges: vec![
                 edge("input", None),
                 edge("quantize", Some(HALF)),
@@ -244,6 +284,7 @@ mod tests {
             ],
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(4)],
+            states: Vec::new(),
             nodes: vec![
                 node("quantize", Op::Quantize, 0),
                 node("relu", Op::Relu, 1),

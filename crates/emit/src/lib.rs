@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod arbitrary;
 pub mod c_header;
 pub mod c_program;
 mod check;
@@ -45,6 +46,7 @@ use gen_params_core::parameters::{Parameters, Weight};
 
 use target_file::TargetFile;
 
+pub use arbitrary::arbitrary_images;
 pub use error::Error;
 pub use files::{files, threshold_file};
 pub use folder::{Existing, FileToWrite, Output, write_folder};

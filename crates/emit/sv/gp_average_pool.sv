@@ -71,7 +71,7 @@ module gp_average_pool #(
           .ADDRESS_BITS(READ_BITS)
       ) grid (
           .clk, .reset, .start, .address(read_address), .met, .met_inside, .met_first, .met_last, .met_position,
-          /* verilator lint_off PINCONNECTEMPTY */ .active(), .pass(), .tap(), .met_pass() /* verilator lint_on PINCONNECTEMPTY */
+          /* verilator lint_off PINCONNECTEMPTY */ .active(), .last_of_window(), .last_of_pass() /* verilator lint_on PINCONNECTEMPTY */
       );
     end else begin : by_table
       gp_taps #(

@@ -10,6 +10,7 @@ module gp_check #(
     parameter int HEIGHT = 1,
     parameter int WIDTH = 1,
     parameter int IS_SIGNED = 0,
+    parameter int CODE_BITS = 8,
     parameter int STAGES = 0,           // 1: there are golden values of the stages
     parameter int ACCUMULATOR_BITS = 32,  // widths of the values in the files
     parameter int BIASED_BITS = 32,
@@ -28,7 +29,7 @@ module gp_check #(
 
     input wire logic write,
     input wire logic [31:0] address,
-    input wire logic [7:0] data,
+    input wire logic [CODE_BITS-1:0] data,
     input wire logic signed [63:0] accumulator,
     input wire logic signed [63:0] biased,
     input wire logic signed [63:0] product,
@@ -40,7 +41,7 @@ module gp_check #(
   localparam int ELEMENTS = CHANNELS * POSITIONS;
   localparam int STAGE_ELEMENTS = STAGES != 0 ? IMAGES * ELEMENTS : 1;
 
-  logic [7:0] outputs[0:IMAGES*ELEMENTS-1];
+  logic [CODE_BITS-1:0] outputs[0:IMAGES*ELEMENTS-1];
   logic [ACCUMULATOR_BITS-1:0] accumulators[0:STAGE_ELEMENTS-1];
   logic [BIASED_BITS-1:0] biaseds[0:STAGE_ELEMENTS-1];
   logic [PRODUCT_BITS-1:0] products[0:STAGE_ELEMENTS-1];
@@ -64,42 +65,45 @@ module gp_check #(
     $fatal(1, "FAIL");
   endtask
 
-  function automatic logic signed [63:0] code(input logic [7:0] value);
-    code = {{56{IS_SIGNED != 0 && value[7]}}, value};
+  function automatic logic signed [63:0] code(input logic [CODE_BITS-1:0] value);
+    code = {{(64 - CODE_BITS) {IS_SIGNED != 0 && value[CODE_BITS-1]}}, value};
   endfunction
 
   int count = 0;  // codes written for this image
+  wire enable = write || ended;
 
   always @(posedge clk) begin : compare
     int place;
     /* verilator lint_off UNUSEDSIGNAL */
     int at;  // has more bits than the memories need
     /* verilator lint_on UNUSEDSIGNAL */
-    if (write) begin
-      place = address;
-      at = image * ELEMENTS + place;
-      if (place >= ELEMENTS) begin
-        $display("FAIL: layer %0s, image %0d: writes to address %0d of %0d", NAME, image, place, ELEMENTS);
-        $fatal(1, "FAIL");
-      end
-      if (STAGES != 0 && stages) begin
-        if (accumulator !== 64'($signed(accumulators[at]))) begin
-          fail("accumulator", place, 64'($signed(accumulators[at])), accumulator);
+    if (enable) begin
+      if (write) begin
+        place = address;
+        at = image * ELEMENTS + place;
+        if (place >= ELEMENTS) begin
+          $display("FAIL: layer %0s, image %0d: writes to address %0d of %0d", NAME, image, place, ELEMENTS);
+          $fatal(1, "FAIL");
         end
-        if (biased !== 64'($signed(biaseds[at]))) fail("biased", place, 64'($signed(biaseds[at])), biased);
-        if (product !== 64'($signed(products[at]))) fail("product", place, 64'($signed(products[at])), product);
-        if (shifted !== 64'($signed(shifteds[at]))) fail("shifted", place, 64'($signed(shifteds[at])), shifted);
-        if (offset !== 64'($signed(offsets[at]))) fail("offset", place, 64'($signed(offsets[at])), offset);
+        if (STAGES != 0 && stages) begin
+          if (accumulator !== 64'($signed(accumulators[at]))) begin
+            fail("accumulator", place, 64'($signed(accumulators[at])), accumulator);
+          end
+          if (biased !== 64'($signed(biaseds[at]))) fail("biased", place, 64'($signed(biaseds[at])), biased);
+          if (product !== 64'($signed(products[at]))) fail("product", place, 64'($signed(products[at])), product);
+          if (shifted !== 64'($signed(shifteds[at]))) fail("shifted", place, 64'($signed(shifteds[at])), shifted);
+          if (offset !== 64'($signed(offsets[at]))) fail("offset", place, 64'($signed(offsets[at])), offset);
+        end
+        if (data !== outputs[at]) fail("output", place, code(outputs[at]), code(data));
+        count <= count + 1;
       end
-      if (data !== outputs[at]) fail("output", place, code(outputs[at]), code(data));
-      count <= count + 1;
-    end
-    if (ended) begin
-      if (count != ELEMENTS) begin
-        $display("FAIL: layer %0s, image %0d: wrote %0d codes, expected %0d", NAME, image, count, ELEMENTS);
-        $fatal(1, "FAIL");
+      if (ended) begin
+        if (count != ELEMENTS) begin
+          $display("FAIL: layer %0s, image %0d: wrote %0d codes, expected %0d", NAME, image, count, ELEMENTS);
+          $fatal(1, "FAIL");
+        end
+        count <= 0;
       end
-      count <= 0;
     end
   end
 

@@ -1,15 +1,18 @@
-// A convolution (1 or 2 dimensions, grouped, depthwise, dilated, padded with Z1) or a fully connected layer (1x1 on a 1x1
-// input), with its requantization.
+// A convolution (1 to 3 dimensions; grouped, depthwise, dilated, transposed; padded with Z1 or with the input itself) or a
+// fully connected layer, with its requantization.
 //
 // LANES output channels are computed at once: on every clock one input code meets one tap of LANES filters. A window is
 // done after TAPS clocks, and its LANES accumulators then pass one after another through gp_requantize, while the next
 // window is summed up. TAPS / LANES clocks per output.
 //
-// Files, as gen_params writes them: the weights in (output channel, input channel of the group, row, column) order; folded
-// bias, multiplier and shift with one value per output channel.
+// Files, as gen_params writes them: the weights in (output channel, input channel of the group, plane, row, column) order;
+// folded bias, multiplier and shift with one value per output channel.
 //
 // ACCUMULATOR_BITS, BIASED_BITS and PRODUCT_BITS are the widths that were proven for this layer's weights and input range, or
 // those of your registers where they are less (then what does not fit wraps or saturates).
+//
+// A fully connected layer is a kernel as wide as its input features that moves over a row of them: INPUT_WIDTH = L * features,
+// KERNEL_WIDTH = STRIDE_WIDTH = features, OUTPUT_WIDTH = L, with CHANNELS_LAST where there are several.
 //
 // LANES must divide the output channels of a group, and be at most TAPS.
 
@@ -20,22 +23,34 @@ module gp_convolution #(
     parameter int GROUP_INPUTS = 1,
     parameter int GROUP_OUTPUTS = 1,
     parameter int LANES = 1,
+    parameter int INPUT_DEPTH = 1,
     parameter int INPUT_HEIGHT = 1,
     parameter int INPUT_WIDTH = 1,
+    parameter int OUTPUT_DEPTH = 1,
     parameter int OUTPUT_HEIGHT = 1,
     parameter int OUTPUT_WIDTH = 1,
+    parameter int KERNEL_DEPTH = 1,
     parameter int KERNEL_HEIGHT = 1,
     parameter int KERNEL_WIDTH = 1,
+    parameter int STRIDE_DEPTH = 1,
     parameter int STRIDE_HEIGHT = 1,
     parameter int STRIDE_WIDTH = 1,
+    parameter int PADDING_DEPTH = 0,
     parameter int PADDING_HEIGHT = 0,
     parameter int PADDING_WIDTH = 0,
+    parameter int DILATION_DEPTH = 1,
     parameter int DILATION_HEIGHT = 1,
     parameter int DILATION_WIDTH = 1,
+    parameter int TRANSPOSED = 0,
+    parameter int PADDING_MODE = 0,   // see gp_axis
+    parameter int CHANNELS_LAST = 0,  // order of the outputs: 0 (channel, position), 1 (position, channel)
 
+    parameter int INPUT_BITS = 8,  // of a code
     parameter int INPUT_SIGNED = 0,
+    parameter int OUTPUT_BITS = 8,
     parameter int PADDING_VALUE = 0,  // Z1
-    parameter int WEIGHT_ZERO_POINT = 0,  // Z2, of all channels
+    parameter int WEIGHT_ZERO_POINT = 0,  // Z2, where all channels have the same
+    parameter WEIGHT_ZERO_POINT_FILE = "",  // ... where they have not
     parameter int CODE_SUM_BITS = 2,      // of the sum of a window's codes; only needed where Z2 is not 0
     parameter int ACCUMULATOR_BITS = 32,
     parameter int FRACTION_BITS = 0,
@@ -69,11 +84,11 @@ module gp_convolution #(
     output logic done,       // for one clock, with the last output or after it
 
     output logic [READ_BITS-1:0] read_address,
-    input wire logic [7:0] read_data,  // one clock after its address
+    input wire logic [INPUT_BITS-1:0] read_data,  // one clock after its address
 
     output logic write,
     output logic [WRITE_BITS-1:0] write_address,
-    output logic [7:0] write_data,
+    output logic [OUTPUT_BITS-1:0] write_data,
 
     // The stages of the code that is written, for observation.
     output logic signed [ACCUMULATOR_BITS-1:0] stage_accumulator,
@@ -83,13 +98,9 @@ module gp_convolution #(
     output logic signed [PRODUCT_BITS-1:0] stage_offset
 );
 
-  localparam int TAPS = GROUP_INPUTS * KERNEL_HEIGHT * KERNEL_WIDTH;
-  localparam int PASSES = GROUP_OUTPUTS / LANES;
+  localparam int TAPS = GROUP_INPUTS * KERNEL_DEPTH * KERNEL_HEIGHT * KERNEL_WIDTH;
   localparam int CHANNELS = GROUPS * GROUP_OUTPUTS;
-  localparam int POSITIONS = OUTPUT_HEIGHT * OUTPUT_WIDTH;
-  localparam int PASS_BITS = GROUPS * PASSES > 1 ? $clog2(GROUPS * PASSES) : 1;
-  localparam int POSITION_BITS = POSITIONS > 1 ? $clog2(POSITIONS) : 1;
-  localparam int TAP_BITS = TAPS > 1 ? $clog2(TAPS) : 1;
+  localparam int POSITIONS = OUTPUT_DEPTH * OUTPUT_HEIGHT * OUTPUT_WIDTH;
   localparam int LANE_BITS = $clog2(LANES + 1);
   localparam int CHANNEL_BITS = CHANNELS > 1 ? $clog2(CHANNELS) : 1;
   localparam int WEIGHT_BITS = CHANNELS * TAPS > 1 ? $clog2(CHANNELS * TAPS) : 1;
@@ -101,81 +112,105 @@ module gp_convolution #(
   endgenerate
 
   // The codes that the taps meet; Z1 outside the input.
-  wire active, met, met_inside, met_first, met_last;
-  wire [PASS_BITS-1:0] pass, met_pass;
-  wire [POSITION_BITS-1:0] met_position;
-  wire [TAP_BITS-1:0] tap;
+  wire active, met, met_inside, met_first, met_last, last_of_window, last_of_pass;
   gp_window #(
-      .GROUPS(GROUPS), .PASSES(PASSES), .CHANNELS(GROUP_INPUTS),
-      .INPUT_HEIGHT(INPUT_HEIGHT), .INPUT_WIDTH(INPUT_WIDTH),
-      .OUTPUT_HEIGHT(OUTPUT_HEIGHT), .OUTPUT_WIDTH(OUTPUT_WIDTH),
-      .KERNEL_HEIGHT(KERNEL_HEIGHT), .KERNEL_WIDTH(KERNEL_WIDTH),
-      .STRIDE_HEIGHT(STRIDE_HEIGHT), .STRIDE_WIDTH(STRIDE_WIDTH),
-      .PADDING_HEIGHT(PADDING_HEIGHT), .PADDING_WIDTH(PADDING_WIDTH),
-      .DILATION_HEIGHT(DILATION_HEIGHT), .DILATION_WIDTH(DILATION_WIDTH),
-      .ADDRESS_BITS(READ_BITS)
+      .GROUPS(GROUPS), .PASSES(GROUP_OUTPUTS / LANES), .CHANNELS(GROUP_INPUTS),
+      .INPUT_DEPTH(INPUT_DEPTH), .INPUT_HEIGHT(INPUT_HEIGHT), .INPUT_WIDTH(INPUT_WIDTH),
+      .OUTPUT_DEPTH(OUTPUT_DEPTH), .OUTPUT_HEIGHT(OUTPUT_HEIGHT), .OUTPUT_WIDTH(OUTPUT_WIDTH),
+      .KERNEL_DEPTH(KERNEL_DEPTH), .KERNEL_HEIGHT(KERNEL_HEIGHT), .KERNEL_WIDTH(KERNEL_WIDTH),
+      .STRIDE_DEPTH(STRIDE_DEPTH), .STRIDE_HEIGHT(STRIDE_HEIGHT), .STRIDE_WIDTH(STRIDE_WIDTH),
+      .PADDING_DEPTH(PADDING_DEPTH), .PADDING_HEIGHT(PADDING_HEIGHT), .PADDING_WIDTH(PADDING_WIDTH),
+      .DILATION_DEPTH(DILATION_DEPTH), .DILATION_HEIGHT(DILATION_HEIGHT), .DILATION_WIDTH(DILATION_WIDTH),
+      .TRANSPOSED(TRANSPOSED), .PADDING_MODE(PADDING_MODE), .ADDRESS_BITS(READ_BITS)
   ) window (
-      .clk, .reset, .start, .active, .address(read_address), .pass, .tap,
-      .met, .met_inside, .met_first, .met_last, .met_pass, .met_position
+      .clk, .reset, .start, .active, .address(read_address), .last_of_window, .last_of_pass,
+      .met, .met_inside, .met_first, .met_last,
+      /* verilator lint_off PINCONNECTEMPTY */ .met_position() /* verilator lint_on PINCONNECTEMPTY */
   );
-  localparam signed [8:0] OUTSIDE = 9'(PADDING_VALUE);
-  wire signed [8:0] code = met_inside ? {INPUT_SIGNED != 0 && read_data[7], read_data} : OUTSIDE;
+  localparam int CODE_BITS = INPUT_BITS + 1;
+  localparam signed [CODE_BITS-1:0] OUTSIDE = CODE_BITS'(PADDING_VALUE);
+  wire signed [CODE_BITS-1:0] code = met_inside ? {INPUT_SIGNED != 0 && read_data[INPUT_BITS-1], read_data} : OUTSIDE;
 
-  // One multiplier and accumulator per lane.
+  // One multiplier and accumulator per lane. Lane 0 stands in the lowest bits.
   logic [7:0] weights[0:CHANNELS*TAPS-1];
   initial if (WEIGHT_FILE != "") $readmemh(WEIGHT_FILE, weights);
 
-  localparam int ADDEND_BITS = ACCUMULATOR_BITS > 17 ? ACCUMULATOR_BITS : 17;
-  localparam int SUM_BITS = ADDEND_BITS + 1;
-  wire [WEIGHT_BITS-1:0] weight_address = WEIGHT_BITS'(pass) * WEIGHT_BITS'(LANES * TAPS) + WEIGHT_BITS'(tap);
-  wire [LANES*ACCUMULATOR_BITS-1:0] sums;
+  localparam int PRODUCT_CODE_BITS = CODE_BITS + 8;
+  localparam int SUM_BITS = (ACCUMULATOR_BITS > PRODUCT_CODE_BITS ? ACCUMULATOR_BITS : PRODUCT_CODE_BITS) + 1;
+  logic [WEIGHT_BITS-1:0] weight_address;  // of lane 0
+  wire [LANES*ACCUMULATOR_BITS-1:0] sums;  // of the last window
+
+  // From lane to lane, from window to window, and from the last window of a pass to the next output channels.
+  localparam int LANE_STEP = CHANNELS_LAST != 0 ? 1 : POSITIONS;
+  localparam int WINDOW_STEP = CHANNELS_LAST != 0 ? CHANNELS : 1;
+  localparam int PASS_STEP = LANES * LANE_STEP - (POSITIONS - 1) * WINDOW_STEP;
+
+  // A window's accumulators, drained one a clock, lane 0 first.
+  logic complete;  // the accumulators hold a window
+  logic met_last_of_pass, complete_pass;
+  logic [CHANNEL_BITS-1:0] window_channel;  // of its lane 0
+  logic [WRITE_BITS-1:0] window_address;
+  logic [LANE_BITS-1:0] drained_lane, left;
+  logic [CHANNEL_BITS-1:0] channel;
+  logic [WRITE_BITS-1:0] drained_address;
+  wire valid = left != '0;
+  wire restart = reset || start;
+  wire enable = restart || active || met || complete || valid;
 
   genvar lane;
   generate
     for (lane = 0; lane < LANES; lane = lane + 1) begin : lanes
       logic signed [7:0] weight;
+      logic [ACCUMULATOR_BITS-1:0] drained;
+      assign sums[lane*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] = drained;
       logic signed [ACCUMULATOR_BITS-1:0] accumulator;
-      wire signed [16:0] product = 17'(code) * 17'(weight);
-      wire signed [ACCUMULATOR_BITS-1:0] sum_so_far = met_first ? '0 : accumulator;
-      wire signed [SUM_BITS-1:0] sum = SUM_BITS'(sum_so_far) + SUM_BITS'(product);
-      wire signed [ACCUMULATOR_BITS-1:0] held;
-      gp_resize #(.FROM(SUM_BITS), .TO(ACCUMULATOR_BITS), .SATURATE(SATURATE_SUMS)) hold (
-          .value(sum),
-          .held
-      );
-      always_ff @(posedge clk) begin
-        if (active) weight <= weights[weight_address+WEIGHT_BITS'(lane*TAPS)];
-        if (met) accumulator <= held;
+      if (SATURATE_SUMS == 0) begin : wraps
+        always_ff @(posedge clk) begin
+          if (enable) begin
+            if (complete) drained <= accumulator;
+            if (active) weight <= weights[weight_address+WEIGHT_BITS'(lane*TAPS)];
+            if (met) accumulator <= ACCUMULATOR_BITS'((met_first ? '0 : SUM_BITS'(accumulator)) + SUM_BITS'(code) * SUM_BITS'(weight));
+          end
+        end
+      end else begin : saturates
+        wire signed [SUM_BITS-1:0] sum = (met_first ? '0 : SUM_BITS'(accumulator)) + SUM_BITS'(code) * SUM_BITS'(weight);
+        wire signed [ACCUMULATOR_BITS-1:0] held;
+        gp_resize #(.FROM(SUM_BITS), .TO(ACCUMULATOR_BITS), .SATURATE(1)) hold (.value(sum), .held);
+        always_ff @(posedge clk) begin
+          if (complete) drained <= accumulator;
+          if (active) weight <= weights[weight_address+WEIGHT_BITS'(lane*TAPS)];
+          if (met) accumulator <= held;
+        end
       end
-      assign sums[lane*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] = accumulator;
     end
   endgenerate
 
-  // A window's accumulators, drained one a clock, lane 0 first.
-  logic complete;  // the accumulators hold a window
-  logic [CHANNEL_BITS-1:0] complete_channel;
-  logic [POSITION_BITS-1:0] complete_position;
-  logic [LANES*ACCUMULATOR_BITS-1:0] draining;
-  logic [LANE_BITS-1:0] left;
-  logic [CHANNEL_BITS-1:0] channel;
-  logic [POSITION_BITS-1:0] drained_position;
   always_ff @(posedge clk) begin
-    complete <= met && met_last && !reset;
-    if (met && met_last) begin
-      complete_channel <= CHANNEL_BITS'(met_pass) * CHANNEL_BITS'(LANES);
-      complete_position <= met_position;
-    end
-    if (reset) begin
-      left <= '0;
-    end else if (complete) begin
-      draining <= sums;
-      left <= LANE_BITS'(LANES);
-      channel <= complete_channel;
-      drained_position <= complete_position;
-    end else if (left != '0) begin
-      draining <= draining >> ACCUMULATOR_BITS;
-      left <= left - 1'b1;
-      channel <= channel + 1'b1;
+    if (enable) begin
+      if (active) begin
+        met_last_of_pass <= last_of_pass;
+        weight_address <= weight_address
+            + (last_of_pass ? WEIGHT_BITS'((LANES - 1) * TAPS + 1) : last_of_window ? WEIGHT_BITS'(1 - TAPS) : WEIGHT_BITS'(1));
+      end
+      if (met) complete_pass <= met_last_of_pass;
+      complete <= met && met_last;
+      if (complete) begin
+        drained_lane <= '0;
+        left <= LANE_BITS'(LANES);
+        channel <= window_channel;
+        drained_address <= window_address;
+        if (complete_pass) window_channel <= window_channel + CHANNEL_BITS'(LANES);
+        window_address <= window_address + (complete_pass ? WRITE_BITS'(PASS_STEP) : WRITE_BITS'(WINDOW_STEP));
+      end else if (valid) begin
+        drained_lane <= drained_lane + 1'b1;
+        left <= left - 1'b1;
+        channel <= channel + 1'b1;
+        drained_address <= drained_address + WRITE_BITS'(LANE_STEP);
+      end
+      if (restart) begin
+        {complete, left} <= '0;
+        {weight_address, window_channel, window_address} <= '0;
+      end
     end
   end
 
@@ -200,22 +235,29 @@ module gp_convolution #(
   wire unused = &{1'b0, folded_bias, multiplier, shift};
 
   // Where weights have a zero point, Z2 times the sum of the window's codes comes off together with the bias.
+  localparam logic HAS_ZERO_POINT = WEIGHT_ZERO_POINT != 0 || WEIGHT_ZERO_POINT_FILE != "";
   localparam int CORRECTION_BITS = CODE_SUM_BITS + 9 + FRACTION_BITS;
-  localparam int TOTAL_BITS = WEIGHT_ZERO_POINT == 0 ? BIAS_BITS
-      : (BIAS_BITS > CORRECTION_BITS ? BIAS_BITS : CORRECTION_BITS) + 1;
+  localparam int TOTAL_BITS = !HAS_ZERO_POINT ? BIAS_BITS : (BIAS_BITS > CORRECTION_BITS ? BIAS_BITS : CORRECTION_BITS) + 1;
   wire signed [BIAS_BITS-1:0] bias = folded_bias[BIAS_BITS-1:0];
   wire signed [TOTAL_BITS-1:0] total_bias;
   generate
-    if (WEIGHT_ZERO_POINT == 0) begin : symmetric
+    if (!HAS_ZERO_POINT) begin : symmetric
       assign total_bias = bias;
     end else begin : asymmetric
-      localparam signed [TOTAL_BITS-1:0] Z2 = TOTAL_BITS'(WEIGHT_ZERO_POINT);
+      wire signed [7:0] zero_point;
+      if (WEIGHT_ZERO_POINT_FILE != "") begin : of_the_channel
+        logic [7:0] zero_points[0:CHANNELS-1];
+        initial $readmemh(WEIGHT_ZERO_POINT_FILE, zero_points);
+        assign zero_point = zero_points[channel];
+      end else begin : of_all
+        assign zero_point = 8'(WEIGHT_ZERO_POINT);
+      end
       logic signed [CODE_SUM_BITS-1:0] code_sum, drained_sum;
       always_ff @(posedge clk) begin
         if (met) code_sum <= (met_first ? '0 : code_sum) + CODE_SUM_BITS'(code);
         if (complete) drained_sum <= code_sum;
       end
-      assign total_bias = TOTAL_BITS'(bias) - ((TOTAL_BITS'(drained_sum) * Z2) <<< FRACTION_BITS);
+      assign total_bias = TOTAL_BITS'(bias) - ((TOTAL_BITS'(drained_sum) * TOTAL_BITS'(zero_point)) <<< FRACTION_BITS);
     end
   endgenerate
 
@@ -223,13 +265,13 @@ module gp_convolution #(
       .ROUNDING(ROUNDING), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .FRACTION_BITS(FRACTION_BITS),
       .BIAS_BITS(TOTAL_BITS), .BIASED_BITS(BIASED_BITS), .MULTIPLIER_BITS(MULTIPLIER_BITS),
       .PRODUCT_BITS(PRODUCT_BITS), .SHIFT_BITS(SHIFT_BITS), .SATURATE(SATURATE), .ZERO_POINT(ZERO_POINT),
-      .CLAMP_MIN(CLAMP_MIN), .CLAMP_MAX(CLAMP_MAX), .PIPELINE(PIPELINE), .TAG_BITS(WRITE_BITS)
+      .CLAMP_MIN(CLAMP_MIN), .CLAMP_MAX(CLAMP_MAX), .PIPELINE(PIPELINE), .TAG_BITS(WRITE_BITS), .CODE_BITS(OUTPUT_BITS)
   ) requantize (
       .clk,
       .reset,
-      .valid(left != '0),
-      .tag(WRITE_BITS'(channel) * WRITE_BITS'(POSITIONS) + WRITE_BITS'(drained_position)),
-      .accumulator(draining[ACCUMULATOR_BITS-1:0]),
+      .valid,
+      .tag(drained_address),
+      .accumulator(sums[drained_lane*ACCUMULATOR_BITS+:ACCUMULATOR_BITS]),
       .folded_bias(total_bias),
       .multiplier(multiplier[MULTIPLIER_BITS-1:0]),
       .shift(shift[SHIFT_BITS-1:0]),

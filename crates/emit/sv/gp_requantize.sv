@@ -37,7 +37,8 @@ module gp_requantize #(
     parameter int CLAMP_MIN = 0,
     parameter int CLAMP_MAX = 255,
     parameter int PIPELINE = 1,
-    parameter int TAG_BITS = 1
+    parameter int TAG_BITS = 1,
+    parameter int CODE_BITS = 8  // of the output
 ) (
     input wire logic clk,
     input wire logic reset,  // synchronous: no code is valid after it
@@ -51,7 +52,7 @@ module gp_requantize #(
 
     output logic code_valid,
     output logic [TAG_BITS-1:0] code_tag,
-    output logic [7:0] code,
+    output logic [CODE_BITS-1:0] code,
 
     output logic signed [ACCUMULATOR_BITS-1:0] stage_accumulator,
     output logic signed [BIASED_BITS-1:0] stage_biased,
@@ -64,8 +65,8 @@ module gp_requantize #(
   localparam int SCALED_BITS = ACCUMULATOR_BITS + FRACTION_BITS;
   localparam int SUM_BITS = (SCALED_BITS > BIAS_BITS ? SCALED_BITS : BIAS_BITS) + 1;
   localparam int EXACT_BITS = BIASED_BITS + MULTIPLIER_BITS + 1;
-  // Codes and zero points have 9 bits with their sign.
-  localparam int WIDE_BITS = PRODUCT_BITS > 9 ? PRODUCT_BITS + 1 : 10;
+  // Codes and zero points have one bit more with their sign.
+  localparam int WIDE_BITS = (PRODUCT_BITS > CODE_BITS + 1 ? PRODUCT_BITS : CODE_BITS + 1) + 1;
 
   // Stage 1: the bias.
   wire signed [SUM_BITS-1:0] sum = (SUM_BITS'(accumulator) <<< FRACTION_BITS) + SUM_BITS'(folded_bias);
@@ -115,34 +116,37 @@ module gp_requantize #(
   wire signed [WIDE_BITS-1:0] unclamped = WIDE_BITS'(offset);
   wire below = unclamped < LOWEST;
   wire above = unclamped > HIGHEST;
-  wire [7:0] clamped = below ? LOWEST[7:0] : above ? HIGHEST[7:0] : unclamped[7:0];
+  wire [CODE_BITS-1:0] clamped = below ? LOWEST[CODE_BITS-1:0] : above ? HIGHEST[CODE_BITS-1:0] : unclamped[CODE_BITS-1:0];
 
   generate
     if (PIPELINE != 0) begin : registers
+      wire enable = reset || valid || valid_1 || valid_2 || code_valid;
       always_ff @(posedge clk) begin
-        {valid_1, valid_2, code_valid} <= reset ? 3'b000 : {valid, valid_1, valid_2};
-        if (valid) begin
-          tag_1 <= tag;
-          accumulator_1 <= accumulator;
-          biased_1 <= biased;
-          multiplier_1 <= multiplier;
-          shift_1 <= shift;
-        end
-        if (valid_1) begin
-          tag_2 <= tag_1;
-          accumulator_2 <= accumulator_1;
-          biased_2 <= biased_1;
-          product_2 <= product;
-          shift_2 <= shift_1;
-        end
-        if (valid_2) begin
-          code_tag <= tag_2;
-          code <= clamped;
-          stage_accumulator <= accumulator_2;
-          stage_biased <= biased_2;
-          stage_product <= product_2;
-          stage_shifted <= shifted;
-          stage_offset <= offset;
+        if (enable) begin
+          {valid_1, valid_2, code_valid} <= reset ? 3'b000 : {valid, valid_1, valid_2};
+          if (valid) begin
+            tag_1 <= tag;
+            accumulator_1 <= accumulator;
+            biased_1 <= biased;
+            multiplier_1 <= multiplier;
+            shift_1 <= shift;
+          end
+          if (valid_1) begin
+            tag_2 <= tag_1;
+            accumulator_2 <= accumulator_1;
+            biased_2 <= biased_1;
+            product_2 <= product;
+            shift_2 <= shift_1;
+          end
+          if (valid_2) begin
+            code_tag <= tag_2;
+            code <= clamped;
+            stage_accumulator <= accumulator_2;
+            stage_biased <= biased_2;
+            stage_product <= product_2;
+            stage_shifted <= shifted;
+            stage_offset <= offset;
+          end
         end
       end
     end else begin : wires

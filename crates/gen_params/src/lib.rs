@@ -3,8 +3,8 @@
 mod map;
 
 pub use gen_params_core::{
-    certify, contract, derive, error, exact, lower, machine, network, ops, parameters, quantize, reference,
-    target, tensor,
+    certify, contract, derive, error, exact, fixed_point, lower, machine, network, ops, parameters, quantize,
+    reference, target, tensor,
 };
 pub use gen_params_emit as emit;
 pub use gen_params_formats::{self as formats, read, read_with};

@@ -20,7 +20,7 @@ use crate::table::thousands;
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
-    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
+    let prepared = Prepared::open(&arguments.subject)?;
     let chosen = prepared.arithmetic("--contract", &arguments.contract)?;
     let machine = prepared.machine(chosen)?;
     let folder = Folder::open(&arguments.dump)?;
@@ -71,11 +71,22 @@ fn dumped_input(folder: &Folder, machine: &Machine<'_>) -> Result<Input> {
     let activation = machine.network().inputs.first().and_then(|&id| machine.input_activation(id));
     let code_type =
         activation.context("the scale and zero point of the network's input are not known")?.code_type;
-    let shift = match machine.arithmetic() {
-        Arithmetic::Target(target) => target.code_shift(code_type),
-        Arithmetic::Contract(_) => 0,
+    let (takes, shift) = match machine.arithmetic() {
+        Arithmetic::Target(target) => (target.code_type(code_type), target.code_shift(code_type)),
+        Arithmetic::Contract(_) => (code_type, 0),
     };
-    let is_signed = code_type.range().0 - shift < 0;
+    // A byte does not show its sign, but an array says it.
+    if let Some(found @ ("int8" | "uint8")) = dumped.element
+        && found != takes.name()
+    {
+        bail!(
+            "{}: found codes of type {found}, and the hardware takes {}\n  hint: --signed-activations, or a target that has \
+             them, says that unsigned codes travel as signed ones",
+            dumped.place,
+            takes.name()
+        );
+    }
+    let is_signed = takes.range().0 < 0;
     let code = |value: i64| i32::try_from(value.saturating_add(i64::from(shift)));
     let codes = dumped.values(is_signed).into_iter().map(code).collect::<Result<_, _>>();
     let codes = codes.with_context(|| dumped.place.clone())?;

@@ -2,12 +2,14 @@
 
 use anyhow::{Context, Result};
 
-use gen_params::emit::{Existing, systemverilog};
+use gen_params::emit::{Existing, arbitrary_images, systemverilog};
+use gen_params::machine::Machine;
+use gen_params::ops::Value;
 use gen_params::target::Stage;
 
 use super::{emit_c, golden};
 use crate::arguments::{Emit, EmitSv};
-use crate::simulation::Prepared;
+use crate::simulation::{Prepared, batches};
 use crate::table::thousands;
 use crate::terminal;
 
@@ -19,11 +21,12 @@ pub(crate) fn run(language: &Emit) -> Result<()> {
 }
 
 fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
-    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
-    let input = prepared.input(&arguments.input, &arguments.input_options)?;
+    let prepared = Prepared::open(&arguments.subject)?;
     let machine = prepared.on_target()?;
+    let images = images(arguments, &prepared, &machine)?;
+    let count = images.len();
     let stages: &[Stage] = if arguments.stages { &Stage::ALL } else { &[Stage::Output] };
-    let golden = golden::compute(&machine, &input, 1, stages)?;
+    let golden = golden::compute_batches(&machine, images, stages)?;
     // What a layer reads is what the node before it has written.
     let golden = golden.into_iter().map(|point| point.tensor).filter(|tensor| tensor.stage != Stage::Input);
     let design = systemverilog::Design {
@@ -45,7 +48,22 @@ fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
         "{0}: {1} files, golden values of {2} images; simulate with make -C {0} icarus, or verilator",
         arguments.output.display(),
         manifest.files.len() + 1,
-        thousands(input.images())
+        thousands(count)
     ));
     Ok(())
+}
+
+/// Images of `--shape`, unless `--limit` says otherwise.
+const FEW_IMAGES: usize = 4;
+
+/// The images that testbenches run it on, each with its number.
+fn images(arguments: &EmitSv, prepared: &Prepared, machine: &Machine<'_>) -> Result<Vec<(usize, Value)>> {
+    let Some(path) = &arguments.input else {
+        let shapes: Vec<Vec<usize>> = arguments.shape.iter().map(|shape| shape.0.clone()).collect();
+        let count = arguments.input_options.limit.unwrap_or(FEW_IMAGES);
+        let images = arbitrary_images(machine, &shapes, count).with_context(|| prepared.model.name())?;
+        return Ok(images.into_iter().flatten().enumerate().collect());
+    };
+    let input = prepared.input(path, &arguments.input_options)?;
+    batches(machine, &input, 1)
 }

@@ -6,7 +6,8 @@ use gen_params::emit::c_program::{self, KnownAnswer, Program};
 use gen_params::emit::{Existing, SourceFile, cmsis_nn};
 use gen_params::machine::Machine;
 
-use crate::arguments::{ApiName, Derivation, EmitC};
+use crate::arguments::{ApiName, Derivation, EmitC, Subject};
+use crate::hardware::target_file;
 use crate::model::Model;
 use crate::simulation::{Prepared, batches};
 use crate::table::thousands;
@@ -41,7 +42,7 @@ impl Output {
 }
 
 fn program(arguments: &EmitC) -> Result<()> {
-    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
+    let prepared = Prepared::open(&arguments.subject)?;
     let machine = prepared.on_target()?;
     let model = &prepared.model;
     let (images, known_answers) =
@@ -62,12 +63,10 @@ fn program(arguments: &EmitC) -> Result<()> {
 }
 
 fn cmsis_nn(arguments: &EmitC) -> Result<()> {
-    let preset = || Some("cmsis-nn".to_owned());
-    let derivation = Derivation {
-        target: arguments.derivation.target.clone().or_else(preset),
-        ..arguments.derivation.clone()
-    };
-    let prepared = Prepared::open(&arguments.source, &derivation, &arguments.target)?;
+    let Subject { source, derivation, target } = &arguments.subject;
+    let name = derivation.target.clone().unwrap_or_else(|| "cmsis-nn".to_owned());
+    let derivation = Derivation { target: Some(name), ..derivation.clone() };
+    let prepared = Prepared::for_target(source, target_file(&derivation, Some(target))?)?;
     let machine = prepared.on_target()?;
     let model = &prepared.model;
     let images = match &arguments.input {

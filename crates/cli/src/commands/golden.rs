@@ -85,8 +85,8 @@ pub(super) fn compute_batches(
 ) -> Result<Vec<Point>> {
     let count = batches.len();
     let images = batches.iter().filter_map(|(_, value)| value.shape().first()).sum();
-    let parts = simulation::for_each_batch(batches, images, |_, value| {
-        let points = batch_points(machine, value, wanted)?;
+    let parts = simulation::for_each_batch([machine], batches, images, |_, [edges]| {
+        let points = batch_points(machine, edges, wanted)?;
         let values: usize = points.iter().map(|point| point.tensor.values.len()).sum();
         if values.saturating_mul(count) > LARGEST {
             bail!("golden values of {images} images are too many\n  hint: --limit N");
@@ -106,13 +106,12 @@ pub(super) fn compute_batches(
     Ok(all)
 }
 
-fn batch_points(machine: &Machine<'_>, value: Value, wanted: &[Stage]) -> Result<Vec<Point>> {
+fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> Result<Vec<Point>> {
     let network = machine.network();
-    let mut edges = machine.begin(vec![value])?;
     let mut points = Vec::new();
     let mut inputs = network.inputs.iter().take(1).copied().collect::<Vec<_>>();
     for (index, node) in network.nodes.iter().enumerate() {
-        let step = machine.step(index, &edges)?;
+        let step = machine.step(index, edges)?;
         // The network's input is what its quantization gives, or the codes that it was given.
         if let Some(id) = inputs.pop_if(|id| node.inputs.contains(id)) {
             let codes = if node.op == Op::Quantize { step.results.first() } else { edges.get(id) };
@@ -123,7 +122,7 @@ fn batch_points(machine: &Machine<'_>, value: Value, wanted: &[Stage]) -> Result
             }
         }
         if let (Some(layer), Some(Value::Codes(codes))) =
-            (machine.layer(index), input_of(&edges, &node.inputs))
+            (machine.layer(index), input_of(edges, &node.inputs))
         {
             let stages = layer.stages(codes.elements(), codes.shape())?;
             for &stage in wanted.iter().filter(|stage| **stage != Stage::Output || is_target(machine)) {
@@ -141,7 +140,9 @@ fn batch_points(machine: &Machine<'_>, value: Value, wanted: &[Stage]) -> Result
             }
         }
         let has_own_output = machine.layer(index).is_some() && is_target(machine);
-        if let (false, [Value::Codes(codes)]) = (has_own_output, step.results.as_slice())
+        // Parts have no name of their own; states are written below.
+        let parts = matches!(node.op, Op::Shape(Shape::Chunk { .. }));
+        if let (false, false, Some(Value::Codes(codes))) = (has_own_output, parts, step.results.first())
             && node.op != Op::Quantize
             && let Some(&id) = node.outputs.first()
             && let Some(activation) = network.edge(id).activation
@@ -151,6 +152,13 @@ fn batch_points(machine: &Machine<'_>, value: Value, wanted: &[Stage]) -> Result
             points.push(Point { node: Some(index), tensor });
         }
         edges.set(&node.outputs, step.results);
+    }
+    for state in &network.states {
+        let (name, kept) = (&network.edge(state.before).name, network.edge(state.after).activation);
+        if let (Some(Value::Codes(codes)), Some(activation)) = (edges.get(state.after), kept) {
+            let tensor = point(machine, Some(name.clone()), activation, codes);
+            points.push(Point { node: None, tensor });
+        }
     }
     Ok(points)
 }

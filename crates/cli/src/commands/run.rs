@@ -18,7 +18,7 @@ use crate::simulation::{self, OverflowList, Prepared};
 use crate::{arithmetic, outputs, terminal};
 
 pub(crate) fn run(arguments: &Run) -> Result<Finding> {
-    let prepared = Prepared::open(&arguments.source, &arguments.derivation, &arguments.target)?;
+    let prepared = Prepared::open(&arguments.subject)?;
     let chosen = match &arguments.contract {
         Some(name) => prepared.arithmetic("--contract", name)?,
         None if arguments.stages => prepared.arithmetic("--contract", arithmetic::TARGET)?,
@@ -88,16 +88,17 @@ fn compute(prepared: &Prepared, input: &Input, chosen: Arithmetic, batch: usize)
     }
     let engine = simulation::fast(&machine, input);
     let wanted: Vec<EdgeId> = edges_out.iter().map(|&(edge, _)| edge).collect();
-    let parts = simulation::for_each_batch(batches, input.images(), |first, value| {
-        if let Some(engine) = &engine {
+    let parts = match &engine {
+        Some(engine) => simulation::in_parallel(batches, input.images(), |_, value| {
             let request = Request { edges: &wanted, accumulators: &[] };
-            return Ok((engine.observe(&[value], request, |_| {})?.edges, OverflowList::default()));
-        }
-        let mut edges = machine.begin(vec![value])?;
-        let overflows = simulation::run_nodes(&machine, &mut edges, first)?;
-        let codes = edges_out.iter().map(|&(edge, _)| Ok(simulation::codes_of(&edges, edge)?.clone()));
-        Ok((codes.collect::<Result<Vec<_>>>()?, overflows))
-    })?;
+            Ok((engine.observe(&[value], request, |_| {})?.edges, OverflowList::default()))
+        }),
+        None => simulation::for_each_batch([&machine], batches, input.images(), |first, [edges]| {
+            let overflows = simulation::run_nodes(&machine, edges, first)?;
+            let codes = edges_out.iter().map(|&(edge, _)| Ok(simulation::codes_of(edges, edge)?.clone()));
+            Ok((codes.collect::<Result<Vec<_>>>()?, overflows))
+        }),
+    }?;
     let name =
         |(edge, activation): &(_, Activation)| (prepared.network.edge(*edge).name.clone(), *activation);
     let mut outputs: Vec<_> = edges_out.iter().map(name).map(|(n, a)| outputs::Output::new(n, a)).collect();

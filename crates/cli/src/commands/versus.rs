@@ -110,33 +110,34 @@ pub(super) fn compare(
     let outputs = prepared.code_outputs()?;
     let nodes = &prepared.network.nodes;
     let batches = simulation::batches(&a, input, batch)?;
-    let parts = simulation::for_each_batch(batches, input.images(), |image, value| {
-        let (mut a_edges, mut b_edges) = (a.begin(vec![value.clone()])?, b.begin(vec![value])?);
-        let mut differences = vec![[Difference::default(); 2]; nodes.len()];
-        let mut overflows = [OverflowList::default(), OverflowList::default()];
-        for (index, node) in nodes.iter().enumerate() {
-            let (ours, isolated, theirs) =
-                (a.step(index, &a_edges)?, b.step(index, &a_edges)?, b.step(index, &b_edges)?);
-            for ((own, alone), accumulated) in ours.results.iter().zip(&isolated.results).zip(&theirs.results)
-            {
-                differences[index][0].add(own, alone);
-                differences[index][1].add(own, accumulated);
+    let parts =
+        simulation::for_each_batch([&a, &b], batches, input.images(), |image, [a_edges, b_edges]| {
+            let mut differences = vec![[Difference::default(); 2]; nodes.len()];
+            let mut overflows = [OverflowList::default(), OverflowList::default()];
+            for (index, node) in nodes.iter().enumerate() {
+                let (ours, isolated, theirs) =
+                    (a.step(index, a_edges)?, b.step(index, a_edges)?, b.step(index, b_edges)?);
+                for ((own, alone), accumulated) in
+                    ours.results.iter().zip(&isolated.results).zip(&theirs.results)
+                {
+                    differences[index][0].add(own, alone);
+                    differences[index][1].add(own, accumulated);
+                }
+                overflows[0].add(index, image, ours.overflows);
+                overflows[1].add(index, image, theirs.overflows);
+                a_edges.set(&node.outputs, ours.results);
+                b_edges.set(&node.outputs, theirs.results);
             }
-            overflows[0].add(index, image, ours.overflows);
-            overflows[1].add(index, image, theirs.overflows);
-            a_edges.set(&node.outputs, ours.results);
-            b_edges.set(&node.outputs, theirs.results);
-        }
-        let mut classes = [Vec::new(), Vec::new()];
-        if let Some(&(edge, _)) = outputs.first() {
-            for (classes, edges) in classes.iter_mut().zip([&a_edges, &b_edges]) {
-                let codes = simulation::codes_of(edges, edge)?;
-                let size = codes.shape().iter().skip(1).product::<usize>().max(1);
-                classes.extend(codes.elements().chunks(size).map(largest));
+            let mut classes = [Vec::new(), Vec::new()];
+            if let Some(&(edge, _)) = outputs.first() {
+                for (classes, edges) in classes.iter_mut().zip([&*a_edges, &*b_edges]) {
+                    let codes = simulation::codes_of(edges, edge)?;
+                    let size = codes.shape().iter().skip(1).product::<usize>().max(1);
+                    classes.extend(codes.elements().chunks(size).map(largest));
+                }
             }
-        }
-        Ok(Part { nodes: differences, classes, overflows })
-    })?;
+            Ok(Part { nodes: differences, classes, overflows })
+        })?;
 
     let mut total = vec![[Difference::default(); 2]; nodes.len()];
     let mut overflows = [OverflowList::default(), OverflowList::default()];

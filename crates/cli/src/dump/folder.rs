@@ -225,8 +225,9 @@ fn dumped(place: String, array: Array) -> Result<Dumped> {
             bail!("found an array of {}, expected integers", array.elements.type_name())
         }
     };
+    let element = Some(array.elements.type_name());
     let integers = array.elements.integers().unwrap_or_default();
     let words =
         integers.into_iter().map(|value| (value.cast_unsigned() << (64 - bits)) >> (64 - bits)).collect();
-    Ok(Dumped::plain(place, words, bits, Some(array.shape)))
+    Ok(Dumped { element, ..Dumped::plain(place, words, bits, Some(array.shape)) })
 }

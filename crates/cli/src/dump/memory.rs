@@ -22,6 +22,7 @@ pub(super) fn read(description: Description, banks: Vec<Words>, files: Vec<Strin
         words: words.collect(),
         bits,
         shape: Some(memory.description.shape.clone()),
+        element: None,
         memory: Some(memory),
     })
 }

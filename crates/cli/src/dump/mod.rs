@@ -19,6 +19,8 @@ pub(crate) struct Dumped {
     pub(crate) bits: u32,
     /// Sizes, where the file has them.
     pub(crate) shape: Option<Vec<usize>>,
+    /// The element type, where the file has one.
+    pub(crate) element: Option<&'static str>,
     /// What they were taken out of, where they did not lie one by one.
     memory: Option<Memory>,
 }
@@ -36,7 +38,7 @@ struct Memory {
 impl Dumped {
     /// Values that lie one by one.
     fn plain(place: String, words: Vec<u64>, bits: u32, shape: Option<Vec<usize>>) -> Self {
-        Self { place, words, bits, shape, memory: None }
+        Self { place, words, bits, shape, element: None, memory: None }
     }
 
     /// The words as integers.

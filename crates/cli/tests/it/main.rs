@@ -20,5 +20,6 @@ mod seed;
 mod support;
 mod supported;
 mod systemverilog;
+mod systemverilog_fixtures;
 mod systemverilog_targets;
 mod vectors;

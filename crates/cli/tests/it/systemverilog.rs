@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::{root, run};
 
 /// Images of each simulation.
-const IMAGES: usize = 20;
+pub(crate) const IMAGES: usize = 20;
 
 /// Whether a tool is there. Where tests are the gate it must be.
 pub(crate) fn has(tool: &str, flag: &str) -> bool {
@@ -26,7 +26,7 @@ pub(crate) fn has(tool: &str, flag: &str) -> bool {
 }
 
 /// The folder of large fixtures beside the repository.
-fn shared() -> Option<PathBuf> {
+pub(crate) fn shared() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures");
     if folder.is_dir() {
         return Some(folder);
@@ -36,7 +36,7 @@ fn shared() -> Option<PathBuf> {
 }
 
 /// `make` in a folder: whether it succeeded, and all that it printed.
-fn make(folder: &Path, arguments: &[&str]) -> (bool, String) {
+pub(crate) fn make(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new("make").arg("-s").arg("-C").arg(folder).args(arguments).output().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -44,27 +44,43 @@ fn make(folder: &Path, arguments: &[&str]) -> (bool, String) {
 }
 
 /// The line that a testbench ends with.
-fn verdict(text: &str) -> &str {
+pub(crate) fn verdict(text: &str) -> &str {
     text.lines().find(|line| line.starts_with("PASS") || line.starts_with("FAIL")).unwrap_or(text)
 }
 
-/// The first array of images of a folder, as 20 images of codes: those of the file, then their complements, which reach
-/// codes that real images do not.
-fn input(folder: &Path, place: &Path) -> Option<PathBuf> {
-    let bytes = fs::read(folder.join("input_q.npy")).ok()?;
-    let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let text = String::from_utf8_lossy(&bytes[10..header]).into_owned();
-    let sizes = text.split_once("'shape': (")?.1.split_once(')')?.0.to_owned();
-    let (images, rest) = sizes.split_once(',')?;
-    let images: usize = images.trim().parse().ok()?;
-    let codes = &bytes[header..];
-    let more: Vec<u8> =
-        codes.iter().map(|code| !code).take(codes.len() / images * (IMAGES - images)).collect();
-    let renamed = text.replace(&sizes, &format!("{IMAGES},{rest}"));
-    assert_eq!(renamed.len(), text.len(), "{text}");
-    let path = place.join("input.npy");
-    fs::write(&path, [&bytes[..10], renamed.as_bytes(), codes, &more].concat()).unwrap();
+/// An array of images as 20 of them: those of the file, then the same with other values, which real images do not have:
+/// codes with bits inverted, reals multiplied.
+pub(crate) fn images(file: &Path, place: &Path) -> Option<PathBuf> {
+    let bytes = fs::read(file).ok()?;
+    let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = String::from_utf8_lossy(&bytes[10..start]).into_owned();
+    let sizes = header.split_once("'shape': (")?.1.split_once(')')?.0;
+    let (count, rest) = sizes.split_once(',')?;
+    let count: usize = count.trim().parse().ok()?;
+    let is_real = header.contains("'<f4'");
+    let mut values = Vec::new();
+    for (mask, factor) in [(0x00, 1.0), (0xff, -1.0), (0x55, 0.5), (0xaa, -0.5)] {
+        let bytes = &bytes[start..];
+        values.extend(if is_real {
+            let reals = bytes.as_chunks::<4>().0.iter().map(|&real| f32::from_le_bytes(real) * factor);
+            reals.flat_map(f32::to_le_bytes).collect::<Vec<u8>>()
+        } else {
+            bytes.iter().map(|code| code ^ mask).collect()
+        });
+    }
+    values.truncate((bytes.len() - start) / count * IMAGES);
+    let header = header.replace(&format!("({sizes})"), &format!("({IMAGES},{rest})"));
+    let header =
+        format!("{:<width$}\n", header.trim_end(), width = 64 * (header.len() + 10).div_ceil(64) - 11);
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    let path = place.join(file.file_name()?);
+    fs::write(&path, [&bytes[..8], &length, header.as_bytes(), &values].concat()).unwrap();
     Some(path)
+}
+
+/// The first codes of a folder's inputs, as 20 images.
+fn input(folder: &Path, place: &Path) -> Option<PathBuf> {
+    images(&folder.join("input_q.npy"), place)
 }
 
 /// A model in SystemVerilog; `Err` is what the command said.
@@ -173,47 +189,6 @@ fn small_networks_equal_the_target_in_simulation() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(simulated >= 15, "only {simulated} networks are written in SystemVerilog");
-}
-
-/// Every fixture with a topology and integers: each file under Icarus Verilog, one of each folder under Verilator, too.
-#[test]
-#[ignore = "takes an hour; networks_equal_the_target_in_simulation runs one of each architecture"]
-fn all_fixtures_equal_the_target_in_simulation() {
-    let Some(shared) = shared() else { return };
-    let mut folders = vec![shared];
-    let mut failures = Vec::new();
-    let (mut simulated, mut refused) = (0, Vec::new());
-    while let Some(folder) = folders.pop() {
-        let mut entries: Vec<PathBuf> =
-            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        entries.sort();
-        let place = tempfile::tempdir().unwrap();
-        let images = input(&folder, place.path())
-            .or_else(|| Some(folder.join("input_f32.npy")).filter(|p| p.is_file()));
-        let mut tools: &[&str] = &["icarus", "verilator"];
-        for path in entries {
-            let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-            let is_model = ["pt", "pt2", "ptl", "onnx", "tflite"].contains(&extension.as_str());
-            match &images {
-                _ if path.is_dir() => folders.push(path),
-                Some(images) if is_model => {
-                    let real = folder.join("input_f32.npy");
-                    let input = [images, &real].into_iter().find(|input| emit(&path, input, &[]).is_ok());
-                    match input {
-                        Some(input) => {
-                            simulated += 1;
-                            simulate(&path, input, &[], tools, &mut failures);
-                            tools = &["icarus"];
-                        }
-                        None => refused.push(path),
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    println!("{simulated} models simulated; {} have no topology or no integers", refused.len());
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 /// A fault anywhere ends the simulation with its place and an exit code.

@@ -1,12 +1,13 @@
 //! `emit sv`: every target that comes with the tool, and operators in the shapes that an ordinary network does not have, in
 //! simulation against `run --contract target`.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use gen_params::emit::target_file::Preset;
 
-use crate::support::root;
-use crate::systemverilog::{emit, has, simulate};
+use crate::support::{root, run};
+use crate::systemverilog::{emit, has, make, simulate, verdict};
 
 /// A model of the repository's own fixtures, and its input.
 fn fixture(model: &str, golden: &str) -> (PathBuf, PathBuf) {
@@ -57,6 +58,63 @@ fn operators_of_any_shape_equal_the_target_in_simulation() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Networks of TFLite that others made, with codes of 16 bits and biases of 64, or without a single block.
+#[test]
+fn codes_of_16_bits_equal_the_target_in_simulation() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models/third_party");
+    if !folder.is_dir() || !has("iverilog", "-V") || !has("verilator", "--version") {
+        println!("skipped: {} is absent, or a simulator", folder.display());
+        return;
+    }
+    let rows: [(&str, &str, &[&str], &[&str]); 5] = [
+        (
+            "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/conv/conv12.tflite",
+            "3x7x32",
+            &[],
+            &["icarus", "lint"],
+        ),
+        (
+            "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/conv/conv0.tflite",
+            "8x166x2",
+            &["--limit", "1", "--rounding", "double"],
+            &["icarus"],
+        ),
+        (
+            "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/pad/pad12.tflite",
+            "1x5x32",
+            &[],
+            &["icarus", "lint"],
+        ),
+        (
+            "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/strided_slice/strided_slice19.tflite",
+            "1x22x32",
+            &["--activation-range", "0..200"],
+            &["icarus"],
+        ),
+        ("tum-ei-eda__mlonmcu-models/layers/aww_layer10.tflite", "1x1x64", &[], &["icarus", "lint"]),
+    ];
+    let mut failures = Vec::new();
+    for (name, shape, options, tools) in rows {
+        let place = tempfile::tempdir().unwrap();
+        let sv = place.path().join("sv");
+        let model = folder.join(name).display().to_string();
+        let fixed = ["emit", "sv", &model, "--shape", shape, "--stages", "-o", &sv.display().to_string()];
+        let done = run(&[&fixed, options].concat());
+        if done.code != Some(0) {
+            failures.push(format!("{name}: {}", done.stderr));
+            continue;
+        }
+        for tool in tools {
+            let (success, screen) = make(&sv, &[tool, "ARGUMENTS=+stages"]);
+            println!("| {name} {} | {tool} | {} |", options.join(" "), verdict(&screen));
+            if !success || (*tool == "icarus" && !verdict(&screen).starts_with("PASS")) {
+                failures.push(format!("{name} under {tool}: {screen}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
 /// Each preset on a network with branches.
 #[test]
 fn every_target_equals_its_arithmetic_in_simulation() {
@@ -73,6 +131,50 @@ fn every_target_equals_its_arithmetic_in_simulation() {
                 println!("| --target {} | refused | {} |", preset.name, text.replace('\n', " "));
             }
             _ => simulate(&model, &input, &options, &["icarus"], &mut failures),
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The modules of the example, alone and together, as its README says; and one with a wrong rounding constant.
+#[test]
+fn modules_of_ones_own_stand_in_the_place_of_ours() {
+    if !has("iverilog", "-V") || !has("verilator", "--version") {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let sv = place.path().join("sv");
+    let model = root().join("examples/fashion_mnist/lenet_script.pt");
+    let arguments =
+        [&model.to_string_lossy(), "16", "--shape", "1x28x28", "--stages", "-o", &sv.to_string_lossy()];
+    let done = run(&[&["emit", "sv"], &arguments[..]].concat());
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+
+    let example = |name: &str| root().join("examples/systemverilog").join(name).display().to_string();
+    let (layer, requantization) = (example("user_fc2.sv"), example("gp_requantize.sv"));
+    let wrong = place.path().join("gp_requantize.sv");
+    let text = fs::read_to_string(&requantization).unwrap();
+    fs::write(&wrong, text.replace("(SUM_BITS'(product_1) + half)", "SUM_BITS'(product_1)")).unwrap();
+    let rows: [(&str, &str, String, &str); 5] = [
+        ("icarus", "fc2", layer.clone(), "PASS: 4 images, 10 codes"),
+        ("icarus", "fc2", requantization.clone(), "PASS: 4 images, 10 codes"),
+        ("icarus", "conv1", requantization.clone(), "PASS: 4 images, 12544 codes"),
+        ("lint", "network", format!("{requantization} {layer}"), ""),
+        (
+            "icarus",
+            "fc2",
+            wrong.display().to_string(),
+            "FAIL: layer fc2, image 0, channel 0, position (0, 0), stage shifted",
+        ),
+    ];
+    let mut failures = Vec::new();
+    for (tool, test, user, expected) in rows {
+        let defines = if user.contains("user_fc2") { "DEFINES=-DUSER_FC2" } else { "DEFINES=" };
+        let (test, user) = (format!("TEST={test}"), format!("USER={user}"));
+        let (success, screen) = make(&sv, &[tool, &test, defines, &user, "ARGUMENTS=+stages"]);
+        println!("| {tool} {test} {user} | {} |", verdict(&screen));
+        if success == expected.starts_with("FAIL") || !verdict(&screen).starts_with(expected) {
+            failures.push(format!("{tool} {test} {user}: {screen}"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

@@ -8,10 +8,11 @@ use super::Options;
 use super::budget::Budget;
 use crate::derive::layer_clamp;
 use crate::error::{LowerError, Result};
-use crate::network::{Edge, EdgeId, IntNetwork, Node};
+use crate::network::{Edge, EdgeId, IntNetwork, Node, State, Unfused};
 use crate::ops::{Function, Op, PaddingMode, Shape};
 use crate::parameters::{Activation, CodeType, Range, Wiring};
 use crate::quantize::quantize;
+use crate::tensor::Codes;
 
 pub(super) struct Builder {
     network: IntNetwork,
@@ -28,9 +29,11 @@ impl Builder {
                 wiring,
                 engine: options.engine.map(|e| e.name().into()),
                 signed_as_unsigned: false,
+                unfused: std::collections::BTreeMap::new(),
                 edges: Vec::new(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
+                states: Vec::new(),
                 nodes: Vec::new(),
                 warnings: Vec::new(),
             },
@@ -59,6 +62,21 @@ impl Builder {
         id
     }
 
+    /// Adds a state that begins with these codes, and returns the edge that has it.
+    pub(super) fn state(&mut self, name: &str, activation: Activation, beginning: Codes) -> EdgeId {
+        let name = self.unique(name);
+        let before = self.edge(&name, Some(activation), Some(full_range(activation)));
+        self.network.states.push(State { before, after: before, beginning });
+        before
+    }
+
+    /// Says which edge has a state for the next run. Until then the state stays what it is.
+    pub(super) fn keep(&mut self, before: EdgeId, after: EdgeId) {
+        for state in self.network.states.iter_mut().filter(|state| state.before == before) {
+            state.after = after;
+        }
+    }
+
     /// Adds a node and returns its result edges. `name` is made unique with a number if it is taken.
     ///
     /// # Errors
@@ -73,15 +91,22 @@ impl Builder {
         let name = self.unique(name);
         self.hold(&name, numbers_of(&op))?;
         let (activation, range) = self.result(&name, &op, inputs, activation)?;
-        let results = if let Op::Shape(Shape::Chunk { parts, .. }) = op {
-            usize::try_from(parts)
-                .ok()
-                .filter(|p| (1..=4096).contains(p))
-                .ok_or_else(|| LowerError::at(&name, format!("splits into {parts} parts")))?
-        } else {
-            1
-        };
-        let outputs: Vec<EdgeId> = (0..results).map(|_| self.edge(&name, activation, range)).collect();
+        let mut results = vec![(activation, range)];
+        match op {
+            Op::Shape(Shape::Chunk { parts, .. }) => {
+                let parts = usize::try_from(parts).ok().filter(|p| (1..=4096).contains(p));
+                let parts = parts.ok_or_else(|| LowerError::at(&name, "splits into too many parts"))?;
+                results = vec![(activation, range); parts];
+            }
+            // The next states are as the states are.
+            Op::Svdf(_) | Op::Lstm(_) => results.extend(inputs.iter().skip(1).map(|&id| {
+                let edge = self.network.edge(id);
+                (edge.activation, edge.range)
+            })),
+            _ => {}
+        }
+        let outputs: Vec<EdgeId> =
+            results.into_iter().map(|(activation, range)| self.edge(&name, activation, range)).collect();
         self.network.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: outputs.clone() });
         Ok(outputs)
     }
@@ -120,6 +145,11 @@ impl Builder {
     /// Its file has sums, products or means between DequantizeLinear and QuantizeLinear.
     pub(super) fn compute_signed_as_unsigned(&mut self) {
         self.network.signed_as_unsigned = true;
+    }
+
+    /// ONNX Runtime computes a node in floats.
+    pub(super) fn leave_unfused(&mut self, node: &str, why: Unfused) {
+        self.network.unfused.insert(node.to_owned(), why);
     }
 
     pub(super) fn warn(&mut self, warning: String) {
@@ -182,7 +212,9 @@ impl Builder {
             | Op::Extremum(_)
             | Op::Concatenate { requantizes: true, .. }
             | Op::LayerNorm(_)
-            | Op::Softmax { .. } => (own, with_relu(false)),
+            | Op::Softmax { .. }
+            | Op::Svdf(_)
+            | Op::Lstm(_) => (own, with_relu(false)),
             Op::Concatenate { requantizes: false, .. } => {
                 // torch.cat keeps the first input's S and Z and requantizes the others to them.
                 let same = inputs.iter().all(|&id| self.network.edge(id).activation == input);
@@ -206,6 +238,13 @@ impl Builder {
             Op::Shape(Shape::Pad { mode: PaddingMode::Zeros, .. }) => {
                 let range =
                     range.zip(input).map(|(r, a)| hull(r, Range { min: a.zero_point, max: a.zero_point }));
+                (input, range)
+            }
+            Op::Shape(shape @ Shape::PadWith { .. }) => {
+                let range = range.zip(input).map(|(r, a)| {
+                    let filling = shape.filling(a.zero_point);
+                    hull(r, Range { min: filling, max: filling })
+                });
                 (input, range)
             }
             Op::Shape(_) => (input, range),

@@ -167,7 +167,11 @@ impl GraphFile {
     /// # Errors
     /// Lists the nodes whose sizes are computed from other sizes and cannot be written.
     pub fn from_network(network: &IntNetwork, named: impl Fn(&str) -> bool) -> Result<Self> {
-        let mut reasons = Vec::new();
+        let mut reasons: Vec<Reason> = Vec::new();
+        reasons.extend(network.states.iter().map(|state| Reason {
+            place: network.edge(state.before).name.clone(),
+            text: "is kept between images, which a graph file cannot hold".into(),
+        }));
         let node = network
             .nodes
             .iter()
@@ -279,6 +283,8 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         | Op::LayerNorm(_)
         | Op::MatMul
         | Op::Softmax { .. }
+        | Op::Svdf(_)
+        | Op::Lstm(_)
         | Op::Constant(_)
         | Op::Function(_) => true,
         Op::Concatenate { requantizes, .. } => *requantizes,
@@ -310,6 +316,7 @@ fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Re
         | Op::Extremum(_)
         | Op::BatchNorm(_)
         | Op::LayerNorm(_) => {}
+        Op::Svdf(_) | Op::Lstm(_) => {}
         Op::Softmax { axis } => entry.axis = Some(*axis),
         Op::Layer(layer) => {
             entry.relu = layer.relu;
@@ -405,6 +412,12 @@ fn shape_entry(entry: &mut NodeEntry, node: &Node, shape: &Shape) -> Result<()> 
         Shape::Pad { amounts, mode } => {
             entry.padding = Some(amounts.clone());
             entry.padding_mode = (*mode != PaddingMode::Zeros).then(|| mode.name().into());
+        }
+        Shape::PadWith { .. } => {
+            return Err(LowerError::at(
+                &node.name,
+                "pads with another value than zero, which a graph file cannot hold",
+            ));
         }
         Shape::ChannelShuffle(groups) => entry.groups = Some(*groups),
     }

@@ -2,6 +2,7 @@
 
 use crate::contract::Contract;
 use crate::fixed_point::{FixedPoint, divide_half_away};
+use crate::gemmlowp_narrow::{doubling_high, saturate};
 use crate::parameters::{Activation, Range};
 use crate::quantize::quantize_as;
 
@@ -154,14 +155,14 @@ impl HardSwish {
 
     pub(super) fn code(self, code: i32, input: Activation, output: Activation) -> i32 {
         let fine = (code - input.zero_point) * 128;
-        let preshift = doubling_high_16(fine, self.output.multiplier);
+        let preshift = doubling_high(fine, self.output.multiplier);
         // min(max(x + 3, 0), 6) / 6 as -1..1, then as 0..1, in 15 fractional bits.
         let exponent = self.reluish.exponent;
         let mut reluish = fine;
         if exponent > 0 {
             reluish = saturate(reluish << (exponent - 1).min(15));
         }
-        reluish = doubling_high_16(reluish, self.reluish.multiplier);
+        reluish = doubling_high(reluish, self.reluish.multiplier);
         if exponent > 0 {
             reluish = saturate(reluish << 1);
         }
@@ -171,13 +172,4 @@ impl HardSwish {
         let product = saturate(gate * preshift / (1 << 15));
         clamped(i64::from(divide_half_away(product, (-self.output.exponent).min(31))), output)
     }
-}
-
-fn saturate(x: i32) -> i32 {
-    x.clamp(i32::from(i16::MIN), i32::from(i16::MAX))
-}
-
-/// gemmlowp's `SaturatingRoundingDoublingHighMul` of 16 bits: `a * b / 2^15`, ties up.
-fn doubling_high_16(a: i32, b: i32) -> i32 {
-    saturate((a * b + (1 << 14)) >> 15)
 }

@@ -90,6 +90,9 @@ pub enum PaddingMode {
 }
 
 impl PaddingMode {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Zeros, Self::Reflect, Self::Replicate, Self::Circular];
+
     /// The mode by PyTorch's name.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {

@@ -13,14 +13,18 @@ mod extremum;
 mod fixed_function;
 mod float_mean;
 mod function;
+mod gates;
 mod layer;
 mod layer_norm;
+mod lstm;
 mod matmul;
 mod peculiarity;
 mod pool;
+mod product;
 mod shape;
 mod signed;
 mod softmax;
+mod svdf;
 #[cfg(test)]
 mod tests;
 mod wide_softmax;
@@ -33,8 +37,11 @@ pub use extremum::Extremum;
 pub use function::{Function, Table};
 pub use layer::{Bias, Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
+pub use lstm::{GATES, Gate, Lstm, LstmKernel};
 pub use pool::Pool;
+pub use product::Product;
 pub use shape::{Extent, Shape, Shapes, Sources};
+pub use svdf::Svdf;
 pub use window::Span;
 pub(crate) use window::adaptive_spans;
 
@@ -119,6 +126,10 @@ pub enum Op {
         /// The axis whose results add up to 1.
         axis: i64,
     },
+    /// SVDF of an input and a state; gives a result and the next state.
+    Svdf(Box<Svdf>),
+    /// LSTM of a sequence, the last output and the cell; gives a result and the next of both.
+    Lstm(Box<Lstm>),
 }
 
 impl Op {
@@ -146,6 +157,8 @@ impl Op {
             Self::BatchNorm(_) => "batch_norm",
             Self::LayerNorm(_) => "layer_norm",
             Self::Softmax { .. } => "softmax",
+            Self::Svdf(_) => "svdf",
+            Self::Lstm(_) => "lstm",
         }
     }
 }
@@ -301,12 +314,24 @@ impl Op {
             Self::AdaptiveAveragePool { size } => one(pool::adaptive_shape(size, first)?),
             Self::Mean { axes, keep } => one(pool::mean_shape(axes, *keep, first)?),
             Self::Shape(shape) => shape.shapes(first, known),
+            Self::Svdf(svdf) => match rest {
+                [state] => svdf.shapes(first, state),
+                _ => Err(OpError::new(format!("{} inputs", inputs.len()), "an input and a state")),
+            },
+            Self::Lstm(lstm) => match rest {
+                [hidden, cell] => lstm.shapes(first, hidden, cell),
+                _ => Err(OpError::new(format!("{} inputs", inputs.len()), "an input and two states")),
+            },
         }
     }
 
     /// Engines do not have every operator, and none but TFLite's computes with codes of 16 bits.
     fn check_contract(&self, context: &Context<'_>) -> Result<(), OpError> {
-        let wide = |activation: &Activation| activation.code_type == CodeType::I16;
+        let activations = || context.inputs.iter().copied().chain([context.output]).flatten();
+        let rescales = matches!(self, Self::Function(Function::Requantize { .. }) | Self::Shape(_));
+        if !rescales && activations().any(|activation| activation.code_type == CodeType::I32) {
+            return Err(OpError::new("codes of 32 bits", "a change of scale, which alone has them"));
+        }
         let contract = context.contract;
         match contract {
             Contract::Litert | Contract::Exact => {}
@@ -316,7 +341,7 @@ impl Op {
             | Contract::X86
             | Contract::Onnxruntime
             | Contract::LitertXnnpack => {
-                if context.inputs.iter().copied().chain([context.output]).flatten().any(|a| wide(&a)) {
+                if activations().any(|activation| activation.code_type.is_wide()) {
                     return Err(OpError::new(
                         format!("codes of 16 bits under {}", contract.name()),
                         "the contract litert",
@@ -328,6 +353,16 @@ impl Op {
             (
                 Self::BatchNorm(_) | Self::LayerNorm(_),
                 Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack,
+            )
+            | (
+                Self::Svdf(_) | Self::Lstm(_),
+                Contract::Fbgemm
+                | Contract::Qnnpack
+                | Contract::Onednn
+                | Contract::X86
+                | Contract::Onnxruntime
+                | Contract::LitertXnnpack
+                | Contract::Exact,
             ) => Err(OpError::no_formula(self.name(), contract)),
             _ => Ok(()),
         }
@@ -387,6 +422,14 @@ impl Op {
             Self::BatchNorm(norm) => norm.apply(codes(0)?, context)?,
             Self::LayerNorm(norm) => norm.apply(codes(0)?, context)?,
             Self::Softmax { axis } => softmax::softmax(*axis, codes(0)?, context)?,
+            Self::Svdf(svdf) => {
+                let results = svdf.apply(codes(0)?, codes(1)?, context)?;
+                return Ok(results.into_iter().map(Value::Codes).collect());
+            }
+            Self::Lstm(lstm) => {
+                let results = lstm.apply(codes(0)?, [codes(1)?, codes(2)?], context)?;
+                return Ok(results.into_iter().map(Value::Codes).collect());
+            }
             Self::Shape(shape) => {
                 return Ok(shape.apply(codes(0)?, known, context)?.into_iter().map(Value::Codes).collect());
             }

@@ -75,7 +75,9 @@ impl Op {
             | Self::Shape(_)
             | Self::BatchNorm(_)
             | Self::LayerNorm(_)
-            | Self::Softmax { .. } => None,
+            | Self::Softmax { .. }
+            | Self::Svdf(_)
+            | Self::Lstm(_) => None,
         }
     }
 }

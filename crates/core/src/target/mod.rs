@@ -218,16 +218,15 @@ impl Target {
         }
     }
 
+    /// The type that codes of this type have on the target.
+    pub fn code_type(&self, code_type: CodeType) -> CodeType {
+        if self.code_shift(code_type) == 0 { code_type } else { CodeType::I8 }
+    }
+
     /// S, Z and type of an activation, as the target has them.
     pub fn activation(&self, activation: Activation) -> Activation {
-        match self.code_shift(activation.code_type) {
-            0 => activation,
-            shift => Activation {
-                zero_point: activation.zero_point - shift,
-                code_type: CodeType::I8,
-                ..activation
-            },
-        }
+        let zero_point = activation.zero_point - self.code_shift(activation.code_type);
+        Activation { zero_point, code_type: self.code_type(activation.code_type), ..activation }
     }
 
     /// The codes of this type in the model that activations may have, as the target has them.

@@ -7,9 +7,9 @@ use gen_params_core::machine::Machine;
 use gen_params_core::network::EdgeId;
 use gen_params_core::ops::{Op, Value};
 use gen_params_core::reference::RunError;
-use gen_params_core::tensor::Tensor;
 
 use super::{Network, text};
+use crate::arbitrary::arbitrary_images;
 
 /// One image and what the network makes of it, in the element types of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,48 +54,17 @@ impl KnownAnswer {
         })
     }
 
-    /// What a network makes of images of the smallest code, of the largest, and of arbitrary ones, always the same.
-    /// `images` has the shape of each input, (C, spatial...).
+    /// What a network makes of [`arbitrary_images`]. `images` has the shape of each input, (C, spatial...).
     ///
     /// # Errors
-    /// The shapes do not fit the network, or an input has no known type.
+    /// The shapes do not fit the network, or an input has no known type or too many elements.
     pub fn of_arbitrary(
         machine: &Machine<'_>,
         images: &[Vec<usize>],
         count: usize,
     ) -> Result<Vec<Self>, RunError> {
-        let mut state = 0x2545_F491_4F6C_DD1D_u64;
-        (0..count)
-            .map(|image| {
-                let inputs = machine.network().inputs.iter().zip(images);
-                let values = inputs.map(|(&id, shape)| {
-                    let refuse = |text: String| {
-                        let place = machine.network().edge(id).name.clone();
-                        RunError { reasons: vec![Reason { place, text }] }
-                    };
-                    let activation = machine
-                        .input_activation(id)
-                        .ok_or_else(|| refuse("its scale and zero point are not known".into()))?;
-                    let (min, max) = activation.code_type.range();
-                    let mut next = || match image {
-                        0 => min,
-                        1 => max,
-                        _ => {
-                            // xorshift64
-                            state ^= state << 13;
-                            state ^= state >> 7;
-                            state ^= state << 17;
-                            min + i32::from(state.to_be_bytes()[0])
-                        }
-                    };
-                    let sizes: Vec<usize> = [1].into_iter().chain(shape.iter().copied()).collect();
-                    let codes = (0..text::count(&sizes)).map(|_| next()).collect();
-                    let tensor = Tensor::new(sizes, codes).map_err(|error| refuse(error.to_string()))?;
-                    Ok(Value::Codes(tensor))
-                });
-                Self::compute(machine, values.collect::<Result<_, RunError>>()?)
-            })
-            .collect()
+        let images = arbitrary_images(machine, images, count)?;
+        images.into_iter().map(|values| Self::compute(machine, values)).collect()
     }
 }
 

@@ -157,10 +157,12 @@ mod tests {
             wiring: Wiring::File,
             engine: None,
             signed_as_unsigned: false,
+            unfused: std::collections::BTreeMap::new(),
             edges,
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(chain.len())],
             nodes: nodes.collect(),
+            states: Vec::new(),
             warnings: Vec::new(),
         };
         let shapes: Vec<Vec<usize>> =

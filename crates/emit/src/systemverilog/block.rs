@@ -1,15 +1,17 @@
 //! One node as instances of the library's modules: geometry, widths, constants and the files that they read.
 
 use gen_params_core::network::Node;
-use gen_params_core::ops::{Op, PaddingMode};
+use gen_params_core::ops::Op;
 use gen_params_core::parameters::{LayerKind, Parameters, Range};
 use gen_params_core::target::{OnOverflow, Rounding, TargetLayer, TargetOperator};
 
+use super::geometry::Geometry;
 use super::operator;
 use super::plan::{Buffer, Data, Instance, Options, Value};
 use super::widths::{Widths, address_bits, unsigned_bits};
 use crate::files::layer_file;
 use crate::memory::Kind;
+use crate::names::file_stem;
 
 /// What is to be computed.
 pub(super) struct Request<'a> {
@@ -28,6 +30,8 @@ pub(super) struct Request<'a> {
     pub(super) shape: &'a [usize],
     /// The same with an axis of images where there is one.
     pub(super) whole: &'a [usize],
+    /// Bits of a code of the result.
+    pub(super) code_bits: u32,
     pub(super) options: Options,
 }
 
@@ -86,54 +90,6 @@ pub(super) fn of(request: &Request<'_>) -> Result<Computed, String> {
     }
 }
 
-/// Rows, columns of (C, spatial...) with one or two spatial axes, or none.
-pub(super) fn plane(shape: &[usize]) -> Result<[usize; 2], String> {
-    match shape {
-        [_] => Ok([1, 1]),
-        [_, width] => Ok([1, *width]),
-        [_, height, width] => Ok([*height, *width]),
-        _ => Err(format!("a tensor {shape:?}, expected a channel axis and at most two others")),
-    }
-}
-
-/// A list of one or two entries, one per spatial axis, as rows and columns.
-pub(super) fn pair<T: Copy>(values: &[T], missing: T) -> Result<[T; 2], String> {
-    match values {
-        [] => Ok([missing, missing]),
-        [width] => Ok([missing, *width]),
-        [height, width] => Ok([*height, *width]),
-        _ => Err(format!("{} spatial axes, expected at most 2", values.len())),
-    }
-}
-
-/// A window over an input plane.
-pub(super) struct Geometry {
-    pub(super) input: [usize; 2],
-    pub(super) output: [usize; 2],
-    pub(super) kernel: [usize; 2],
-    pub(super) stride: [usize; 2],
-    pub(super) padding: [usize; 2],
-    pub(super) dilation: [usize; 2],
-}
-
-impl Geometry {
-    pub(super) fn parameters(&self) -> Vec<(&'static str, Value)> {
-        let names = [
-            (["INPUT_HEIGHT", "INPUT_WIDTH"], self.input),
-            (["OUTPUT_HEIGHT", "OUTPUT_WIDTH"], self.output),
-            (["KERNEL_HEIGHT", "KERNEL_WIDTH"], self.kernel),
-            (["STRIDE_HEIGHT", "STRIDE_WIDTH"], self.stride),
-            (["PADDING_HEIGHT", "PADDING_WIDTH"], self.padding),
-            (["DILATION_HEIGHT", "DILATION_WIDTH"], self.dilation),
-        ];
-        names.into_iter().flat_map(|(names, values)| names.into_iter().zip(values.map(number))).collect()
-    }
-
-    pub(super) fn positions(&self) -> usize {
-        self.output.iter().product()
-    }
-}
-
 /// Address widths of an input and of the output, by their elements.
 pub(super) fn address_parameters(read: usize, write: usize) -> [(&'static str, Value); 2] {
     [("READ_BITS", number(address_bits(read))), ("WRITE_BITS", number(address_bits(write)))]
@@ -150,48 +106,18 @@ fn first<'a>(request: &Request<'a>) -> Result<&'a Buffer, String> {
 /// A convolution or linear layer.
 fn layer(request: &Request<'_>) -> Result<Computed, String> {
     let input = first(request)?;
-    let Op::Layer(op) = &request.node.op else { return Err("no weights".into()) };
     let layer = request.layer.ok_or("a layer without integers")?;
     let parameters = request.parameters.layers.iter().find(|known| known.name == request.node.name);
     let parameters = parameters.ok_or("a layer without parameters")?;
-    let z2 = layer.weight_zero_point.first().copied().unwrap_or(0);
-    if layer.weight_zero_point.iter().any(|&other| other != z2) {
-        return Err("weights with a zero point for each channel".into());
+    let geometry = Geometry::of_layer(layer, first_shape(request)?, request.shape)?;
+    // Features stand last: a linear layer over several of them writes all channels of one before the next.
+    let channels_last = layer.kind() == LayerKind::Linear && geometry.positions() > 1;
+    let zero_points = &layer.weight_zero_point;
+    let z2 = zero_points.first().copied().unwrap_or(0);
+    let same_z2 = zero_points.iter().all(|&other| other == z2);
+    if let Some(z2) = zero_points.iter().find(|&&z2| i8::try_from(z2).is_err()) {
+        return Err(format!("a weight zero point of {z2}, expected -128 to 127"));
     }
-    if op.padding_mode != PaddingMode::Zeros {
-        return Err(format!("padding mode {}, expected zeros", op.padding_mode.name()));
-    }
-    let (geometry, groups) = match op.kind {
-        LayerKind::ConvTranspose(_) => return Err(format!("a {}", op.kind.name())),
-        LayerKind::Linear => {
-            let shape = first_shape(request)?;
-            if shape.len() != 1 {
-                return Err(format!("a linear layer over {shape:?}, expected one axis"));
-            }
-            let one = [1, 1];
-            let geometry = Geometry {
-                input: one,
-                output: one,
-                kernel: one,
-                stride: one,
-                padding: [0, 0],
-                dilation: one,
-            };
-            (geometry, 1)
-        }
-        LayerKind::Conv(_) => {
-            let known = op.geometry().map_err(|error| error.to_string())?;
-            let geometry = Geometry {
-                input: plane(first_shape(request)?)?,
-                output: plane(request.shape)?,
-                kernel: pair(&known.kernel, 1)?,
-                stride: pair(&known.stride, 1)?,
-                padding: pair(&known.padding, 0)?,
-                dilation: pair(&known.dilation, 1)?,
-            };
-            (geometry, known.groups.max(1))
-        }
-    };
     if let Some(n) = layer.shift.iter().find(|&&n| !(0..256).contains(&n)) {
         return Err(format!("a shift of {n}, expected 0 to 255"));
     }
@@ -205,24 +131,35 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
     let z1 = layer.padding_value;
     let widths = Widths::of(layer, Range { min: range.min.min(z1), max: range.max.max(z1) });
 
+    let groups = layer.groups().max(1);
     let outputs = layer.channels() / groups;
     let taps = layer.taps();
     let lanes = lanes(outputs, taps, request.options.clocks_per_output);
     let fixed = shifts.first().filter(|&first| shifts.iter().all(|shift| shift == first));
     let wide_bias = widths.bias > 32;
     let name = |kind| path(&layer_file(&request.node.name, kind, "hex"));
+    let zero_point_file = path(&format!("{}_weight_zero_point.hex", file_stem(&request.node.name)));
 
     let mut list = vec![
         ("GROUPS", number(groups)),
-        ("GROUP_INPUTS", number(taps / geometry.kernel.iter().product::<usize>().max(1))),
+        ("GROUP_INPUTS", number(taps / geometry.taps().max(1))),
         ("GROUP_OUTPUTS", number(outputs)),
         ("LANES", number(lanes)),
     ];
     list.extend(geometry.parameters());
+    if channels_last {
+        list.push(("CHANNELS_LAST", flag(true)));
+    }
+    list.push(("INPUT_SIGNED", flag(input.is_signed())));
+    list.push(("INPUT_BITS", number(input.code_bits())));
+    list.push(("OUTPUT_BITS", number(request.code_bits)));
+    list.push(("PADDING_VALUE", number(z1)));
+    list.push(if same_z2 {
+        ("WEIGHT_ZERO_POINT", number(z2))
+    } else {
+        ("WEIGHT_ZERO_POINT_FILE", Value::File(zero_point_file.clone()))
+    });
     list.extend([
-        ("INPUT_SIGNED", flag(input.is_signed())),
-        ("PADDING_VALUE", number(z1)),
-        ("WEIGHT_ZERO_POINT", number(z2)),
         ("CODE_SUM_BITS", number(widths.code_sum)),
         ("ACCUMULATOR_BITS", number(widths.accumulator)),
         ("FRACTION_BITS", number(layer.target.bias_fraction_bits)),
@@ -253,15 +190,20 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
         Data::Signed32(layer.folded_bias.iter().filter_map(|&bias| i32::try_from(bias).ok()).collect())
     };
     let clocks = geometry.positions() * taps * (layer.channels() / lanes) + lanes + 8;
+    let mut data = vec![
+        (name(Kind::Weight), Data::Bytes(layer.weight.clone())),
+        (name(Kind::FoldedBias), bias),
+        (name(Kind::Multiplier), Data::Unsigned32(layer.multiplier.clone())),
+        (name(Kind::Shift), Data::Bytes(shifts.iter().map(|n| n.cast_signed()).collect())),
+    ];
+    if !same_z2 {
+        let codes = zero_points.iter().filter_map(|&z2| i8::try_from(z2).ok()).collect();
+        data.push((zero_point_file, Data::Bytes(codes)));
+    }
     Ok(Computed {
         instances: vec![Instance { module: "gp_convolution", parameters: list, clocks: clocks as u64 }],
         stages: Some(widths),
-        data: vec![
-            (name(Kind::Weight), Data::Bytes(layer.weight.clone())),
-            (name(Kind::FoldedBias), bias),
-            (name(Kind::Multiplier), Data::Unsigned32(layer.multiplier.clone())),
-            (name(Kind::Shift), Data::Bytes(shifts.iter().map(|n| n.cast_signed()).collect())),
-        ],
+        data,
     })
 }
 
@@ -279,15 +221,16 @@ pub(super) fn rounding(rounding: Rounding) -> usize {
     Rounding::ALL.iter().position(|&known| known == rounding).unwrap_or_default()
 }
 
-/// A selection by a table of addresses; negative sources are padding.
-pub(super) fn gather(stem: &str, sources: &[i32], zero_point: i32, read: usize) -> Computed {
+/// A selection by a table of addresses; negative sources are padding, which has the code Z1 + `above_zero`.
+pub(super) fn gather(stem: &str, sources: &[i32], input: &Buffer, above_zero: i32) -> Computed {
     let file = path(&format!("{stem}_address.hex"));
     let mut list = vec![
         ("COUNT", number(sources.len())),
-        ("FILL", number(zero_point)),
+        ("FILL", number(input.activation.zero_point + above_zero)),
+        ("CODE_BITS", number(input.code_bits())),
         ("ADDRESS_FILE", Value::File(file.clone())),
     ];
-    list.extend(address_parameters(read, sources.len()));
+    list.extend(address_parameters(input.elements(), sources.len()));
     let clocks = sources.len() as u64 + 8;
     let mut computed = Computed::one(Instance { module: "gp_gather", parameters: list, clocks });
     // All ones, -1, has the highest bit set.

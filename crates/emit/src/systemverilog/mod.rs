@@ -14,6 +14,7 @@
 
 mod bench;
 mod block;
+mod geometry;
 mod modules;
 mod operator;
 mod plan;
@@ -33,8 +34,10 @@ use plan::{Data, Plan};
 pub use plan::Options;
 
 /// The library: every file with its text.
-const LIBRARY: [(&str, &str); 18] = [
+const LIBRARY: [(&str, &str); 20] = [
     ("gp_average_pool", include_str!("../../sv/gp_average_pool.sv")),
+    ("gp_axis", include_str!("../../sv/gp_axis.sv")),
+    ("gp_axis_step", include_str!("../../sv/gp_axis_step.sv")),
     ("gp_channel_scale", include_str!("../../sv/gp_channel_scale.sv")),
     ("gp_constant", include_str!("../../sv/gp_constant.sv")),
     ("gp_convolution", include_str!("../../sv/gp_convolution.sv")),
@@ -102,6 +105,7 @@ pub fn write(
     for (name, data) in plan.blocks.iter().flat_map(|block| &block.data).chain(constants) {
         files.push(FileToWrite::new(name, move |out| match data {
             Data::Bytes(values) => hex::write_i8(out, values),
+            Data::Signed16(values) => hex::write_i16(out, values),
             Data::Unsigned32(values) => hex::write_u32(out, values),
             Data::Signed32(values) => hex::write_i32(out, values),
             Data::Signed64(values) => hex::write_i64(out, values),

@@ -15,6 +15,7 @@ mod export;
 mod forms;
 mod goldens;
 mod layers;
+mod one_network;
 mod onnx;
 mod onnx_fused;
 mod seed;

@@ -69,6 +69,18 @@ impl<'a> Call<'a> {
         output.ok_or_else(|| self.refuse(&format!("has {} outputs, expected more", self.node.outputs.len())))
     }
 
+    /// A tensor that holds the scale of something inside of the operator.
+    pub(super) fn intermediate(&self, index: usize) -> Option<ValueId> {
+        let (_, list) = self.node.keywords.iter().find(|(keyword, _)| keyword == "intermediates")?;
+        match list {
+            Argument::List(list) => match list.get(index) {
+                Some(Argument::Value(id)) => Some(*id),
+                _ => None,
+            },
+            Argument::Value(_) | Argument::Constant(..) => None,
+        }
+    }
+
     fn option(&self, name: &str) -> Result<&'a Value> {
         match self.node.keywords.iter().find(|(keyword, _)| keyword == name) {
             Some((_, Argument::Constant(value, _))) => Ok(value),

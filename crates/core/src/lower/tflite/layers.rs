@@ -210,7 +210,7 @@ impl Lowering<'_> {
     }
 
     /// Integers at scale S1*S2.
-    fn bias(&self, call: &Call<'_>, id: ValueId) -> Result<Bias> {
+    pub(super) fn bias(&self, call: &Call<'_>, id: ValueId) -> Result<Bias> {
         let facts = self.facts(id)?;
         let refuse = |what: &str| call.refuse(&format!("has a bias `{}` of {what}", facts.name));
         let constant = self.constant(id).ok_or_else(|| refuse("elements that are not in the file"))?;

@@ -6,7 +6,7 @@ use crate::exact::Ratio;
 use crate::network::{IntNetwork, Node};
 use crate::ops::{Op, Pool};
 use crate::parameters::{
-    Activation, Agreement, CodeType, OperatorArithmetic, OperatorParameters, Range, TableParameters,
+    Activation, Agreement, OperatorArithmetic, OperatorParameters, Range, TableParameters,
 };
 use crate::quantize::round_exact;
 
@@ -28,9 +28,12 @@ pub fn derive_operator(
         return Ok(None);
     };
     let (Some(&input), Some(&output)) = (inputs.first(), outputs.first()) else { return Ok(None) };
+    if matches!(node.op, Op::Svdf(_) | Op::Lstm(_)) {
+        return Ok(None);
+    }
     let selects =
         matches!(node.op, Op::Shape(_) | Op::MaxPool(_) | Op::Relu | Op::Clamp { .. } | Op::Layer(_));
-    if !selects && inputs.iter().chain(&outputs).any(|activation| activation.code_type == CodeType::I16) {
+    if !selects && inputs.iter().chain(&outputs).any(|activation| activation.code_type.is_wide()) {
         return Err("has codes of 16 bits, whose pairs are too many to be compared".into());
     }
     let (min, max) = output.code_type.range();
@@ -77,7 +80,14 @@ pub fn derive_operator(
         }
         Op::MaxPool(_) => (whole, (OperatorArithmetic::Largest, None)),
         Op::Shape(_) => (whole, (OperatorArithmetic::Selection, None)),
-        Op::Sub { .. } | Op::Extremum(_) | Op::LayerNorm(_) | Op::Softmax { .. } => return Ok(None),
+        Op::Sub { .. }
+        | Op::Extremum(_)
+        | Op::LayerNorm(_)
+        | Op::Softmax { .. }
+        | Op::Svdf(_)
+        | Op::Lstm(_) => {
+            return Ok(None);
+        }
     };
     Ok(Some(OperatorParameters {
         name: node.name.clone(),
@@ -96,6 +106,7 @@ pub fn without_integers(op: &Op) -> Option<&'static str> {
         Op::LayerNorm(_) => Some("has no integer-only form: it divides by a deviation"),
         Op::Sub { .. } | Op::Extremum(_) => Some("has no integer-only form here yet"),
         Op::Softmax { .. } => Some("has no integer-only form: it divides by a sum of exponentials"),
+        Op::Svdf(_) | Op::Lstm(_) => Some("has integers of TFLite's kernel only: --contract litert"),
         Op::Quantize
         | Op::Dequantize
         | Op::Constant(_)

@@ -35,6 +35,7 @@ fn network(op: Op, inputs: &[Activation], output: Activation) -> IntNetwork {
         wiring: Wiring::File,
         engine: None,
         signed_as_unsigned: false,
+        unfused: std::collections::BTreeMap::new(),
         edges,
         inputs: ids.iter().copied().chain([lone]).collect(),
         outputs: vec![result, lone_result],
@@ -42,6 +43,7 @@ fn network(op: Op, inputs: &[Activation], output: Activation) -> IntNetwork {
             Node { name: "op".into(), op, inputs: ids, outputs: vec![result] },
             Node { name: "fc".into(), op: Op::Layer(layer), inputs: vec![lone], outputs: vec![lone_result] },
         ],
+        states: Vec::new(),
         warnings: Vec::new(),
     }
 }

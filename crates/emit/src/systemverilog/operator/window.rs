@@ -6,9 +6,8 @@ use gen_params_core::target::{Means, TargetOperator};
 
 use super::{Input, normal, scaled, single};
 use crate::names::file_stem;
-use crate::systemverilog::block::{
-    Computed, Geometry, Request, address_parameters, flag, number, pair, path, plane,
-};
+use crate::systemverilog::block::{Computed, Request, address_parameters, flag, number, path};
+use crate::systemverilog::geometry::{Axis, Geometry, spatial, spread};
 use crate::systemverilog::plan::{Data, Instance, Value};
 
 /// Entries of the largest table of taps.
@@ -80,26 +79,10 @@ impl Windows {
     /// The longest window's codes.
     fn longest(&self) -> usize {
         match self {
-            Self::Grid(geometry) => geometry.kernel.iter().product(),
+            Self::Grid(geometry) => geometry.taps(),
             Self::Table(taps) => taps.windows.iter().map(Vec::len).max().unwrap_or(0),
         }
     }
-}
-
-/// The geometry of a pooling. Padding behind the input follows from the number of outputs.
-fn grid(input: &[usize], output: &[usize], pool: &Pool) -> Result<Geometry, String> {
-    let sizes = |values: &[i64], missing: i64| -> Result<[usize; 2], String> {
-        let [height, width] = pair(values, missing)?;
-        Ok([size(height)?, size(width)?])
-    };
-    Ok(Geometry {
-        input: plane(input)?,
-        output: plane(output)?,
-        kernel: sizes(&pool.kernel, 1)?,
-        stride: sizes(&pool.stride, 1)?,
-        padding: sizes(&pool.padding, 0)?,
-        dilation: sizes(&pool.dilation, 1)?,
-    })
 }
 
 fn size(value: i64) -> Result<usize, String> {
@@ -120,11 +103,12 @@ pub(super) fn largest(
         return Err("a largest code that is clamped".into());
     }
     let windows = if pool.kernel.len() <= GRID_AXES {
-        Windows::Grid(grid(input.shape, request.shape, pool)?)
+        Windows::Grid(Geometry::of_pool(pool, input.shape, request.shape)?)
     } else {
         Windows::Table(Taps::of_boxes(input.shape, &taps_of_pool(input.shape, request.shape, pool)?)?)
     };
-    Ok(windowed(request, "gp_max_pool", &input, &windows, Vec::new()))
+    let others = vec![("CODE_BITS", number(request.code_bits))];
+    Ok(windowed(request, "gp_max_pool", &input, &windows, others))
 }
 
 /// By axis of (C, spatial...), by position of the result, the positions inside the input.
@@ -158,8 +142,7 @@ fn windowed(
             let channels = input.shape.first().copied().unwrap_or(1);
             let mut list = vec![("CHANNELS", number(channels))];
             list.extend(geometry.parameters());
-            let taps: usize = geometry.kernel.iter().product();
-            (list, channels * geometry.positions() * taps)
+            (list, channels * geometry.positions() * geometry.taps())
         }
         Windows::Table(taps) => {
             let file = path(&format!("{}_tap.hex", file_stem(&request.node.name)));
@@ -186,18 +169,21 @@ fn windows_of_mean(op: &Op, input: &Input<'_>, output: &[usize], means: &Means) 
     if let Op::AveragePool(pool) = op
         && pool.kernel.len() <= GRID_AXES
     {
-        return Ok(Windows::Grid(grid(input.shape, output, pool)?));
+        return Ok(Windows::Grid(Geometry::of_pool(pool, input.shape, output)?));
     }
     let kernels: Option<Vec<usize>> = means.spans.iter().map(|axis| kernel(axis)).collect();
     if let Some([1, 1, kernel @ ..]) = kernels.as_deref()
         && kernel.len() <= GRID_AXES
         && let [1, shape @ ..] = input.whole
     {
-        let kernel = pair(kernel, 1)?;
-        let from = plane(shape)?;
-        let output = [from[0] / kernel[0].max(1), from[1] / kernel[1].max(1)];
-        let geometry =
-            Geometry { input: from, output, kernel, stride: kernel, padding: [0, 0], dilation: [1, 1] };
+        let (kernel, size) = (spread(kernel, 1)?, spatial(shape)?);
+        let geometry = Geometry::new(std::array::from_fn(|axis| Axis {
+            input: size[axis],
+            output: size[axis] / kernel[axis].max(1),
+            kernel: kernel[axis],
+            stride: kernel[axis],
+            ..Axis::ABSENT
+        }));
         return Ok(Windows::Grid(geometry));
     }
     let positions = |axis: &Vec<Span>| axis.iter().map(|span| (span.start..span.end).collect()).collect();

@@ -75,6 +75,11 @@ impl Case {
         self.known(key).ok_or_else(|| format!("{key} is not published"))
     }
 
+    /// A truth, written as a word.
+    pub(super) fn truth(&self, key: &str) -> bool {
+        self.config.get(key).and_then(Json::as_str) == Some("true")
+    }
+
     pub(super) fn size(&self, key: &str) -> Result<usize, String> {
         usize::try_from(self.integer(key)?).map_err(|error| error.to_string())
     }
@@ -164,8 +169,17 @@ pub(super) fn to_nhwc(tensor: &Codes) -> Vec<i64> {
     (0..tensor.elements().len()).map(|i| i64::from(tensor.elements()[at(i)])).collect()
 }
 
-/// Runs an operator with LiteRT's reference arithmetic.
+/// The first result of an operator with LiteRT's reference arithmetic.
 pub(super) fn run(op: &Op, inputs: &[(&Codes, Activation)], output: Activation) -> Result<Codes, String> {
+    Ok(run_all(op, inputs, output)?.remove(0))
+}
+
+/// All results of an operator with LiteRT's reference arithmetic.
+pub(super) fn run_all(
+    op: &Op,
+    inputs: &[(&Codes, Activation)],
+    output: Activation,
+) -> Result<Vec<Codes>, String> {
     let values: Vec<Value> = inputs.iter().map(|(codes, _)| Value::Codes((*codes).clone())).collect();
     let activations: Vec<_> = inputs.iter().map(|(_, activation)| Some(*activation)).collect();
     let context = Context {
@@ -175,8 +189,8 @@ pub(super) fn run(op: &Op, inputs: &[(&Codes, Activation)], output: Activation) 
         signed_as_unsigned: false,
     };
     let results = op.apply(&values.iter().collect::<Vec<_>>(), &[], &context);
-    let result = results.map_err(|error| error.to_string())?.remove(0);
-    result.codes().cloned().ok_or_else(|| "no codes".to_owned())
+    let results = results.map_err(|error| error.to_string())?;
+    results.iter().map(|result| result.codes().cloned().ok_or_else(|| "no codes".to_owned())).collect()
 }
 
 /// Codes limited to a range, as a fused activation does it.

@@ -1,0 +1,93 @@
+//! `gen_params certify`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{InputOptions, Subject};
+
+/// Proof instead of samples.
+#[derive(Debug, Args)]
+pub(crate) struct Certify {
+    /// The engine whose codes are the reference, or exact (see --contract of `run`)
+    #[arg(long, value_name = "CONTRACT", required = true)]
+    pub(crate) against: Option<String>,
+    /// Write the certificate, which `--check` proves again without the model
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Prove a certificate again: no model, no other option
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    pub(crate) check: Option<PathBuf>,
+    /// Be content (exit 0) with codes within 1 LSB everywhere that differ at no more than this fraction of accumulators
+    #[arg(long, value_name = "FRACTION")]
+    pub(crate) within: Option<f64>,
+    /// Find the narrowest M0, and how many accumulators differ with each width of 4 to 32 bits. CONSTANT, if given, is the
+    /// shift of all
+    #[arg(long)]
+    pub(crate) search: bool,
+    /// Who shares a shift in the search [each channel has its own, or the network CONSTANT]
+    #[arg(long, value_enum, requires = "search", conflicts_with = "constant")]
+    pub(crate) shift: Option<ShiftName>,
+    /// Draw width against differing accumulators as SVG
+    #[arg(long, value_name = "FILE", requires = "search")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Write the constants that the search chose into this folder, as the main command does, and their certificate: the
+    /// narrowest M0 that is equal for the whole network, or within the bound of --within
+    #[arg(long, value_name = "DIR", requires = "search")]
+    pub(crate) write: Option<PathBuf>,
+    /// What --write may choose for each channel
+    #[arg(long, value_enum, requires = "write", default_value_t = FreedomName::Constant)]
+    pub(crate) choose: FreedomName,
+    /// Bits of M0 for --write, whatever differs
+    #[arg(long, value_name = "B", requires = "write", value_parser = clap::value_parser!(u32).range(4..=32))]
+    pub(crate) width: Option<u32>,
+    /// Also count what differs without a multiplier: one shift, sums of shifts, canonical signed digits, thresholds
+    #[arg(long)]
+    pub(crate) alternatives: bool,
+    /// Write the accumulators at which codes step into this folder, as hex and npz, beside the parameters
+    #[arg(long, value_name = "DIR")]
+    pub(crate) thresholds: Option<PathBuf>,
+    /// Also count what accumulators of 16, 20 and 24 bits get wrong, wrapping or saturating
+    #[arg(long)]
+    pub(crate) accumulators: bool,
+    /// Also run both on inputs, as `run` takes them: the measured share of differing codes, and changed answers
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+    /// The class of each image, as `run` takes them: the accuracy of both
+    #[arg(short, long, value_name = "FILE", requires = "input")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Replace the --write or --thresholds folder even if it is not one of ours
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) subject: Subject,
+}
+
+/// Who shares a shift.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ShiftName {
+    /// Every channel has its own
+    Channel,
+    /// The channels of a layer
+    Layer,
+    /// All channels of the network
+    Network,
+}
+
+/// What may be chosen for each channel.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FreedomName {
+    /// Nothing: M0 = round(M * 2^n)
+    Nearest,
+    /// M0
+    Multiplier,
+    /// M0 and the bias
+    Bias,
+    /// M0 and the constant that is added before the shift, in place of the rounding
+    Constant,
+}
