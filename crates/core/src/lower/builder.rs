@@ -240,6 +240,13 @@ impl Builder {
                     range.zip(input).map(|(r, a)| hull(r, Range { min: a.zero_point, max: a.zero_point }));
                 (input, range)
             }
+            Op::Shape(shape @ Shape::PadWith { .. }) => {
+                let range = range.zip(input).map(|(r, a)| {
+                    let filling = shape.filling(a.zero_point);
+                    hull(r, Range { min: filling, max: filling })
+                });
+                (input, range)
+            }
             Op::Shape(_) => (input, range),
             Op::Relu => {
                 let range = range.zip(input).map(|(r, a)| clip(r, a.zero_point, i32::MAX));
