@@ -21,7 +21,8 @@ module gp_requantize #(
     parameter int CLAMP_MIN = 0,
     parameter int CLAMP_MAX = 255,
     parameter int PIPELINE = 1,
-    parameter int TAG_BITS = 1
+    parameter int TAG_BITS = 1,
+    parameter int CODE_BITS = 8  // of the output
 ) (
     input wire logic clk,
     input wire logic reset,
@@ -35,7 +36,7 @@ module gp_requantize #(
 
     output logic code_valid,
     output logic [TAG_BITS-1:0] code_tag,
-    output logic [7:0] code,
+    output logic [CODE_BITS-1:0] code,
 
     output logic signed [ACCUMULATOR_BITS-1:0] stage_accumulator,
     output logic signed [BIASED_BITS-1:0] stage_biased,
@@ -51,8 +52,8 @@ module gp_requantize #(
     end
   endgenerate
 
-  // The product with the rounding constant; codes and zero points have 9 bits with their sign.
-  localparam int SUM_BITS = PRODUCT_BITS > 9 ? PRODUCT_BITS + 1 : 10;
+  // The product with the rounding constant; codes and zero points have one bit more than a code, with their sign.
+  localparam int SUM_BITS = (PRODUCT_BITS > CODE_BITS + 1 ? PRODUCT_BITS : CODE_BITS + 1) + 1;
 
   // Clock 1: bias, and the multiplication.
   logic valid_1;
@@ -79,9 +80,9 @@ module gp_requantize #(
   always_ff @(posedge clk) begin
     code_valid <= valid_1 && !reset;
     code_tag <= tag_1;
-    code <= offset < SUM_BITS'(CLAMP_MIN) ? 8'(CLAMP_MIN)
-        : offset > SUM_BITS'(CLAMP_MAX) ? 8'(CLAMP_MAX)
-        : offset[7:0];
+    code <= offset < SUM_BITS'(CLAMP_MIN) ? CODE_BITS'(CLAMP_MIN)
+        : offset > SUM_BITS'(CLAMP_MAX) ? CODE_BITS'(CLAMP_MAX)
+        : offset[CODE_BITS-1:0];
     stage_accumulator <= accumulator_1;
     stage_biased <= biased_1;
     stage_product <= product_1;

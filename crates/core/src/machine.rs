@@ -243,7 +243,8 @@ impl<'a> Machine<'a> {
         let output = node.outputs.first().and_then(|&id| self.network.edge(id).activation);
         let signed_as_unsigned = self.network.signed_as_unsigned;
         let context = Context { contract, inputs: &activations, output, signed_as_unsigned };
-        let text = node.op.peculiarity(&inputs, &context)?;
+        let difference = || self.network.difference(contract, node);
+        let text = node.op.peculiarity(&inputs, &context).or_else(difference)?;
         Some(format!("{}: {text}", node.name))
     }
 

@@ -43,15 +43,18 @@ pub enum CodeType {
     I8,
     /// Signed 16 bits, -32768..=32767: activations only, with a zero point of 0 in every file that has them.
     I16,
+    /// Signed 32 bits: what TFLite gives and takes around a network, and nothing computes with.
+    I32,
 }
 
 impl CodeType {
-    /// The name in the manifest: `uint8`, `int8`, `int16`.
+    /// The name in the manifest: `uint8`, `int8`, `int16`, `int32`.
     pub fn name(self) -> &'static str {
         match self {
             Self::U8 => "uint8",
             Self::I8 => "int8",
             Self::I16 => "int16",
+            Self::I32 => "int32",
         }
     }
 
@@ -61,6 +64,7 @@ impl CodeType {
             Self::U8 => (0, 255),
             Self::I8 => (-128, 127),
             Self::I16 => (-32_768, 32_767),
+            Self::I32 => (i32::MIN, i32::MAX),
         }
     }
 
@@ -69,7 +73,13 @@ impl CodeType {
         match self {
             Self::U8 | Self::I8 => 8,
             Self::I16 => 16,
+            Self::I32 => 32,
         }
+    }
+
+    /// True for codes of more than 8 bits.
+    pub fn is_wide(self) -> bool {
+        self.bits() > 8
     }
 }
 

@@ -233,7 +233,8 @@ fn step(
         .map(|id| trace.edges[id.0].as_ref())
         .collect::<Option<Vec<&Value>>>()
         .ok_or_else(|| OpError::new("an input that is computed later", "nodes in execution order"))?;
-    let peculiarity = node.op.peculiarity(&inputs, &context);
+    let difference = || network.difference(contract, node);
+    let peculiarity = node.op.peculiarity(&inputs, &context).or_else(difference);
     let results = match (&node.op, inputs.first()) {
         (Op::Layer(layer), Some(Value::Codes(codes))) => {
             let (accumulators, result) = layer.apply(codes, &context)?;
@@ -273,6 +274,7 @@ mod tests {
             wiring: Wiring::File,
             engine: None,
             signed_as_unsigned: false,
+            unfused: std::collections::BTreeMap::new(),
             edges: vec![
                 edge("input", None),
                 edge("quantize", Some(HALF)),

@@ -105,6 +105,7 @@ fn code_element(code_type: CodeType) -> &'static str {
         CodeType::U8 => "uint8_t",
         CodeType::I8 => "int8_t",
         CodeType::I16 => "int16_t",
+        CodeType::I32 => "int32_t",
     }
 }
 

@@ -70,6 +70,7 @@ impl Width {
             CodeType::U8 => Self::Uint8,
             CodeType::I8 => Self::Int8,
             CodeType::I16 => Self::Int16,
+            CodeType::I32 => Self::Int32,
         }
     }
 

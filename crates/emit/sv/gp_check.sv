@@ -10,6 +10,7 @@ module gp_check #(
     parameter int HEIGHT = 1,
     parameter int WIDTH = 1,
     parameter int IS_SIGNED = 0,
+    parameter int CODE_BITS = 8,
     parameter int STAGES = 0,           // 1: there are golden values of the stages
     parameter int ACCUMULATOR_BITS = 32,  // widths of the values in the files
     parameter int BIASED_BITS = 32,
@@ -28,7 +29,7 @@ module gp_check #(
 
     input wire logic write,
     input wire logic [31:0] address,
-    input wire logic [7:0] data,
+    input wire logic [CODE_BITS-1:0] data,
     input wire logic signed [63:0] accumulator,
     input wire logic signed [63:0] biased,
     input wire logic signed [63:0] product,
@@ -40,7 +41,7 @@ module gp_check #(
   localparam int ELEMENTS = CHANNELS * POSITIONS;
   localparam int STAGE_ELEMENTS = STAGES != 0 ? IMAGES * ELEMENTS : 1;
 
-  logic [7:0] outputs[0:IMAGES*ELEMENTS-1];
+  logic [CODE_BITS-1:0] outputs[0:IMAGES*ELEMENTS-1];
   logic [ACCUMULATOR_BITS-1:0] accumulators[0:STAGE_ELEMENTS-1];
   logic [BIASED_BITS-1:0] biaseds[0:STAGE_ELEMENTS-1];
   logic [PRODUCT_BITS-1:0] products[0:STAGE_ELEMENTS-1];
@@ -64,8 +65,8 @@ module gp_check #(
     $fatal(1, "FAIL");
   endtask
 
-  function automatic logic signed [63:0] code(input logic [7:0] value);
-    code = {{56{IS_SIGNED != 0 && value[7]}}, value};
+  function automatic logic signed [63:0] code(input logic [CODE_BITS-1:0] value);
+    code = {{(64 - CODE_BITS) {IS_SIGNED != 0 && value[CODE_BITS-1]}}, value};
   endfunction
 
   int count = 0;  // codes written for this image

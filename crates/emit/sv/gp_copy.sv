@@ -24,6 +24,7 @@ module gp_copy #(
     parameter int CLAMP_MIN = 0,
     parameter int CLAMP_MAX = 255,
     parameter int PIPELINE = 1,
+    parameter int CODE_BITS = 8,
     parameter int READ_BITS = 10,
     parameter int WRITE_BITS = 10
 ) (
@@ -33,11 +34,11 @@ module gp_copy #(
     output logic done,
 
     output logic [READ_BITS-1:0] read_address,
-    input wire logic [7:0] read_data,
+    input wire logic [CODE_BITS-1:0] read_data,
 
     output logic write,
     output logic [WRITE_BITS-1:0] write_address,
-    output logic [7:0] write_data
+    output logic [CODE_BITS-1:0] write_data
 );
 
   wire active;
@@ -59,15 +60,15 @@ module gp_copy #(
     end
   end
 
-  wire signed [9:0] code = {{2{INPUT_SIGNED != 0 && read_data[7]}}, read_data};
-  localparam signed [9:0] Z1 = 10'(INPUT_ZERO_POINT);
-  wire signed [9:0] centred = code - Z1;
+  wire signed [CODE_BITS+1:0] code = {{2{INPUT_SIGNED != 0 && read_data[CODE_BITS-1]}}, read_data};
+  localparam signed [CODE_BITS+1:0] Z1 = (CODE_BITS + 2)'(INPUT_ZERO_POINT);
+  wire signed [CODE_BITS+1:0] centred = code - Z1;
   wire unused = &{1'b0, centred};  // the accumulator may be narrower
 
   gp_requantize #(
       .ROUNDING(ROUNDING), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .BIAS_BITS(1), .BIASED_BITS(ACCUMULATOR_BITS),
       .MULTIPLIER_BITS(MULTIPLIER_BITS), .PRODUCT_BITS(PRODUCT_BITS), .SHIFT_BITS(SHIFT_BITS), .ZERO_POINT(ZERO_POINT),
-      .CLAMP_MIN(CLAMP_MIN), .CLAMP_MAX(CLAMP_MAX), .PIPELINE(PIPELINE), .TAG_BITS(WRITE_BITS)
+      .CLAMP_MIN(CLAMP_MIN), .CLAMP_MAX(CLAMP_MAX), .PIPELINE(PIPELINE), .TAG_BITS(WRITE_BITS), .CODE_BITS(CODE_BITS)
   ) requantize (
       .clk, .reset,
       .valid(met),

@@ -7,6 +7,7 @@ module gp_gather #(
     parameter int COUNT = 1,  // outputs
     parameter int FILL = 0,   // the code Z of padding
     parameter ADDRESS_FILE = "",
+    parameter int CODE_BITS = 8,
     parameter int READ_BITS = 10,
     parameter int WRITE_BITS = 10
 ) (
@@ -16,11 +17,11 @@ module gp_gather #(
     output logic done,
 
     output logic [READ_BITS-1:0] read_address,
-    input wire logic [7:0] read_data,
+    input wire logic [CODE_BITS-1:0] read_data,
 
     output logic write,
     output logic [WRITE_BITS-1:0] write_address,
-    output logic [7:0] write_data
+    output logic [CODE_BITS-1:0] write_data
 );
 
   localparam int INDEX_BITS = COUNT > 1 ? $clog2(COUNT) : 1;
@@ -42,7 +43,7 @@ module gp_gather #(
     is_fill <= place[31];
     write <= met && !reset;
     write_address <= met_index;
-    write_data <= is_fill ? 8'(FILL) : read_data;
+    write_data <= is_fill ? CODE_BITS'(FILL) : read_data;
   end
   assign read_address = place[READ_BITS-1:0];
   wire unused = &{1'b0, place[30:READ_BITS]};

@@ -19,6 +19,7 @@ module gp_max_pool #(
     parameter int TAPS = 1,   // of all windows of a channel
     parameter TAP_FILE = "",  // for windows that are no grid: see gp_taps
     parameter int INPUT_SIGNED = 0,
+    parameter int CODE_BITS = 8,
     parameter int READ_BITS = 10,
     parameter int WRITE_BITS = 10
 ) (
@@ -28,11 +29,11 @@ module gp_max_pool #(
     output logic done,
 
     output logic [READ_BITS-1:0] read_address,
-    input wire logic [7:0] read_data,
+    input wire logic [CODE_BITS-1:0] read_data,
 
     output logic write,
     output logic [WRITE_BITS-1:0] write_address,
-    output logic [7:0] write_data
+    output logic [CODE_BITS-1:0] write_data
 );
 
   localparam int OUTPUTS = CHANNELS * OUTPUT_HEIGHT * OUTPUT_WIDTH;
@@ -65,10 +66,10 @@ module gp_max_pool #(
   endgenerate
 
   // In this order signed codes compare like unsigned ones, and 0 is the smallest.
-  localparam [7:0] SIGN = INPUT_SIGNED != 0 ? 8'h80 : 8'h00;
-  wire [7:0] candidate = met_inside ? read_data ^ SIGN : 8'h00;
-  logic [7:0] largest;
-  wire [7:0] larger = met_first || candidate > largest ? candidate : largest;
+  localparam [CODE_BITS-1:0] SIGN = INPUT_SIGNED != 0 ? CODE_BITS'(1) << (CODE_BITS - 1) : '0;
+  wire [CODE_BITS-1:0] candidate = met_inside ? read_data ^ SIGN : '0;
+  logic [CODE_BITS-1:0] largest;
+  wire [CODE_BITS-1:0] larger = met_first || candidate > largest ? candidate : largest;
 
   logic [WRITE_BITS-1:0] next;  // windows follow one another in the order of the outputs
   always_ff @(posedge clk) begin

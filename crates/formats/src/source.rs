@@ -264,6 +264,9 @@ pub struct Graph {
     pub values: u32,
     /// What the file says of its values, where its format says anything.
     pub facts: BTreeMap<ValueId, ValueFacts>,
+    /// Graphs that give variables their first values, before the network runs for the first time: by the number that calls of
+    /// them have.
+    pub once: BTreeMap<i64, Graph>,
     /// Versions of the operator sets, by domain; the default domain is empty.
     pub versions: BTreeMap<String, i64>,
 }

@@ -268,7 +268,7 @@ fn parts(
     let sign = match input.code_type {
         CodeType::U8 => CodeSign::Unsigned,
         // A plan has codes of 8 bits only.
-        CodeType::I8 | CodeType::I16 => CodeSign::Signed,
+        CodeType::I8 | CodeType::I16 | CodeType::I32 => CodeSign::Signed,
     };
     let group_inputs = inputs / groups.max(1);
     let group_outputs = outputs / groups.max(1);

@@ -55,7 +55,7 @@ pub(crate) fn to_integer(code_type: CodeType) -> fn(u8) -> i32 {
     match code_type {
         CodeType::U8 => i32::from,
         // A plan has codes of 8 bits only.
-        CodeType::I8 | CodeType::I16 => |byte| i32::from(byte.cast_signed()),
+        CodeType::I8 | CodeType::I16 | CodeType::I32 => |byte| i32::from(byte.cast_signed()),
     }
 }
 

@@ -3,7 +3,7 @@
 use gen_params_core::contract::Contract;
 use gen_params_core::network::{Edge, EdgeId, IntNetwork, Node};
 use gen_params_core::ops::{Layer, Op};
-use gen_params_core::parameters::{Activation, CodeType, LayerKind};
+use gen_params_core::parameters::{Activation, LayerKind};
 use gen_params_core::reference;
 use gen_params_core::tensor::Layout;
 
@@ -74,12 +74,11 @@ impl Plan {
             let (found, expected) = (images.len(), network.inputs.len());
             return Err(Error::Input(format!("found {found} shapes, expected {expected}")));
         }
-        let wide =
-            |edge: &&Edge| edge.activation.is_some_and(|activation| activation.code_type == CodeType::I16);
+        let wide = |edge: &&Edge| edge.activation.is_some_and(|activation| activation.code_type.is_wide());
         if let Some(edge) = network.edges.iter().find(wide) {
             return Err(Error::node(
                 &edge.name,
-                "has codes of 16 bits, which only the reference computes with",
+                "has codes of 16 bits or more, which only the reference computes with",
             ));
         }
         if let Some(node) = network.nodes.iter().find(|node| matches!(node.op, Op::Constant(_))) {
@@ -329,8 +328,12 @@ impl<'a> Planner<'a> {
         let too_many = || oracle.error("has more elements than fit 31 bits");
         let count = i32::try_from(IMAGES * length).map_err(|_| too_many())?;
         // What fills is told apart by a zero point that is no index.
-        let filling = to_byte(input.activation.zero_point);
-        let marked = oracle.clone().with_zero_point(-1);
+        let above_zero = match &node.op {
+            Op::Shape(shape) => shape.filling(0),
+            _ => 0,
+        };
+        let filling = to_byte(input.activation.zero_point + above_zero);
+        let marked = oracle.clone().with_zero_point(-1 - above_zero);
         let shape: Vec<usize> = [IMAGES].into_iter().chain(self.image(node.inputs[0])).collect();
         let indices = marked.tensor(shape, input.layout, (0..count).collect())?;
         let results = marked.ask(vec![indices], &self.shapes)?;

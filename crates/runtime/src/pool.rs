@@ -90,7 +90,7 @@ impl Operation for Largest<'_> {
         match self.code_type {
             CodeType::U8 => self.with(u8::max),
             // A plan has codes of 8 bits only.
-            CodeType::I8 | CodeType::I16 => {
+            CodeType::I8 | CodeType::I16 | CodeType::I32 => {
                 self.with(|a, b| a.cast_signed().max(b.cast_signed()).cast_unsigned())
             }
         }
@@ -192,7 +192,7 @@ impl Operation for Sum<'_> {
         // A signed code minus -128 is its byte with the top bit flipped.
         let flip = match self.code_type {
             CodeType::U8 => 0,
-            CodeType::I8 | CodeType::I16 => 0x80,
+            CodeType::I8 | CodeType::I16 | CodeType::I32 => 0x80,
         };
         self.sums.fill(0);
         for position in self.image.chunks_exact(self.sums.len()) {

@@ -35,7 +35,7 @@ pub(crate) struct Input {
 pub(crate) enum Values {
     /// Real numbers, to be quantized.
     Reals(Vec<f32>),
-    /// Codes, with the name of their element type in the file: `uint8`, `int8` or `int16`.
+    /// Codes, with the name of their element type in the file: `uint8`, `int8`, `int16` or `int32`.
     Codes(Vec<i32>, &'static str),
 }
 
@@ -70,8 +70,9 @@ impl Input {
                     Elements::I16(codes) => {
                         Values::Codes(codes.into_iter().map(i32::from).collect(), "int16")
                     }
-                    Elements::I32(_) | Elements::I64(_) => bail!(
-                        "found an array of {}, expected codes (uint8, int8, int16) or reals (float32, float64)",
+                    Elements::I32(codes) => Values::Codes(codes, "int32"),
+                    Elements::I64(_) => bail!(
+                        "found an array of {}, expected codes (uint8, int8, int16, int32) or reals (float32, float64)",
                         array.elements.type_name()
                     ),
                 };

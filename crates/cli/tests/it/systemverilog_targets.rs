@@ -2,7 +2,7 @@
 //! simulation against `run --contract target`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gen_params::emit::target_file::Preset;
 
@@ -91,6 +91,63 @@ fn windows_of_any_kind_equal_the_target_in_simulation() {
     for (model, golden, options, tools) in rows {
         let (model, input) = fixture(model, golden);
         simulate(&model, &input, options, tools, &mut failures);
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Networks of TFLite that others made, with codes of 16 bits and biases of 64, or without a single block.
+#[test]
+fn codes_of_16_bits_equal_the_target_in_simulation() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models/third_party");
+    if !folder.is_dir() || !has("iverilog", "-V") || !has("verilator", "--version") {
+        println!("skipped: {} is absent, or a simulator", folder.display());
+        return;
+    }
+    let rows: [(&str, &str, &[&str], &[&str]); 5] = [
+        (
+            "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/conv/conv12.tflite",
+            "3x7x32",
+            &[],
+            &["icarus", "lint"],
+        ),
+        (
+            "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/conv/conv0.tflite",
+            "8x166x2",
+            &["--limit", "1", "--rounding", "double"],
+            &["icarus"],
+        ),
+        (
+            "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/pad/pad12.tflite",
+            "1x5x32",
+            &[],
+            &["icarus", "lint"],
+        ),
+        (
+            "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/strided_slice/strided_slice19.tflite",
+            "1x22x32",
+            &["--activation-range", "0..200"],
+            &["icarus"],
+        ),
+        ("tum-ei-eda__mlonmcu-models/layers/aww_layer10.tflite", "1x1x64", &[], &["icarus", "lint"]),
+    ];
+    let mut failures = Vec::new();
+    for (name, shape, options, tools) in rows {
+        let place = tempfile::tempdir().unwrap();
+        let sv = place.path().join("sv");
+        let model = folder.join(name).display().to_string();
+        let fixed = ["emit", "sv", &model, "--shape", shape, "--stages", "-o", &sv.display().to_string()];
+        let done = run(&[&fixed, options].concat());
+        if done.code != Some(0) {
+            failures.push(format!("{name}: {}", done.stderr));
+            continue;
+        }
+        for tool in tools {
+            let (success, screen) = make(&sv, &[tool, "ARGUMENTS=+stages"]);
+            println!("| {name} {} | {tool} | {} |", options.join(" "), verdict(&screen));
+            if !success || (*tool == "icarus" && !verdict(&screen).starts_with("PASS")) {
+                failures.push(format!("{name} under {tool}: {screen}"));
+            }
+        }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

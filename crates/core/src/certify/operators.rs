@@ -10,7 +10,7 @@
 use crate::contract::Contract;
 use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Context, Op, Pool, Value, axis_of};
-use crate::parameters::{Activation, CodeType, Parameters};
+use crate::parameters::{Activation, Parameters};
 use crate::target::{Target, TargetOperator};
 use crate::tensor::{Codes, Layout, Tensor};
 
@@ -147,7 +147,7 @@ const LARGEST_SPACE: usize = 1 << 24;
 
 impl Question<'_> {
     fn space(&self) -> Result<Space, String> {
-        if self.inputs.iter().any(|activation| activation.code_type == CodeType::I16) {
+        if self.inputs.iter().any(|activation| activation.code_type.is_wide()) {
             return Err("has activations of 16 bits, too many to be counted".to_owned());
         }
         self.refuse_peculiar()?;

@@ -39,7 +39,7 @@ impl Scales {
         let (input, weight, output) = (self.input as f32, self.weight as f32, self.output as f32);
         let multiplier = match code_type {
             CodeType::U8 => (weight * input) * (1.0 / output),
-            CodeType::I8 | CodeType::I16 => (input * weight) / output,
+            CodeType::I8 | CodeType::I16 | CodeType::I32 => (input * weight) / output,
         };
         Arithmetic::Qnnpack { bias, multiplier }
     }

@@ -8,7 +8,7 @@ use super::Options;
 use super::budget::Budget;
 use crate::derive::layer_clamp;
 use crate::error::{LowerError, Result};
-use crate::network::{Edge, EdgeId, IntNetwork, Node, State};
+use crate::network::{Edge, EdgeId, IntNetwork, Node, State, Unfused};
 use crate::ops::{Function, Op, PaddingMode, Shape};
 use crate::parameters::{Activation, CodeType, Range, Wiring};
 use crate::quantize::quantize;
@@ -29,6 +29,7 @@ impl Builder {
                 wiring,
                 engine: options.engine.map(|e| e.name().into()),
                 signed_as_unsigned: false,
+                unfused: std::collections::BTreeMap::new(),
                 edges: Vec::new(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
@@ -146,6 +147,11 @@ impl Builder {
         self.network.signed_as_unsigned = true;
     }
 
+    /// ONNX Runtime computes a node in floats.
+    pub(super) fn leave_unfused(&mut self, node: &str, why: Unfused) {
+        self.network.unfused.insert(node.to_owned(), why);
+    }
+
     pub(super) fn warn(&mut self, warning: String) {
         self.network.warnings.push(warning);
     }
@@ -232,6 +238,13 @@ impl Builder {
             Op::Shape(Shape::Pad { mode: PaddingMode::Zeros, .. }) => {
                 let range =
                     range.zip(input).map(|(r, a)| hull(r, Range { min: a.zero_point, max: a.zero_point }));
+                (input, range)
+            }
+            Op::Shape(shape @ Shape::PadWith { .. }) => {
+                let range = range.zip(input).map(|(r, a)| {
+                    let filling = shape.filling(a.zero_point);
+                    hull(r, Range { min: filling, max: filling })
+                });
                 (input, range)
             }
             Op::Shape(_) => (input, range),

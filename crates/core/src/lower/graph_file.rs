@@ -413,6 +413,12 @@ fn shape_entry(entry: &mut NodeEntry, node: &Node, shape: &Shape) -> Result<()> 
             entry.padding = Some(amounts.clone());
             entry.padding_mode = (*mode != PaddingMode::Zeros).then(|| mode.name().into());
         }
+        Shape::PadWith { .. } => {
+            return Err(LowerError::at(
+                &node.name,
+                "pads with another value than zero, which a graph file cannot hold",
+            ));
+        }
         Shape::ChannelShuffle(groups) => entry.groups = Some(*groups),
     }
     Ok(())

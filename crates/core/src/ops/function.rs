@@ -139,9 +139,9 @@ impl Function {
     /// # Errors
     /// The engine does not have the function for these scales.
     pub fn table(self, contract: Contract, input: Activation, output: Activation) -> Result<Table, OpError> {
-        if input.code_type == CodeType::I16 {
+        if input.code_type.is_wide() {
             return Err(OpError::new(
-                "codes of 16 bits",
+                "codes of 16 bits or more",
                 "codes of 8 bits, which a table of 256 entries holds",
             ));
         }
@@ -224,7 +224,7 @@ impl Function {
     /// Applies the table.
     pub(super) fn apply(self, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
         let activation = context.input(0)?;
-        if activation.code_type == CodeType::I16 {
+        if activation.code_type.is_wide() {
             return self.apply_wide(input, context.contract, activation, context.output()?);
         }
         let table = self.table(context.contract, activation, context.output()?)?;

@@ -130,7 +130,7 @@ impl Lstm {
             let memory = &mut Memory { hidden: &mut hidden[own.clone()], cell: &mut cell[own] };
             for step in 0..steps {
                 let place = if self.time_major { step * images + image } else { image * steps + step };
-                self.step(&input.elements()[place * inputs..][..inputs], memory, [from, kept, to])?;
+                self.step(&input.elements()[place * inputs..][..inputs], memory, [from, kept, to]);
                 results[place * units..][..units].copy_from_slice(memory.hidden);
             }
         }
@@ -147,7 +147,7 @@ impl Lstm {
     }
 
     /// One step of one image.
-    fn step(&self, inputs: &[i32], memory: &mut Memory<'_>, edges: [Activation; 3]) -> Result<(), OpError> {
+    fn step(&self, inputs: &[i32], memory: &mut Memory<'_>, edges: [Activation; 3]) {
         let [from, kept, to] = edges;
         let units = self.units();
         let functions = match self.kernel {
@@ -159,10 +159,10 @@ impl Lstm {
             let mut sums = [0; 4];
             for (sum, gate) in sums.iter_mut().zip(&self.gates) {
                 let bias = gate.bias.get(unit).copied().unwrap_or(0);
-                let input = gate.input.sum(unit, inputs, from.zero_point).saturating_add(bias);
+                let input = gate.input.sum(unit, inputs, from.zero_point).wrapping_add(bias);
                 let recurrent = gate.recurrent.sum(unit, memory.hidden, kept.zero_point);
-                let input = self.scaled(gate.input.factor, input, from)?;
-                let recurrent = self.scaled(gate.recurrent.factor, recurrent, from)?;
+                let input = scaled(gate.input.factor, input, from);
+                let recurrent = scaled(gate.recurrent.factor, recurrent, from);
                 *sum = match self.kernel {
                     LstmKernel::Litert => saturate(saturate(input).saturating_add(recurrent)),
                     LstmKernel::Micro { .. } => saturate(saturate(input) + saturate(recurrent)),
@@ -188,16 +188,15 @@ impl Lstm {
             next.push(clamped(self.output.double(product).into(), to));
         }
         memory.hidden.copy_from_slice(&next);
-        Ok(())
     }
+}
 
-    /// A sum times its factor: of 8-bit codes in 32 bits, of 16-bit codes in 64.
-    fn scaled(&self, factor: FixedPoint, sum: i64, from: Activation) -> Result<i32, OpError> {
-        Ok(match from.code_type {
-            CodeType::U8 | CodeType::I8 => factor.double(narrow(sum)?),
-            CodeType::I16 => {
-                i32::try_from(factor.reduced(sum).clamp(i32::MIN.into(), i32::MAX.into())).unwrap_or(0)
-            }
-        })
+/// A sum times its factor: of 8-bit codes in 32 bits, of 16-bit codes in 64.
+fn scaled(factor: FixedPoint, sum: i64, from: Activation) -> i32 {
+    match from.code_type {
+        CodeType::U8 | CodeType::I8 => factor.double(narrow(sum)),
+        CodeType::I16 | CodeType::I32 => {
+            i32::try_from(factor.reduced(sum).clamp(i32::MIN.into(), i32::MAX.into())).unwrap_or(0)
+        }
     }
 }

@@ -327,7 +327,11 @@ impl Op {
 
     /// Engines do not have every operator, and none but TFLite's computes with codes of 16 bits.
     fn check_contract(&self, context: &Context<'_>) -> Result<(), OpError> {
-        let wide = |activation: &Activation| activation.code_type == CodeType::I16;
+        let activations = || context.inputs.iter().copied().chain([context.output]).flatten();
+        let rescales = matches!(self, Self::Function(Function::Requantize { .. }) | Self::Shape(_));
+        if !rescales && activations().any(|activation| activation.code_type == CodeType::I32) {
+            return Err(OpError::new("codes of 32 bits", "a change of scale, which alone has them"));
+        }
         let contract = context.contract;
         match contract {
             Contract::Litert | Contract::Exact => {}
@@ -337,7 +341,7 @@ impl Op {
             | Contract::X86
             | Contract::Onnxruntime
             | Contract::LitertXnnpack => {
-                if context.inputs.iter().copied().chain([context.output]).flatten().any(|a| wide(&a)) {
+                if activations().any(|activation| activation.code_type.is_wide()) {
                     return Err(OpError::new(
                         format!("codes of 16 bits under {}", contract.name()),
                         "the contract litert",

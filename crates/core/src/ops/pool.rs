@@ -179,7 +179,7 @@ impl Rounding {
             }
             Self::Fixed(factor) => {
                 let mean = match output.code_type {
-                    CodeType::I16 => factor.reduced(sum),
+                    CodeType::I16 | CodeType::I32 => factor.reduced(sum),
                     CodeType::U8 | CodeType::I8 => i64::from(factor.double(sum as i32)),
                 };
                 mean.saturating_add(i64::from(output.zero_point))

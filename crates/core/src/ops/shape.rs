@@ -73,6 +73,13 @@ pub enum Shape {
         /// What stands there; zeros are the real value zero, the code Z.
         mode: PaddingMode,
     },
+    /// More positions around the input, which have a code other than Z; negative amounts cut.
+    PadWith {
+        /// As those of [`Shape::Pad`].
+        amounts: Vec<i64>,
+        /// The code less Z.
+        above_zero: i32,
+    },
     /// The channels of groups interleaved.
     ChannelShuffle(
         /// Groups.
@@ -94,6 +101,7 @@ impl Shape {
             Self::Chunk { .. } => "chunk",
             Self::Upsample { .. } => "upsample_nearest",
             Self::Pad { .. } => "pad",
+            Self::PadWith { .. } => "pad_with",
             Self::ChannelShuffle(_) => "channel_shuffle",
         }
     }
@@ -164,6 +172,14 @@ impl Shape {
         Ok(self.selections(input, known)?.into_iter().map(|s| s.shape).collect())
     }
 
+    /// The code of positions that no element of the input has, where the real value 0 has this one.
+    pub fn filling(&self, zero_point: i32) -> i32 {
+        match self {
+            Self::PadWith { above_zero, .. } => zero_point.saturating_add(*above_zero),
+            _ => zero_point,
+        }
+    }
+
     /// Where the elements of each result come from.
     ///
     /// # Errors
@@ -187,7 +203,8 @@ impl Shape {
     ) -> Result<Vec<Codes>, OpError> {
         let elements = input.elements();
         // Padding is the only one that makes elements of its own.
-        let filling = context.inputs.first().copied().flatten().map_or(0, |a| a.zero_point);
+        let zero_point = context.inputs.first().copied().flatten().map_or(0, |a| a.zero_point);
+        let filling = self.filling(zero_point);
         let layout = self.layout(input);
         let results = self.selections(input.shape(), known)?.into_iter().map(|selection| {
             let shape = selection.shape.clone();
@@ -208,6 +225,7 @@ impl Shape {
             | Self::Chunk { .. }
             | Self::Upsample { .. }
             | Self::Pad { mode: PaddingMode::Zeros, .. }
+            | Self::PadWith { .. }
             | Self::ChannelShuffle(_) => input.layout(),
             Self::Flatten { .. }
             | Self::Reshape(_)
@@ -281,6 +299,7 @@ impl Shape {
                 one(upsample(size.as_deref(), factors.as_deref(), input, known)?)
             }
             Self::Pad { amounts, mode } => one(pad(amounts, *mode, input)?),
+            Self::PadWith { amounts, .. } => one(pad(amounts, PaddingMode::Zeros, input)?),
             Self::ChannelShuffle(groups) => {
                 let channels = input.get(1).copied().unwrap_or(0);
                 let groups = usize::try_from(*groups).ok().filter(|&g| g > 0 && channels % g == 0);

@@ -78,7 +78,7 @@ impl Svdf {
             let mut sums = Vec::with_capacity(self.feature.shape[0]);
             for (filter, line) in lines.chunks_exact_mut(memory).enumerate() {
                 line.rotate_left(1);
-                let feature = narrow(self.feature.sum(filter, image, from.zero_point))?;
+                let feature = narrow(self.feature.sum(filter, image, from.zero_point));
                 if let Some(newest) = line.last_mut() {
                     *newest = clamped(self.feature.factor.double(feature).into(), kept);
                 }
@@ -86,7 +86,7 @@ impl Svdf {
             }
             for (unit, sums) in sums.chunks_exact(self.rank).enumerate() {
                 let bias = self.bias.as_ref().and_then(|bias| bias.get(unit)).copied().unwrap_or(0);
-                let sum = narrow(sums.iter().sum::<i64>().saturating_add(bias))?;
+                let sum = narrow(sums.iter().sum::<i64>().wrapping_add(bias));
                 results.push(clamped(self.time.factor.double(sum).into(), to));
             }
         }

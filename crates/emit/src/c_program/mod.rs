@@ -137,10 +137,11 @@ impl<'a> Network<'a> {
         let shapes = machine
             .shapes(&images)
             .map_err(|error| Error::Unsupported { what: LANGUAGE, reasons: error.reasons })?;
-        let wide =
-            machine.network().edges.iter().filter(|edge| {
-                edge.activation.is_some_and(|activation| activation.code_type == CodeType::I16)
-            });
+        let wide = machine
+            .network()
+            .edges
+            .iter()
+            .filter(|edge| edge.activation.is_some_and(|activation| activation.code_type.is_wide()));
         let reasons: Vec<Reason> = wide
             .map(|edge| Reason { place: edge.name.clone(), text: "codes of 16 bits, expected 8".into() })
             .collect();

@@ -399,7 +399,7 @@ impl Network<'_> {
         let results = shape.sources(&self.shapes[input.0], &known).map_err(|error| error.to_string())?;
         let name = identifier(&node.name);
         let (mut data, mut calls) = (format!("/* {} */\n", self.comment(node)), String::new());
-        let zero_point = operator.inputs.first().map_or(0, |port| port.zero_point);
+        let filling = shape.filling(operator.inputs.first().map_or(0, |port| port.zero_point));
         for (part, ((sizes, sources), output)) in results.iter().zip(&node.outputs).enumerate() {
             let tables = tables(sizes, sources).ok_or("places that are no sum of one term per axis")?;
             let name = if node.outputs.len() == 1 { name.clone() } else { format!("{name}_{part}") };
@@ -413,7 +413,7 @@ impl Network<'_> {
                 data,
                 "static const int32_t *const {name}_sources[{}] = {{{}}};\nstatic const struct selection {name}_selection \
                  = {{\n    .axes = {}, .sizes = {name}_sizes, .sources = {name}_sources, .padding_value = \
-                 {zero_point}\n}};\n\n",
+                 {filling}\n}};\n\n",
                 pointers.len(),
                 pointers.join(", "),
                 sizes.len(),

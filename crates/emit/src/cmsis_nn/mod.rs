@@ -155,7 +155,7 @@ fn rounding(machine: &Machine<'_>) -> Result<Rounding, String> {
                     an integer bias"
             .into());
     }
-    let wide = |code_type: CodeType| code_type == CodeType::I16;
+    let wide = |code_type: CodeType| code_type.is_wide();
     let edges = &machine.network().edges;
     match edges.iter().find(|edge| edge.activation.is_some_and(|activation| wide(activation.code_type))) {
         Some(edge) => Err(format!("{}: found codes of 16 bits, expected 8", edge.name)),

@@ -157,6 +157,7 @@ mod tests {
             wiring: Wiring::File,
             engine: None,
             signed_as_unsigned: false,
+            unfused: std::collections::BTreeMap::new(),
             edges,
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(chain.len())],

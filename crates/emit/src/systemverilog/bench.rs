@@ -6,7 +6,6 @@ use gen_params_core::target::Stage;
 
 use super::modules::{STAGES, output_name};
 use super::plan::{Block, Buffer, Plan};
-use super::widths::address_bits;
 use crate::golden::{GoldenTensor, INPUT, Width, stem};
 
 /// The folder of golden values.
@@ -59,16 +58,16 @@ pub(super) fn network(plan: &Plan, golden: &Golden<'_>) -> Result<String, fmt::E
     writeln!(text, "\n`default_nettype none\n\nmodule network_tb;\n")?;
     text += CLOCK;
     let Some(input) = plan.buffers.first() else { return Ok(text) };
-    let bits = address_bits(input.elements());
     writeln!(
         text,
-        "  logic input_write = 0;\n  logic [{0}:0] input_address = '0;\n  logic [7:0] input_data = '0;",
-        bits - 1
+        "  logic input_write = 0;\n  logic [{}:0] input_address = '0;\n  logic [{}:0] input_data = '0;",
+        input.address_bits() - 1,
+        input.code_bits() - 1
     )?;
     for (index, &output) in plan.outputs.iter().enumerate() {
         let name = output_name(plan, index);
-        let bits = address_bits(plan.buffers[output].elements());
-        writeln!(text, "  logic [{0}:0] {name}_address = '0;\n  wire [7:0] {name}_data;", bits - 1)?;
+        let (address, code) = (plan.buffers[output].address_bits() - 1, plan.buffers[output].code_bits() - 1);
+        writeln!(text, "  logic [{address}:0] {name}_address = '0;\n  wire [{code}:0] {name}_data;")?;
     }
     writeln!(text, "\n  network dut (\n      .clk,\n      .reset,\n      .start,\n      .done,")?;
     write!(text, "      .input_write,\n      .input_address,\n      .input_data")?;
@@ -82,6 +81,9 @@ pub(super) fn network(plan: &Plan, golden: &Golden<'_>) -> Result<String, fmt::E
         if check(&mut text, plan, block, golden, "dut.")? {
             codes += plan.buffers[block.output].elements();
         }
+    }
+    if plan.blocks.is_empty() {
+        writeln!(text, "\n  wire unused = ended;  // by monitors of blocks")?;
     }
     for (index, &output) in plan.outputs.iter().enumerate() {
         memory(&mut text, &format!("expected_{index}"), &plan.buffers[output], golden)?;
@@ -121,17 +123,19 @@ pub(super) fn block(plan: &Plan, block: &Block, golden: &Golden<'_>) -> Result<S
     text += &block.instance();
     for (index, &input) in block.inputs.iter().enumerate() {
         let buffer = &plan.buffers[input];
-        let bits = address_bits(buffer.elements());
+        let (bits, code_bits) = (buffer.address_bits(), buffer.code_bits());
         let id = &block.id;
         writeln!(
             text,
-            "\n  logic input_{index}_write = 0;\n  logic [{0}:0] input_{index}_address = '0;\n  logic [7:0] input_{index}_data = \
-             '0;\n  gp_memory #(\n      .DEPTH({1}),\n      .ADDRESS_BITS({bits})\n  ) memory_{index} (\n      .clk,\n      \
+            "\n  logic input_{index}_write = 0;\n  logic [{0}:0] input_{index}_address = '0;\n  logic [{2}:0] \
+             input_{index}_data = '0;\n  gp_memory #(\n      .DEPTH({1}),\n      .ADDRESS_BITS({bits}),\n      \
+             .CODE_BITS({code_bits})\n  ) memory_{index} (\n      .clk,\n      \
              .write(input_{index}_write),\n      .write_address(input_{index}_address),\n      \
              .write_data(input_{index}_data),\n      .read(1'b1),\n      .read_address({id}_read_address_{index}),\n      \
              .read_data({id}_read_data_{index})\n  );",
             bits - 1,
-            buffer.elements()
+            buffer.elements(),
+            code_bits - 1
         )?;
         memory(&mut text, &format!("inputs_{index}"), buffer, golden)?;
     }
@@ -157,7 +161,8 @@ fn memory(text: &mut String, name: &str, buffer: &Buffer, golden: &Golden<'_>) -
     let elements = golden.images * buffer.elements();
     writeln!(
         text,
-        "\n  logic [7:0] {name}[0:{}];\n  initial $readmemh(\"{file}\", {name});",
+        "\n  logic [{}:0] {name}[0:{}];\n  initial $readmemh(\"{file}\", {name});",
+        buffer.code_bits() - 1,
         elements.max(1) - 1
     )
 }
@@ -186,10 +191,11 @@ fn check(
     writeln!(
         text,
         "\n  gp_check #(\n      .NAME({:?}),\n      .IMAGES({}),\n      .CHANNELS({channels}),\n      .HEIGHT({height}),\n      \
-         .WIDTH({width}),\n      .IS_SIGNED({}),",
+         .WIDTH({width}),\n      .IS_SIGNED({}),\n      .CODE_BITS({}),",
         printable(&block.name),
         golden.images,
-        i32::from(buffer.is_signed())
+        i32::from(buffer.is_signed()),
+        buffer.code_bits()
     )?;
     if stages {
         writeln!(text, "      .STAGES(1),")?;
@@ -274,7 +280,7 @@ fn limit(clocks: u64) -> u64 {
 
 /// Writes one image's codes into a memory.
 fn load(text: &mut String, source: &str, port: &str, buffer: &Buffer) -> fmt::Result {
-    let (elements, bits) = (buffer.elements(), address_bits(buffer.elements()));
+    let (elements, bits) = (buffer.elements(), buffer.address_bits());
     writeln!(
         text,
         "      for (int i = 0; i < {elements}; i = i + 1) begin
@@ -313,7 +319,7 @@ fn run(text: &mut String) -> fmt::Result {
 
 /// Reads one image's outputs at the network's port.
 fn read_back(text: &mut String, source: &str, port: &str, buffer: &Buffer) -> fmt::Result {
-    let (elements, bits) = (buffer.elements(), address_bits(buffer.elements()));
+    let (elements, bits) = (buffer.elements(), buffer.address_bits());
     writeln!(
         text,
         "      for (int i = 0; i < {elements}; i = i + 1) begin

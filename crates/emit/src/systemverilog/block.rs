@@ -30,6 +30,8 @@ pub(super) struct Request<'a> {
     pub(super) shape: &'a [usize],
     /// The same with an axis of images where there is one.
     pub(super) whole: &'a [usize],
+    /// Bits of a code of the result.
+    pub(super) code_bits: u32,
     pub(super) options: Options,
 }
 
@@ -149,6 +151,8 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
         list.push(("CHANNELS_LAST", flag(true)));
     }
     list.push(("INPUT_SIGNED", flag(input.is_signed())));
+    list.push(("INPUT_BITS", number(input.code_bits())));
+    list.push(("OUTPUT_BITS", number(request.code_bits)));
     list.push(("PADDING_VALUE", number(z1)));
     list.push(if same_z2 {
         ("WEIGHT_ZERO_POINT", number(z2))
@@ -217,15 +221,16 @@ pub(super) fn rounding(rounding: Rounding) -> usize {
     Rounding::ALL.iter().position(|&known| known == rounding).unwrap_or_default()
 }
 
-/// A selection by a table of addresses; negative sources are padding.
-pub(super) fn gather(stem: &str, sources: &[i32], zero_point: i32, read: usize) -> Computed {
+/// A selection by a table of addresses; negative sources are padding, which has the code Z1 + `above_zero`.
+pub(super) fn gather(stem: &str, sources: &[i32], input: &Buffer, above_zero: i32) -> Computed {
     let file = path(&format!("{stem}_address.hex"));
     let mut list = vec![
         ("COUNT", number(sources.len())),
-        ("FILL", number(zero_point)),
+        ("FILL", number(input.activation.zero_point + above_zero)),
+        ("CODE_BITS", number(input.code_bits())),
         ("ADDRESS_FILE", Value::File(file.clone())),
     ];
-    list.extend(address_parameters(read, sources.len()));
+    list.extend(address_parameters(input.elements(), sources.len()));
     let clocks = sources.len() as u64 + 8;
     let mut computed = Computed::one(Instance { module: "gp_gather", parameters: list, clocks });
     // All ones, -1, has the highest bit set.

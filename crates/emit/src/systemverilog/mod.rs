@@ -102,6 +102,7 @@ pub fn write(
     for (name, data) in plan.blocks.iter().flat_map(|block| &block.data).chain(constants) {
         files.push(FileToWrite::new(name, move |out| match data {
             Data::Bytes(values) => hex::write_i8(out, values),
+            Data::Signed16(values) => hex::write_i16(out, values),
             Data::Unsigned32(values) => hex::write_u32(out, values),
             Data::Signed32(values) => hex::write_i32(out, values),
             Data::Signed64(values) => hex::write_i64(out, values),

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use gen_params_core::parameters::Range;
 
 use super::plan::{Block, Buffer, Instance, Plan, Value};
-use super::widths::{address_bits, unsigned_bits};
+use super::widths::unsigned_bits;
 
 /// Names of the values that a block with weights shows beside its codes, with the width that each has in the library's module.
 pub(super) const STAGES: [&str; 5] = ["accumulator", "biased", "product", "shifted", "offset"];
@@ -19,19 +19,20 @@ fn ports(plan: &Plan, block: &Block) -> String {
     );
     for (index, &input) in block.inputs.iter().enumerate() {
         let buffer = &plan.buffers[input];
-        let bits = address_bits(buffer.elements());
         text += &format!(
-            "    // {}.\n    output logic [{}:0] read_address_{index},\n    input wire logic [7:0] read_data_{index},  // one clock \
-             after its address\n\n",
+            "    // {}.\n    output logic [{}:0] read_address_{index},\n    input wire logic [{}:0] read_data_{index},  // one \
+             clock after its address\n\n",
             describe(buffer),
-            bits - 1
+            buffer.address_bits() - 1,
+            buffer.code_bits() - 1
         );
     }
     let output = &plan.buffers[block.output];
     text += &format!(
-        "    // {}.\n    output logic write,\n    output logic [{}:0] write_address,\n    output logic [7:0] write_data",
+        "    // {}.\n    output logic write,\n    output logic [{}:0] write_address,\n    output logic [{}:0] write_data",
         describe(output),
-        address_bits(output.elements()) - 1
+        output.address_bits() - 1,
+        output.code_bits() - 1
     );
     if block.stages.is_some() {
         text += ",\n\n    // The stages of the code that is written, for observation.";
@@ -110,12 +111,13 @@ fn single(text: &mut String, block: &Block, instance: &Instance) -> fmt::Result 
 
 /// One instance per input, each started by the one before it.
 fn in_turn(text: &mut String, plan: &Plan, block: &Block) -> fmt::Result {
-    let bits = address_bits(plan.buffers[block.output].elements());
+    let output = &plan.buffers[block.output];
     let count = block.instances.len();
     writeln!(text, "  // One input after the other.")?;
     writeln!(text, "  wire [{}:0] dones, writes;", count - 1)?;
     for index in 0..count {
-        writeln!(text, "  wire [{}:0] address_{index};\n  wire [7:0] data_{index};", bits - 1)?;
+        let (address, code) = (output.address_bits() - 1, output.code_bits() - 1);
+        writeln!(text, "  wire [{address}:0] address_{index};\n  wire [{code}:0] data_{index};")?;
     }
     for (index, instance) in block.instances.iter().enumerate() {
         let start = if index == 0 { "start".to_owned() } else { format!("dones[{}]", index - 1) };
@@ -165,12 +167,14 @@ impl Block {
         let id = &self.id;
         let mut text = format!("  wire {id}_start, {id}_done, {id}_write;\n");
         for (index, &input) in self.inputs.iter().enumerate() {
-            let bits = address_bits(plan.buffers[input].elements());
-            text += &format!("  wire [{}:0] {id}_read_address_{index};\n", bits - 1);
-            text += &format!("  wire [7:0] {id}_read_data_{index};\n");
+            let (address, code) =
+                (plan.buffers[input].address_bits() - 1, plan.buffers[input].code_bits() - 1);
+            text += &format!("  wire [{address}:0] {id}_read_address_{index};\n");
+            text += &format!("  wire [{code}:0] {id}_read_data_{index};\n");
         }
-        let bits = address_bits(plan.buffers[self.output].elements());
-        text += &format!("  wire [{}:0] {id}_write_address;\n  wire [7:0] {id}_write_data;\n", bits - 1);
+        let (address, code) =
+            (plan.buffers[self.output].address_bits() - 1, plan.buffers[self.output].code_bits() - 1);
+        text += &format!("  wire [{address}:0] {id}_write_address;\n  wire [{code}:0] {id}_write_data;\n");
         if self.stages.is_some() {
             let names = STAGES.map(|stage| format!("{id}_stage_{stage}")).join(", ");
             text += &format!(
@@ -233,9 +237,10 @@ pub(super) fn network(plan: &Plan) -> Result<String, fmt::Error> {
         writeln!(
             text,
             "    // {}.\n    input wire logic input_write,\n    input wire logic [{}:0] input_address,\n    input wire logic \
-             [7:0] input_data,\n",
+             [{}:0] input_data,\n",
             describe(input),
-            address_bits(input.elements()) - 1
+            input.address_bits() - 1,
+            input.code_bits() - 1
         )?;
     }
     for (index, &output) in plan.outputs.iter().enumerate() {
@@ -244,9 +249,10 @@ pub(super) fn network(plan: &Plan) -> Result<String, fmt::Error> {
         let comma = if index + 1 < plan.outputs.len() { ",\n" } else { "" };
         writeln!(
             text,
-            "    // {}.\n    input wire logic [{}:0] {prefix}_address,\n    output logic [7:0] {prefix}_data{comma}",
+            "    // {}.\n    input wire logic [{}:0] {prefix}_address,\n    output logic [{}:0] {prefix}_data{comma}",
             describe(buffer),
-            address_bits(buffer.elements()) - 1
+            buffer.address_bits() - 1,
+            buffer.code_bits() - 1
         )?;
     }
     writeln!(text, ");\n")?;
@@ -272,6 +278,13 @@ pub(super) fn output_name(plan: &Plan, index: usize) -> String {
 
 /// Who starts whom, and which block has the memories.
 fn sequence(text: &mut String, plan: &Plan) -> fmt::Result {
+    if plan.blocks.is_empty() {
+        return writeln!(
+            text,
+            "  // There is nothing to compute: the output is the input in another shape.\n  always_ff @(posedge clk) done <= start && \
+             !reset;"
+        );
+    }
     writeln!(text, "  // Each block is started by the one before it.")?;
     let mut before = "start".to_owned();
     for block in &plan.blocks {
@@ -279,11 +292,7 @@ fn sequence(text: &mut String, plan: &Plan) -> fmt::Result {
         before = format!("{}_done", block.id);
     }
     writeln!(text, "  assign done = {before};\n")?;
-    let count = plan.blocks.len();
-    if count == 0 {
-        return Ok(());
-    }
-    let bits = unsigned_bits(count as u64);
+    let bits = unsigned_bits(plan.blocks.len() as u64);
     writeln!(text, "  logic [{}:0] running;  // counted from 1; 0: none", bits - 1)?;
     for (index, block) in plan.blocks.iter().enumerate() {
         writeln!(text, "  wire {}_running = running == {bits}'d{};", block.id, index + 1)?;
@@ -299,7 +308,7 @@ fn sequence(text: &mut String, plan: &Plan) -> fmt::Result {
 /// A buffer's memory, with its read port at whoever runs.
 fn memory(text: &mut String, plan: &Plan, index: usize, buffer: &Buffer) -> fmt::Result {
     let id = &buffer.id;
-    let bits = address_bits(buffer.elements());
+    let (bits, code_bits) = (buffer.address_bits(), buffer.code_bits());
     let mut choices = String::new();
     let mut readers = Vec::new();
     for block in &plan.blocks {
@@ -317,17 +326,17 @@ fn memory(text: &mut String, plan: &Plan, index: usize, buffer: &Buffer) -> fmt:
     writeln!(text, "  wire [{}:0] {id}_read_address = {choices}{rest};", bits - 1)?;
     // The user may read outputs at any time.
     let read = if outputs.is_empty() { readers.join(" || ") } else { "1'b1".to_owned() };
-    writeln!(text, "  wire [7:0] {id}_codes;")?;
+    writeln!(text, "  wire [{}:0] {id}_codes;", code_bits - 1)?;
     let depth = buffer.elements();
     match &buffer.constant {
         Some((file, _)) => writeln!(
             text,
-            "  gp_constant #(\n      .DEPTH({depth}),\n      .ADDRESS_BITS({bits}),\n      .CODE_FILE(\"{file}\")\n  ) \
+            "  gp_constant #(\n      .DEPTH({depth}),\n      .ADDRESS_BITS({bits}),\n      .CODE_BITS({code_bits}),\n      .CODE_FILE(\"{file}\")\n  ) \
              {id}_memory (\n      .clk,\n      .read_address({id}_read_address),\n      .read_data({id}_codes)\n  );"
         )?,
         None => writeln!(
             text,
-            "  gp_memory #(\n      .DEPTH({depth}),\n      .ADDRESS_BITS({bits})\n  ) {id}_memory (\n      .clk,\n      \
+            "  gp_memory #(\n      .DEPTH({depth}),\n      .ADDRESS_BITS({bits}),\n      .CODE_BITS({code_bits})\n  ) {id}_memory (\n      .clk,\n      \
              .write({write}),\n      .write_address({address}),\n      .write_data({data}),\n      \
              .read({read}),\n      .read_address({id}_read_address),\n      .read_data({id}_codes)\n  );"
         )?,

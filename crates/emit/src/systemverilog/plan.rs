@@ -10,7 +10,7 @@ use gen_params_core::target::Target;
 use gen_params_core::tensor::{Codes, Tensor};
 
 use super::block;
-use super::widths::Widths;
+use super::widths::{Widths, address_bits};
 use crate::Error;
 use crate::names::{NameSpace, file_stem};
 
@@ -48,7 +48,17 @@ impl Buffer {
     }
 
     pub(super) fn is_signed(&self) -> bool {
-        self.activation.code_type == CodeType::I8
+        self.activation.code_type != CodeType::U8
+    }
+
+    /// Bits of a code.
+    pub(super) fn code_bits(&self) -> u32 {
+        self.activation.code_type.bits()
+    }
+
+    /// Bits of an address.
+    pub(super) fn address_bits(&self) -> u32 {
+        address_bits(self.elements())
     }
 }
 
@@ -99,9 +109,24 @@ pub(super) enum Value {
 #[derive(Debug)]
 pub(super) enum Data {
     Bytes(Vec<i8>),
+    Signed16(Vec<i16>),
     Unsigned32(Vec<u32>),
     Signed32(Vec<i32>),
     Signed64(Vec<i64>),
+}
+
+impl Data {
+    /// Codes of a type, or those that the target has in their place.
+    fn codes(code_type: CodeType, codes: impl Iterator<Item = i32>) -> Self {
+        let low_bytes = |code: i32| [code.to_le_bytes()[0], code.to_le_bytes()[1]];
+        match code_type {
+            CodeType::U8 | CodeType::I8 => {
+                Self::Bytes(codes.map(|code| low_bytes(code)[0].cast_signed()).collect())
+            }
+            CodeType::I16 => Self::Signed16(codes.map(|code| i16::from_le_bytes(low_bytes(code))).collect()),
+            CodeType::I32 => Self::Signed32(codes.collect()),
+        }
+    }
 }
 
 /// How it is built.
@@ -189,9 +214,6 @@ impl Planner<'_> {
         let Some(activation) = self.machine.input_activation(id) else {
             return self.refuse("", "an input whose scale and zero point are not known".into());
         };
-        if activation.code_type.bits() != 8 {
-            self.refuse("", format!("an input of {}, expected 8 bits", activation.code_type.name()));
-        }
         self.shapes[id.0] = Some(shape.to_vec());
         let place = self.buffer("input".into(), shape, activation, None, None);
         self.places[id.0] = Some(place);
@@ -290,8 +312,7 @@ impl Planner<'_> {
         let activation = self.known_activation(edge)?;
         let held = codes.elements().iter().map(|&code| self.target.receive(code, activation.code_type));
         let stem = file_stem(&node.name);
-        let data = Data::Bytes(held.map(|code| code.to_le_bytes()[0].cast_signed()).collect());
-        let constant = Some((block::path(&format!("{stem}.hex")), data));
+        let constant = Some((block::path(&format!("{stem}.hex")), Data::codes(activation.code_type, held)));
         let place =
             self.buffer(identifier(&stem), codes.shape(), activation, Some(node.name.clone()), constant);
         self.places[edge.0] = Some(place);
@@ -301,11 +322,7 @@ impl Planner<'_> {
     /// S, Z and type of a result in the model.
     fn known_activation(&self, edge: EdgeId) -> Result<Activation, String> {
         let activation = self.network.edge(edge).activation;
-        let activation = activation.ok_or("a result whose scale and zero point are not known")?;
-        if activation.code_type.bits() != 8 {
-            return Err(format!("codes of {}, expected 8 bits", activation.code_type.name()));
-        }
-        Ok(activation)
+        activation.ok_or_else(|| "a result whose scale and zero point are not known".into())
     }
 
     /// A node with one result.
@@ -327,6 +344,7 @@ impl Planner<'_> {
             whole_inputs,
             shape: block::image(shape),
             whole: shape,
+            code_bits: self.known_activation(id)?.code_type.bits(),
             options: self.options,
         };
         let computed = block::of(&request)?;
@@ -364,8 +382,12 @@ impl Planner<'_> {
         let shape = self.shapes[id.0].clone().unwrap_or_default();
         let indices = Tensor::new(shape, indices).map_err(|error| error.to_string())?;
         let activation = self.plan.buffers[place].activation;
-        // Padding has the zero point, which is no index.
-        let marked = Some(Activation { zero_point: -1, ..activation });
+        // Padding has a code that is no index.
+        let above_zero = match &node.op {
+            Op::Shape(shape) => shape.filling(0),
+            _ => 0,
+        };
+        let marked = Some(Activation { zero_point: -1 - above_zero, ..activation });
         let context = Context {
             contract: Contract::Exact,
             inputs: &[marked],
@@ -387,7 +409,7 @@ impl Planner<'_> {
                 1 => file_stem(&node.name),
                 _ => format!("{}_{part}", file_stem(&node.name)),
             };
-            let gathered = block::gather(&stem, sources, activation.zero_point, count);
+            let gathered = block::gather(&stem, sources, &self.plan.buffers[place], above_zero);
             self.add(node, edge, stem, shape, vec![place], gathered)?;
         }
         Ok(())

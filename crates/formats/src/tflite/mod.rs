@@ -61,7 +61,17 @@ pub fn read(bytes: &Bytes) -> Result<SourceModel> {
         )
     })?;
     let constants = Constants::new(bytes, model.tables(schema::model::BUFFERS)?);
-    let graph = Reader { operators, entry, constants }.graph(subgraph)?;
+    let reader = Reader { operators, constants };
+    let mut graph = reader.graph(subgraph, &entry.inputs)?;
+    for number in called_once(&graph) {
+        let called = usize::try_from(number).ok().and_then(|number| subgraphs.get(number));
+        let called = called.ok_or_else(|| {
+            let found = format!("a call of subgraph {number}");
+            ReadError::malformed(model.place(), found, format!("one of {}", subgraphs.len()))
+        })?;
+        let called = reader.graph(called, &BTreeMap::new())?;
+        graph.once.insert(number, called);
+    }
     Ok(SourceModel { form: Form::Tflite, wrapping: Vec::new(), modules: IndexMap::new(), graph: Some(graph) })
 }
 
@@ -120,14 +130,25 @@ fn operator_names(model: &Table<'_>) -> Result<Vec<String>> {
     model.tables(schema::model::OPERATOR_CODES)?.iter().map(name).collect()
 }
 
+/// The numbers of the subgraphs that a graph calls once.
+fn called_once(graph: &Graph) -> BTreeSet<i64> {
+    let once = |node: &&Node| matches!(&node.callee, Callee::Function(name) if name == schema::CALL_ONCE);
+    let numbers = graph.nodes.iter().filter(once).flat_map(|node| &node.keywords);
+    let number = |(_, argument): &(String, Argument)| match argument {
+        Argument::Constant(value, _) => value.as_i64(),
+        Argument::Value(_) | Argument::List(_) => None,
+    };
+    numbers.filter_map(number).collect()
+}
+
 struct Reader<'a> {
     operators: Vec<String>,
-    entry: Entry,
     constants: Constants<'a>,
 }
 
 impl Reader<'_> {
-    fn graph(mut self, subgraph: &Table<'_>) -> Result<Graph> {
+    /// A subgraph. `input_names` are those that a signature gives, by tensor.
+    fn graph(&self, subgraph: &Table<'_>, input_names: &BTreeMap<u32, String>) -> Result<Graph> {
         let tensors = subgraph.tables(schema::subgraph::TENSORS)?;
         let mut facts = BTreeMap::new();
         for (id, tensor) in (0u32..).zip(&tensors) {
@@ -151,7 +172,7 @@ impl Reader<'_> {
             let id = value(subgraph, index)?;
             give(subgraph, id)?;
             let own = facts.get(&id).map_or("", |facts| facts.name.as_str());
-            inputs.push((id, names.unique(self.entry.inputs.get(&id.0).map_or(own, String::as_str), id)));
+            inputs.push((id, names.unique(input_names.get(&id.0).map_or(own, String::as_str), id)));
         }
         let mut nodes = Vec::new();
         for (line, table) in (0u32..).zip(subgraph.tables(schema::subgraph::OPERATORS)?) {
@@ -210,7 +231,7 @@ impl Reader<'_> {
         })
     }
 
-    fn facts(&mut self, tensor: &Table<'_>) -> Result<ValueFacts> {
+    fn facts(&self, tensor: &Table<'_>) -> Result<ValueFacts> {
         let name = tensor.text(schema::tensor::NAME)?;
         let place = if name.is_empty() { tensor.place() } else { name.clone() };
         let number = tensor.u8(schema::tensor::TYPE, 0)?;
@@ -260,6 +281,8 @@ fn options(table: &Table<'_>, operator: &str) -> Result<Vec<(String, Argument)>>
             (Kind::Bool(default), Some(t)) => Value::Bool(t.bool(field, default)?),
             (Kind::Float, None) => Value::Float(0.0),
             (Kind::Float, Some(t)) => Value::Float(t.f32(field)?.into()),
+            (Kind::Text, None) => Value::Str(Arc::from("")),
+            (Kind::Text, Some(t)) => Value::Str(Arc::from(t.text(field)?)),
             (Kind::Ints, None) => Value::None,
             (Kind::Ints, Some(t)) => {
                 Value::List(t.i32s(field)?.into_iter().map(|i| Value::Int(i.into())).collect())

@@ -166,6 +166,10 @@ const OPERATORS: [&str; 210] = [
     "STABLEHLO_COMPOSITE", "STABLEHLO_SHIFT_LEFT", "STABLEHLO_CBRT", "STABLEHLO_CASE",
 ];
 
+/// The operator that runs another subgraph before the first run, and the option that says which.
+pub(super) const CALL_ONCE: &str = "CALL_ONCE";
+const INIT_SUBGRAPH: Field = option(0, "init_subgraph_index");
+
 /// What an option is.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
@@ -179,6 +183,8 @@ pub(super) enum Kind {
     Name(&'static [&'static str]),
     /// A list of integers.
     Ints,
+    /// A text, empty by default.
+    Text,
 }
 
 /// The options of an operator: the number of their table in the union, and their fields.
@@ -233,6 +239,10 @@ const OPTIONS: &[(&[&str], Options)] = &[
         (option(0, "fused_activation_function"), ACTIVATION), (option(1, "cell_clip"), Kind::Float),
         (option(2, "proj_clip"), Kind::Float), (option(3, "time_major"), Kind::Bool(false)),
         (option(5, "diagonal_recurrent_tensors"), Kind::Bool(false)),
+    ] }),
+    (&[CALL_ONCE], Options { number: 103, fields: &[(INIT_SUBGRAPH, Kind::Int(0))] }),
+    (&["VAR_HANDLE"], Options { number: 111, fields: &[
+        (option(0, "container"), Kind::Text), (option(1, "shared_name"), Kind::Text),
     ] }),
     (&["SOFTMAX"], Options { number: 9, fields: &[(option(0, "beta"), Kind::Float)] }),
     (&["CONCATENATION"], Options { number: 10, fields: &[

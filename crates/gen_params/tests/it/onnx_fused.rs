@@ -11,7 +11,7 @@ use gen_params::quantize::dequantize;
 use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
 
-use crate::support::{assert_no_failures, fixtures, network};
+use crate::support::{assert_no_failures, fixtures, network, shared};
 
 /// The codes of an array.
 fn codes(archive: &mut NpzArchive<BufReader<File>>, name: &str) -> Tensor<i32> {
@@ -71,4 +71,39 @@ fn unsigned_codes_are_onnx_runtimes() {
 #[test]
 fn signed_codes_are_onnx_runtimes() {
     every_operator("s8");
+}
+
+/// Which operators ONNX Runtime 1.32 leaves float, as the graphs show that it writes after its optimizations.
+#[test]
+fn operators_that_stay_float_are_named() {
+    let mut cases = vec![
+        (fixtures().join("onnx_fused/u8.onnx"), vec![]),
+        (fixtures().join("onnx_fused/s8.onnx"), vec![]),
+        (fixtures().join("one_network/qoperator.onnx"), vec![]),
+        (fixtures().join("one_network/qdq.onnx"), vec!["add.result", "conv", "depthwise", "linear"]),
+    ];
+    if let Some(shared) = shared() {
+        let exports = shared.join("fixtures/onnx");
+        let convolutions = vec!["features.0", "features.4", "features.8"];
+        cases.push((exports.join("torch_export/LeNetBN_qnnpack/qat_prepared_ts.onnx"), convolutions));
+        let shared_codes = vec![
+            "node_add_141",
+            "node_add_70",
+            "node_conv2d",
+            "node_conv2d_1",
+            "node_conv2d_3",
+            "node_conv2d_5",
+        ];
+        cases.push((exports.join("torch_export_pt2e/ResNetMini_xnnpack/pt2e_dynamo.onnx"), shared_codes));
+        cases.push((exports.join("ort/LeNetBN/qdq_s8s8_pc.onnx"), vec![]));
+    }
+    let mut failures = Vec::new();
+    for (path, expected) in &cases {
+        let network = network(path);
+        let found: Vec<&str> = network.unfused.keys().map(String::as_str).collect();
+        if found != *expected {
+            failures.push(format!("{}: {found:?}, expected {expected:?}", path.display()));
+        }
+    }
+    assert_no_failures(&failures, cases.len());
 }

@@ -35,6 +35,7 @@ impl Case {
             wiring: Wiring::File,
             engine: None,
             signed_as_unsigned: false,
+            unfused: std::collections::BTreeMap::new(),
             edges: vec![edge("input", self.input, self.largest), edge("output", self.output, 255)],
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(1)],

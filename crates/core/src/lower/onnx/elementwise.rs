@@ -5,7 +5,7 @@ use super::layers::is_layer;
 use super::numbers::Data;
 use super::{Lowering, Slot, constants, one};
 use crate::error::Result;
-use crate::lower::qdq::{Constant, Value};
+use crate::lower::qdq::{Constant, Graph, Value};
 use crate::ops::{Function, Op};
 use crate::parameters::Range;
 
@@ -165,6 +165,10 @@ impl Lowering<'_> {
     pub(super) fn sum(&mut self, call: &Call<'_>, a: &Value, b: &Value) -> Result<Value> {
         match (a, b) {
             (layer, Value::Constant(constant)) | (Value::Constant(constant), layer) if is_layer(layer) => {
+                // The engine fuses the sum of a matrix product and a bias, and none of a convolution.
+                if !Graph::is_linear(layer) {
+                    self.graph.leave_unfused(layer);
+                }
                 self.graph.biased(&call.name, layer, constant)
             }
             _ => self.graph.operator(&call.name, Op::Add { relu: false }, &[a.clone(), b.clone()]),

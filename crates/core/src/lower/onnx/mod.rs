@@ -8,6 +8,7 @@
 mod call;
 mod constants;
 mod elementwise;
+mod fusion;
 mod layers;
 mod numbers;
 mod pools;
@@ -276,7 +277,8 @@ impl Lowering<'_> {
                 _ => None,
             })
             .collect();
-        let (network, edges) = self.graph.finish(&outputs, &named)?;
+        let (mut network, edges) = self.graph.finish(&outputs, &named)?;
+        fusion::mark(&mut network, &fusion::signed_codes(self.source), &edges);
         Ok((network, edges))
     }
 

@@ -68,6 +68,12 @@ impl Graph {
         Self::layer_of(value).is_some()
     }
 
+    /// True for the result of a linear layer that still takes biases and factors.
+    pub(in crate::lower) fn is_linear(value: &Value) -> bool {
+        let linear = |op: &Op| matches!(op, Op::Layer(layer) if layer.kind == LayerKind::Linear);
+        Self::layer_of(value).is_some_and(|pending| linear(&pending.op))
+    }
+
     /// Adds one number per output channel to the result of a layer.
     ///
     /// # Errors
@@ -140,6 +146,7 @@ impl Graph {
             }
             layer.weight.scale = scaled;
         }
+        self.leave_pending_unfused(&next.name);
         next.op = Op::Layer(layer);
         self.pending(next)
     }

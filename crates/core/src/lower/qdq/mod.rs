@@ -36,7 +36,7 @@ use gen_params_formats::{Form, SourceModel};
 use super::Options;
 use super::builder::{Builder, numbers_of};
 use crate::error::{LowerError, Result};
-use crate::network::{EdgeId, IntNetwork};
+use crate::network::{EdgeId, IntNetwork, Unfused};
 use crate::ops::{Op, Shape};
 use crate::parameters::{Activation, CodeType, Range, Wiring};
 
@@ -49,8 +49,9 @@ type Written = (u32, u64, i32, CodeType, i32, i32);
 /// The graph as far as it has been walked.
 pub(super) struct Graph {
     builder: Builder,
-    /// Whether float weights are quantized as ONNX does, `rint(x / S) + Z`, or as PyTorch, `rint(x * (1/S)) + Z`.
-    divides: bool,
+    /// Whether the file is for ONNX Runtime, which quantizes float weights as `rint(x / S) + Z`, where PyTorch has
+    /// `rint(x * (1/S)) + Z`, and does not fuse every pattern that is folded here.
+    is_onnx: bool,
     /// Edges of real tensors that have been written.
     written: HashMap<Written, EdgeId>,
     /// For each edge that a shape operation or pooling gave, the edge it came from.
@@ -63,7 +64,7 @@ impl Graph {
     pub(super) fn new(source: &SourceModel, options: &Options) -> Self {
         Self {
             builder: Builder::new(source, Wiring::File, options),
-            divides: source.form == Form::Onnx,
+            is_onnx: source.form == Form::Onnx,
             written: HashMap::new(),
             origins: HashMap::new(),
             reals: 0,
@@ -86,6 +87,19 @@ impl Graph {
     /// Whether nothing more may be held, and the rest of the file is not worth a look.
     pub(super) fn is_spent(&self) -> bool {
         self.builder.is_spent()
+    }
+
+    /// Something stands between a layer and its quantize that the file's engine does not fuse.
+    pub(super) fn leave_unfused(&mut self, layer: &Value) {
+        if let Some(pending) = Self::layer_of(layer) {
+            self.leave_pending_unfused(&pending.name);
+        }
+    }
+
+    fn leave_pending_unfused(&mut self, name: &str) {
+        if self.is_onnx {
+            self.builder.leave_unfused(name, Unfused::Between);
+        }
     }
 
     /// An input of the network: reals, or codes whose S and Z the first dequantize gives.
@@ -336,7 +350,7 @@ impl Graph {
         let Range { min, max } = scheme.codes();
         let code = |(index, &x): (usize, &f32)| {
             let (scale, zero_point) = scheme.of_channel(channel(index));
-            let scaled = if self.divides { x / scale as f32 } else { x * (1.0 / scale as f32) };
+            let scaled = if self.is_onnx { x / scale as f32 } else { x * (1.0 / scale as f32) };
             let code = (scaled.round_ties_even() as i64).saturating_add(zero_point);
             i32::try_from(code.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
         };

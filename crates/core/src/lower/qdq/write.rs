@@ -96,6 +96,9 @@ impl Graph {
         match &mut op {
             Op::Layer(layer) => {
                 layer.relu = Some(bounds.0 == 0.0);
+                if codes_of(bounds, activation) != full(activation) {
+                    self.leave_pending_unfused(name);
+                }
                 let limits = intersection(codes_of(bounds, activation), range);
                 let relu_alone = Range { min: activation.zero_point, ..full(activation) };
                 let implied = if layer.relu == Some(true) { relu_alone } else { full(activation) };

@@ -11,6 +11,7 @@ mod layers;
 mod pools;
 mod recurrent;
 mod shapes;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,7 @@ use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Op, Shape};
 use crate::parameters::{Activation, CodeType, Wiring};
 use call::Call;
+use variables::Variables;
 
 /// Tensors of more axes are no network's.
 const MOST_AXES: usize = 8;
@@ -33,19 +35,22 @@ type Lower = fn(&mut Lowering<'_>, &Call<'_>) -> Result<()>;
 /// The operators that are supported.
 #[rustfmt::skip]
 const OPERATORS: &[(&str, Lower)] = &[
-    ("ADD", elementwise::binary), ("AVERAGE_POOL_2D", pools::pool), ("CONCATENATION", shapes::concatenation),
+    ("ADD", elementwise::binary), ("ASSIGN_VARIABLE", variables::assign), ("AVERAGE_POOL_2D", pools::pool),
+    ("CALL_ONCE", variables::call_once), ("CONCATENATION", shapes::concatenation),
     ("CONV_2D", layers::convolution), ("DEPTHWISE_CONV_2D", layers::convolution),
     ("DEQUANTIZE", elementwise::dequantize), ("EXPAND_DIMS", shapes::reshape),
     ("FULLY_CONNECTED", layers::fully_connected), ("HARD_SWISH", elementwise::function),
     ("LEAKY_RELU", elementwise::function), ("LOGISTIC", elementwise::function), ("MAX_POOL_2D", pools::pool),
     ("MEAN", pools::mean), ("MUL", elementwise::binary), ("PACK", shapes::pack), ("PAD", shapes::pad),
-    ("PADV2", shapes::pad), ("QUANTIZE", elementwise::quantize), ("RELU", elementwise::rectifier),
-    ("RELU6", elementwise::rectifier), ("RELU_N1_TO_1", elementwise::rectifier), ("RESHAPE", shapes::reshape),
+    ("PADV2", shapes::pad), ("QUANTIZE", elementwise::quantize), ("READ_VARIABLE", variables::read),
+    ("RELU", elementwise::rectifier), ("RELU6", elementwise::rectifier),
+    ("RELU_N1_TO_1", elementwise::rectifier), ("RESHAPE", shapes::reshape),
     ("RESIZE_NEAREST_NEIGHBOR", shapes::resize), ("SHAPE", shapes::shape), ("SOFTMAX", elementwise::softmax),
     ("SPLIT", shapes::split), ("SPLIT_V", shapes::split), ("SQUEEZE", shapes::reshape),
     ("STRIDED_SLICE", shapes::strided_slice), ("SUB", elementwise::binary), ("SVDF", recurrent::svdf),
     ("TANH", elementwise::function), ("TRANSPOSE", shapes::transpose), ("TRANSPOSE_CONV", layers::transposed),
     ("UNIDIRECTIONAL_SEQUENCE_LSTM", recurrent::lstm), ("UNPACK", shapes::unpack),
+    ("VAR_HANDLE", variables::handle),
 ];
 
 /// The names of the operators that are supported, in alphabetical order.
@@ -70,6 +75,7 @@ pub(super) fn lower(source: &SourceModel, graph: &Graph, options: &Options) -> R
         builder: Builder::new(source, Wiring::File, options),
         slots: BTreeMap::new(),
         folded: BTreeMap::new(),
+        variables: Variables::default(),
         computed: graph.nodes.iter().flat_map(|node| node.outputs.iter().copied()).collect(),
     };
     let mut reasons: Vec<Reason> = Vec::new();
@@ -149,6 +155,7 @@ struct Lowering<'a> {
     slots: BTreeMap<ValueId, Slot>,
     /// Integers that are known before the network runs: sizes and indices.
     folded: BTreeMap<ValueId, Vec<i64>>,
+    variables: Variables,
     /// Tensors that operators make, also those that are refused.
     computed: BTreeSet<ValueId>,
 }
@@ -202,6 +209,10 @@ impl<'a> Lowering<'a> {
     fn activation(&self, call: &Call<'_>, id: ValueId) -> Result<Activation> {
         let facts = self.facts(id)?;
         match &facts.quantization {
+            // Codes of 32 bits stand around a network, behind a change of scale.
+            Some(_) if facts.element_type == "INT32" && call.operator != "QUANTIZE" => Err(call.refuse(
+                &format!("has activations of {}, expected INT8, UINT8 or INT16", facts.element_type),
+            )),
             Some(quantization) => activation_of(&call.place(), facts, quantization),
             None => Err(call.float(facts)),
         }
@@ -319,6 +330,7 @@ fn activation_of(place: &str, facts: &ValueFacts, quantization: &Quantization) -
         "INT8" => CodeType::I8,
         "UINT8" => CodeType::U8,
         "INT16" => CodeType::I16,
+        "INT32" => CodeType::I32,
         other => return Err(refuse(format!("has activations of {other}, expected INT8, UINT8 or INT16"))),
     };
     let (&[scale], &[zero_point]) = (quantization.scale.as_slice(), quantization.zero_point.as_slice())
@@ -337,5 +349,8 @@ fn activation_of(place: &str, facts: &ValueFacts, quantization: &Quantization) -
     let zero_point = i32::try_from(zero_point).ok().filter(|z| (min..=max).contains(z)).ok_or_else(|| {
         refuse(format!("has zero point {zero_point}, expected {min}..={max} for {}", facts.element_type))
     })?;
+    if code_type == CodeType::I32 && zero_point != 0 {
+        return Err(refuse(format!("has zero point {zero_point}, expected 0 for {}", facts.element_type)));
+    }
     Ok(Activation { scale: scale.into(), zero_point, code_type })
 }

@@ -14,7 +14,7 @@ use crate::parameters::{Activation, CodeType};
 use crate::tensor::{Codes, Tensor};
 
 /// States beyond this are no network's.
-const LARGEST_STATE: usize = 1 << 24;
+pub(super) const LARGEST_STATE: usize = 1 << 24;
 
 /// `SVDF`: input, feature weights, time weights, bias, state.
 ///

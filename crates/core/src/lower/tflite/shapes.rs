@@ -34,13 +34,17 @@ pub(super) fn transpose(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<
     lowering.define_shape(call, 0, Shape::Permute(axes), edge, Order::File)
 }
 
-/// `PAD` and `PADV2` with the real value 0.
+/// `PAD` with the real value 0, `PADV2` with a code.
 pub(super) fn pad(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<()> {
     let input = call.input(0)?;
-    let zero_point = lowering.activation(call, input)?.zero_point;
-    if call.operator == "PADV2" && lowering.integer(call, 2)? != i64::from(zero_point) {
-        return Err(call.refuse("pads with another value than zero"));
-    }
+    let activation = lowering.activation(call, input)?;
+    let (min, max) = activation.code_type.range();
+    let filling = match call.operator {
+        "PADV2" => lowering.integer(call, 2)?,
+        _ => i64::from(activation.zero_point),
+    };
+    let filling = i32::try_from(filling).ok().filter(|code| (min..=max).contains(code));
+    let filling = filling.ok_or_else(|| call.refuse("pads with what is no code"))?;
     let sides = lowering.integers(call, 1)?;
     let rank = lowering.shape(input)?.len();
     if sides.len() != 2 * rank {
@@ -56,7 +60,10 @@ pub(super) fn pad(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<()> {
     while amounts.ends_with(&[0, 0]) && amounts.len() > 2 {
         amounts.truncate(amounts.len() - 2);
     }
-    let shape = Shape::Pad { amounts, mode: PaddingMode::Zeros };
+    let shape = match filling - activation.zero_point {
+        0 => Shape::Pad { amounts, mode: PaddingMode::Zeros },
+        above_zero => Shape::PadWith { amounts, above_zero },
+    };
     lowering.define_shape(call, 0, shape, edge, order)
 }
 

@@ -6,7 +6,7 @@ use crate::exact::Ratio;
 use crate::network::{IntNetwork, Node};
 use crate::ops::{Op, Pool};
 use crate::parameters::{
-    Activation, Agreement, CodeType, OperatorArithmetic, OperatorParameters, Range, TableParameters,
+    Activation, Agreement, OperatorArithmetic, OperatorParameters, Range, TableParameters,
 };
 use crate::quantize::round_exact;
 
@@ -33,7 +33,7 @@ pub fn derive_operator(
     }
     let selects =
         matches!(node.op, Op::Shape(_) | Op::MaxPool(_) | Op::Relu | Op::Clamp { .. } | Op::Layer(_));
-    if !selects && inputs.iter().chain(&outputs).any(|activation| activation.code_type == CodeType::I16) {
+    if !selects && inputs.iter().chain(&outputs).any(|activation| activation.code_type.is_wide()) {
         return Err("has codes of 16 bits, whose pairs are too many to be compared".into());
     }
     let (min, max) = output.code_type.range();

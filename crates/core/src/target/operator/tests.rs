@@ -35,6 +35,7 @@ fn network(op: Op, inputs: &[Activation], output: Activation) -> IntNetwork {
         wiring: Wiring::File,
         engine: None,
         signed_as_unsigned: false,
+        unfused: std::collections::BTreeMap::new(),
         edges,
         inputs: ids.iter().copied().chain([lone]).collect(),
         outputs: vec![result, lone_result],

@@ -36,6 +36,7 @@ fn copy(
         ("DISTANCE", number(blocks.distance)),
         ("OFFSET", number(blocks.offset)),
         ("INPUT_SIGNED", flag(input.buffer.is_signed())),
+        ("CODE_BITS", number(request.code_bits)),
         ("INPUT_ZERO_POINT", number(z1)),
         ("MULTIPLIER", number(multiplier)),
         ("SHIFT", number(shift)),

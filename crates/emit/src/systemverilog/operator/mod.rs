@@ -15,6 +15,11 @@ use super::widths::{product_bits, signed_bits, unsigned_bits};
 
 /// The block of an operator; an error says what cannot be written.
 pub(super) fn of(request: &Request<'_>, operator: &TargetOperator) -> Result<Computed, String> {
+    let bits = operator.inputs.iter().chain([&operator.output]).map(|port| port.activation.code_type.bits());
+    let passes = matches!(operator.arithmetic, OperatorArithmetic::Clamp | OperatorArithmetic::Largest);
+    if let Some(wide) = bits.max().filter(|&bits| bits > 8 && !passes) {
+        return Err(format!("a {} of codes of {wide} bits, expected 8", operator.op.name()));
+    }
     match (&operator.arithmetic, &operator.op) {
         (&OperatorArithmetic::Sum { multipliers, shift }, _) => {
             pair::sum(request, operator, multipliers, shift)

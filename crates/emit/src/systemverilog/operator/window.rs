@@ -107,7 +107,8 @@ pub(super) fn largest(
     } else {
         Windows::Table(Taps::of_boxes(input.shape, &taps_of_pool(input.shape, request.shape, pool)?)?)
     };
-    Ok(windowed(request, "gp_max_pool", &input, &windows, Vec::new()))
+    let others = vec![("CODE_BITS", number(request.code_bits))];
+    Ok(windowed(request, "gp_max_pool", &input, &windows, others))
 }
 
 /// By axis of (C, spatial...), by position of the result, the positions inside the input.
