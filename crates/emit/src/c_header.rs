@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use gen_params_core::parameters::{CodeType, LayerParameters, Parameters};
 
 use crate::constants::{Constant, Section, TERMS, Value};
+use crate::names::identifier_prefix;
 use crate::nested::{self, Punctuation};
 
 const TITLE: &str = "// Constants of a quantized network, written by gen_params.\n//\n";
@@ -36,6 +37,16 @@ pub(crate) fn write(out: &mut (impl Write + ?Sized), parameters: &Parameters) ->
     }
     for section in Section::of_operators(parameters) {
         write_section(out, &section, multiplier_type)?;
+    }
+    for product in parameters.recurrent.iter().flat_map(|recurrent| &recurrent.products) {
+        let ([rows, columns], bits) = (product.weight_shape, product.weight_bits);
+        let name = identifier_prefix(&product.name);
+        write!(out, "static const int{bits}_t {name}_WEIGHT[{rows}][{columns}] = {{")?;
+        for (index, row) in product.weight.chunks(columns.max(1)).enumerate() {
+            let row: Vec<String> = row.iter().map(i16::to_string).collect();
+            write!(out, "{}{{{}}}", if index > 0 { ",\n    " } else { "" }, row.join(","))?;
+        }
+        out.write_all(b"};\n")?;
     }
     out.write_all(TAIL.as_bytes())
 }

@@ -191,7 +191,7 @@ impl Plan {
             places: vec![None; count],
             shapes: vec![None; count],
             plan: Self { buffers: Vec::new(), blocks: Vec::new(), outputs: Vec::new() },
-            reasons: Vec::new(),
+            reasons: network.states_as_reasons(),
         };
         planner.begin(shape);
         for (index, node) in network.nodes.iter().enumerate() {
