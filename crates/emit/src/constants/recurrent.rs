@@ -33,7 +33,7 @@ fn product(product: &ProductParameters) -> Section<'_> {
     let [results, inputs] = product.weight_shape;
     let (min, max) = product.output.code_type.range();
     let head = vec![
-        format!("Product {:?}: weight {results}x{inputs}, {} rows to a result", product.name, product.rank),
+        format!("Product {:?}: weight {results}x{inputs}, RANK rows to a result", product.name),
         "output = clamp(round((sum(w * x) + FOLDED_BIAS) * MULTIPLIER * 2^-SHIFT) + OUTPUT_ZERO_POINT, CLAMP_MIN, CLAMP_MAX), \
          rounded twice: divided by 2^31, then by the rest"
             .to_owned(),
