@@ -1,11 +1,14 @@
-//! `params.h`: a C99 header with every constant and the weights.
+//! `params.h`: a C99 header with every constant and the weights, written and read back.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
 use gen_params_core::parameters::{CodeType, LayerParameters, Parameters};
+use rayon::prelude::*;
 
 use crate::constants::{Constant, Section, TERMS, Value};
+use crate::layout::{Description, Field};
+use crate::memory_formats::ReadError;
 use crate::nested::{self, Punctuation};
 
 const TITLE: &str = "// Constants of a quantized network, written by gen_params.\n//\n";
@@ -31,13 +34,38 @@ const C: Punctuation = Punctuation { open: b'{', close: b'}', between_outermost:
 pub(crate) fn write(out: &mut (impl Write + ?Sized), parameters: &Parameters) -> io::Result<()> {
     let multiplier_type = multiplier_type(parameters);
     write!(out, "{TITLE}{TERMS}{HEAD}")?;
-    for layer in &parameters.layers {
-        write_layer(out, layer, multiplier_type)?;
+    for layers in batches(&parameters.layers) {
+        let render = |layer: &LayerParameters| {
+            let mut text = Vec::new();
+            write_layer(&mut text, layer, multiplier_type)?;
+            Ok(text)
+        };
+        let texts: Vec<Vec<u8>> = layers.par_iter().with_max_len(1).map(render).collect::<io::Result<_>>()?;
+        texts.iter().try_for_each(|text| out.write_all(text))?;
     }
     for section in Section::of_operators(parameters) {
         write_section(out, &section, multiplier_type)?;
     }
     out.write_all(TAIL.as_bytes())
+}
+
+/// Weights of layers whose texts are held in memory at once, unless one layer has more.
+const BATCH: usize = 1 << 22;
+
+/// Layers that follow each other, in parts that are rendered side by side.
+fn batches(layers: &[LayerParameters]) -> impl Iterator<Item = &[LayerParameters]> {
+    let mut rest = layers;
+    std::iter::from_fn(move || {
+        let mut weights = 0_usize;
+        let fits = |layer: &&LayerParameters| {
+            weights += layer.weight.codes.len();
+            weights <= BATCH
+        };
+        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let (batch, others) = rest.split_at(count);
+        rest = others;
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
 /// The type that holds every multiplier.
@@ -127,4 +155,68 @@ fn write_table(
         write!(out, "{before}{value}")?;
     }
     out.write_all(b"\n};\n")
+}
+
+/// The arrays of a header, as it declares them: each with its identifier, and its numbers in row-major order.
+///
+/// # Errors
+/// The line of the first array that is not as [`write`] writes them.
+pub(crate) fn read(text: &str) -> Result<Vec<(Description, Vec<i64>)>, ReadError> {
+    const DECLARES: &str = "static const ";
+    let mut arrays = Vec::new();
+    let (mut axes, mut start) = (String::new(), 0);
+    while let Some(line) = text[start..].split_inclusive('\n').next() {
+        let place = || 1 + text[..start].lines().count();
+        if let Some((_, weight)) = line.rsplit_once(", weight ").filter(|_| line.starts_with("// Layer ")) {
+            weight.split(' ').next().unwrap_or_default().clone_into(&mut axes);
+        }
+        let Some(declared) = text[start..].strip_prefix(DECLARES) else {
+            start += line.len();
+            continue;
+        };
+        let wrong = |found: &str| ReadError::at_line(place(), found, "an array: TYPE NAME[SIZE] = {...};");
+        let (declared, _) = declared.split_once(';').ok_or_else(|| wrong("no semicolon"))?;
+        let (head, body) = declared.split_once(" = ").ok_or_else(|| wrong(line))?;
+        let description = declaration(head, &axes).ok_or_else(|| wrong(head))?;
+        let numbers = numbers(body).map_err(|token| wrong(&format!("{token:?}")))?;
+        let count = description.shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size));
+        let holds = |&number: &i64| description.fields.iter().all(|field| field.holds(number));
+        if count != Some(numbers.len()) || !numbers.iter().all(holds) {
+            let found = format!("{} numbers, or one beyond its type", numbers.len());
+            return Err(ReadError::at_line(place(), found, format!("those of {head}")));
+        }
+        start += DECLARES.len() + declared.len();
+        arrays.push((description, numbers));
+    }
+    Ok(arrays)
+}
+
+/// What stands before the numbers: `int8_t CONV1_WEIGHT[16][1][5][5]`. `axes` are those of weights.
+fn declaration(head: &str, axes: &str) -> Option<Description> {
+    let (element, rest) = head.split_once(' ')?;
+    let (signed, bits) = match element.strip_prefix('u') {
+        Some(bits) => (false, bits),
+        None => (true, element),
+    };
+    let bits = bits
+        .strip_prefix("int")?
+        .strip_suffix("_t")?
+        .parse()
+        .ok()
+        .filter(|bits| [8, 16, 32, 64].contains(bits))?;
+    let (name, sizes) = rest.split_once('[')?;
+    let sizes = sizes.strip_suffix(']')?.split("][").map(|size| size.parse().ok());
+    let shape = sizes.collect::<Option<Vec<usize>>>()?;
+    let axes = if shape.len() == axes.len() && name.ends_with("_WEIGHT") { axes } else { "O" };
+    let field = Field { name: name.to_owned(), bits, signed };
+    (shape.len() == axes.len()).then(|| Description::plain("", field, axes, &shape))
+}
+
+/// Decimal numbers between braces and commas; the error is the token that is none.
+fn numbers(body: &str) -> Result<Vec<i64>, &str> {
+    let is_separator = |c: char| c.is_ascii_whitespace() || ['{', '}', ','].contains(&c);
+    let tokens = body.split(is_separator).filter(|token| !token.is_empty());
+    tokens
+        .map(|token| if token == "INT64_MIN" { Ok(i64::MIN) } else { token.parse().map_err(|_| token) })
+        .collect()
 }

@@ -1,16 +1,16 @@
 //! Which files a set of formats consists of, and what each holds.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use gen_params_core::parameters::{LayerParameters, Parameters, Weight};
 
 use crate::check::check;
 use crate::constants::{Constant, Section, Value};
-use crate::folder::{FileToWrite, Output};
+use crate::folder::{FileToWrite, Output, WriteOnly};
 use crate::memory::{Contents, Kind, Memory, PackedFile, pack_all};
-use crate::memory_formats::{MemoryFile, MemoryFormat};
+use crate::memory_formats::MemoryFormat;
 use crate::names::{NameSpace, file_stem, identifier_prefix};
 use crate::packages::{Package, PackageFormat, PackageMemory, PackageSection};
 use crate::{Error, Format, Formats, c_header, decimal_list, file_bytes, hex, narrow, npz, svh};
@@ -113,15 +113,7 @@ pub(crate) fn files_in<'a>(
                 let name = format!("{}.{}", packed[index].stem, format.extension());
                 layouts.insert(name.clone(), contents.clone());
                 let packed = Arc::clone(&packed);
-                files.push(FileToWrite::new(name, move |out| {
-                    let file = MemoryFile {
-                        head: contents.head(),
-                        words: &packed[index].words,
-                        signed: contents.has_signed_words(),
-                        byte_order: contents.byte_order(),
-                    };
-                    format.write(&mut WriteOnly(out), &file)
-                }));
+                files.push(FileToWrite::new(name, move |out| packed[index].write(out, format, &contents)));
             }
         }
     }
@@ -204,19 +196,6 @@ fn package_section(section: Section<'_>, has_list: impl Fn(&str) -> bool) -> Pac
         }
     }
     package
-}
-
-/// An [`Output`] as what formats write to.
-struct WriteOnly<'a>(&'a mut dyn Output);
-
-impl Write for WriteOnly<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
 }
 
 /// Codes of 8 bits, signed or not, as the bytes that memory holds.

@@ -19,6 +19,19 @@ pub trait Output: Write + Seek {}
 
 impl<W: Write + Seek> Output for W {}
 
+/// An [`Output`] as what formats write to.
+pub(crate) struct WriteOnly<'a>(pub(crate) &'a mut dyn Output);
+
+impl Write for WriteOnly<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// What renders a file; called once per folder that is written.
 type Render<'a> = Box<dyn Fn(&mut dyn Output) -> io::Result<()> + Send + Sync + 'a>;
 

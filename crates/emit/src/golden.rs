@@ -1,6 +1,8 @@
-//! Golden values: what a network computes for one input, as hex and npz, for hardware to be compared with.
+//! Golden values: what a network computes for one input, for hardware to be compared with.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use gen_params_core::network::IntNetwork;
 use gen_params_core::parameters::{CodeType, Parameters};
@@ -8,9 +10,12 @@ use gen_params_core::target::Stage;
 use serde::Serialize;
 
 use crate::folder::{FileToWrite, Output};
+use crate::layout::{Description, Field, LayoutError};
+use crate::memory::{Contents, PackedFile, Packing, pack_values};
+use crate::memory_formats::MemoryFormat;
 use crate::names::{NameSpace, file_stem};
 use crate::npz::Archive;
-use crate::{Error, Existing, Formats, Manifest, SourceFile, hex, write_folder};
+use crate::{Error, Existing, Format, Formats, Manifest, SourceFile, decimal_list, hex, write_folder};
 
 /// Name of the file that says what the others hold.
 pub const INDEX: &str = "golden.json";
@@ -39,8 +44,11 @@ pub struct GoldenTensor {
     pub node: Option<String>,
     /// The point inside the node.
     pub stage: Stage,
-    /// (N, C, spatial...).
+    /// Sizes.
     pub shape: Vec<usize>,
+    /// What they are of: `NCHW`, or as many of these letters as there are sizes; `NHWC` for images that the model itself has
+    /// so. See [`axes`].
+    pub axes: String,
     /// Width in files.
     pub width: Width,
     /// Row-major values.
@@ -64,6 +72,17 @@ pub enum Width {
 }
 
 impl Width {
+    /// Bits, and whether one of them is a sign.
+    pub fn bits(self) -> (u32, bool) {
+        match self {
+            Self::Uint8 => (8, false),
+            Self::Int8 => (8, true),
+            Self::Int16 => (16, true),
+            Self::Int32 => (32, true),
+            Self::Int64 => (64, true),
+        }
+    }
+
     /// That of codes.
     pub fn of_codes(code_type: CodeType) -> Self {
         match code_type {
@@ -80,7 +99,63 @@ impl Width {
     }
 }
 
+/// The axes of a tensor with so many sizes, channels first.
+pub fn axes(sizes: usize) -> String {
+    match sizes {
+        0..=2 => "NC".chars().take(sizes).collect(),
+        3..=5 => "NC".chars().chain("DHW".chars().skip(5 - sizes)).collect(),
+        // Letters that no order has.
+        _ => "NC".chars().chain(('P'..).take(sizes - 2)).collect(),
+    }
+}
+
+/// In which files golden values are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoldenFiles {
+    /// How codes lie in memory; `None` in row-major order, one a word, as all other values do.
+    pub activation: Option<Packing>,
+    /// The formats. [`ARCHIVE`] is always written, and those that hold no values never.
+    pub formats: Formats,
+}
+
+impl GoldenFiles {
+    /// Whether files of a format hold golden values.
+    pub fn has(format: Format) -> bool {
+        match format {
+            Format::Hex | Format::List | Format::Npz | Format::Memory(_) => true,
+            Format::Svh | Format::Header | Format::Package(_) => false,
+        }
+    }
+}
+
+impl Default for GoldenFiles {
+    /// Hexadecimal lines.
+    fn default() -> Self {
+        Self { activation: None, formats: [Format::Hex].into_iter().collect() }
+    }
+}
+
 impl GoldenTensor {
+    /// How it lies in a memory where codes lie as `activation` says. An order without N is that of each image.
+    pub fn description(&self, activation: Option<&Packing>) -> Description {
+        let (bits, signed) = self.width.bits();
+        let field = Field { name: self.stage.name().to_owned(), bits, signed };
+        let layer = self.node.as_deref().unwrap_or_default();
+        match activation.filter(|_| self.is_codes()) {
+            None => Description::plain(layer, field, &self.axes, &self.shape),
+            Some(packing) => {
+                let order = packing.order.clone().map(|order| order.inside('N'));
+                let packing = Packing { order, ..packing.clone() };
+                packing.describe(layer, self.stage.name(), vec![field], &self.axes, self.shape.clone())
+            }
+        }
+    }
+
+    /// Whether these are codes, which memories of activations hold, and not values inside a layer.
+    pub fn is_codes(&self) -> bool {
+        matches!(self.stage, Stage::Input | Stage::Output)
+    }
+
     /// The name of its array in [`ARCHIVE`]: `conv1/accumulator`.
     pub fn array_name(&self) -> String {
         match &self.node {
@@ -119,9 +194,10 @@ struct IndexEntry<'a> {
     node: Option<&'a str>,
     stage: &'static str,
     dtype: Width,
+    axes: &'a str,
     shape: &'a [usize],
     array: String,
-    file: String,
+    files: Vec<String>,
 }
 
 /// Writes golden values and the manifest into `directory`.
@@ -130,43 +206,109 @@ struct IndexEntry<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::SameName`] for nodes that would share a file, [`Error::Golden`] for values that do not fit their type, before
-/// anything is written; otherwise as [`write_folder`].
+/// [`Error::SameName`] for nodes that would share a file, [`Error::Golden`] for values that do not fit their type and
+/// [`Error::Layout`] for axes that an order lacks, before anything is written; otherwise as [`write_folder`].
 pub fn write_golden(
     directory: &std::path::Path,
     network: &IntNetwork,
     parameters: &Parameters,
     source: Option<SourceFile>,
     golden: &Golden,
+    written: &GoldenFiles,
     existing: Existing,
 ) -> Result<Manifest, Error> {
-    let files = golden_files("", network, golden)?;
-    write_folder(directory, &files, Manifest::describe(parameters, source, &Formats::none()), existing)
+    let mut manifest = Manifest::describe(parameters, source, &Formats::none());
+    let files = golden_files("", network, golden, written, &mut manifest.layouts)?;
+    write_folder(directory, &files, manifest, existing)
 }
 
-/// The files of golden values, below `prefix`: empty, or a folder with `/` at its end.
+/// The files of golden values, below `prefix`: empty, or a folder with `/` at its end. `layouts` gets those of their words.
 pub(crate) fn golden_files<'a>(
     prefix: &str,
     network: &IntNetwork,
     golden: &'a Golden,
+    written: &GoldenFiles,
+    layouts: &mut BTreeMap<String, Contents>,
 ) -> Result<Vec<FileToWrite<'a>>, Error> {
     let mut names = NameSpace::default();
     for tensor in &golden.tensors {
         names.claim(&tensor.file_stem(), tensor.node.as_deref().unwrap_or(INPUT))?;
         check(tensor)?;
     }
-    let index = index(network, golden)?;
     let mut files =
         vec![FileToWrite::new(format!("{prefix}{ARCHIVE}"), |out| write_archive(out, &golden.tensors))];
+    let mut of_tensors = Vec::new();
     for tensor in &golden.tensors {
-        let name = format!("{prefix}{}.hex", tensor.file_stem());
-        files.push(FileToWrite::new(name, |out| write_hex(out, tensor)));
+        let own = tensor_files(prefix, tensor, written, layouts)?;
+        of_tensors.push(own.iter().map(|file| file.name().to_owned()).collect());
+        files.extend(own);
     }
+    let index = index(network, golden, of_tensors)?;
     files.push(FileToWrite::new(format!("{prefix}{INDEX}"), move |out| out.write_all(&index)));
     Ok(files)
 }
 
-fn index(network: &IntNetwork, golden: &Golden) -> Result<Vec<u8>, Error> {
+/// The files of one point, in every format that holds values.
+pub(crate) fn tensor_files<'a>(
+    prefix: &str,
+    tensor: &'a GoldenTensor,
+    written: &GoldenFiles,
+    layouts: &mut BTreeMap<String, Contents>,
+) -> Result<Vec<FileToWrite<'a>>, Error> {
+    let stem = format!("{prefix}{}", tensor.file_stem());
+    let laid_out = written.activation.as_ref().filter(|_| tensor.is_codes());
+    let mut files = Vec::new();
+    let mut packed: Option<Arc<[PackedFile]>> = None;
+    for format in written.formats.iter() {
+        let format = match format {
+            Format::Hex if laid_out.is_none() => {
+                files.push(FileToWrite::new(format!("{stem}.hex"), |out| write_hex(out, tensor)));
+                continue;
+            }
+            Format::List => {
+                let name = format!("{stem}.txt");
+                files.push(FileToWrite::new(name, |out| decimal_list::write_integers(out, &tensor.values)));
+                continue;
+            }
+            Format::Hex => MemoryFormat::Hex,
+            Format::Memory(format) => format,
+            Format::Svh | Format::Header | Format::Npz | Format::Package(_) => continue,
+        };
+        let banks = match &packed {
+            Some(banks) => Arc::clone(banks),
+            None => pack_tensor(&stem, tensor, laid_out)?.into(),
+        };
+        for index in 0..banks.len() {
+            let file = &banks[index];
+            let name = format!("{}.{}", file.stem, format.extension());
+            // Names of other banks are those in the same folder.
+            let mut contents = file.contents_with(format.extension());
+            for name in &mut contents.files {
+                *name = name.strip_prefix(prefix).unwrap_or(name).to_owned();
+            }
+            layouts.insert(name.clone(), contents.clone());
+            let banks = Arc::clone(&banks);
+            files.push(FileToWrite::new(name, move |out| banks[index].write(out, format, &contents)));
+        }
+        packed = Some(banks);
+    }
+    Ok(files)
+}
+
+fn pack_tensor(
+    stem: &str,
+    tensor: &GoldenTensor,
+    laid_out: Option<&Packing>,
+) -> Result<Vec<PackedFile>, Error> {
+    let failed = |source: LayoutError| Error::Layout {
+        layer: tensor.node.clone().unwrap_or_else(|| INPUT.to_owned()),
+        table: tensor.stage.name().to_owned(),
+        source,
+    };
+    pack_values(stem, &tensor.description(laid_out), &tensor.values).map_err(failed)
+}
+
+fn index(network: &IntNetwork, golden: &Golden, files: Vec<Vec<String>>) -> Result<Vec<u8>, Error> {
     let index = Index {
         schema: 1,
         contract: &golden.contract,
@@ -175,13 +317,18 @@ fn index(network: &IntNetwork, golden: &Golden) -> Result<Vec<u8>, Error> {
         tensors: golden
             .tensors
             .iter()
-            .map(|tensor| IndexEntry {
+            .zip(files)
+            .map(|(tensor, files)| IndexEntry {
                 node: tensor.node.as_deref(),
                 stage: tensor.stage.name(),
                 dtype: tensor.width,
+                axes: &tensor.axes,
                 shape: &tensor.shape,
                 array: tensor.array_name(),
-                file: format!("{}.hex", tensor.file_stem()),
+                files: files
+                    .into_iter()
+                    .map(|name| name.rsplit_once('/').map_or(name.clone(), |(_, name)| name.to_owned()))
+                    .collect(),
             })
             .collect(),
     };
@@ -219,7 +366,7 @@ fn narrow<T: TryFrom<i64, Error: std::error::Error + Send + Sync + 'static>>(
     values.iter().map(|&value| T::try_from(value)).collect::<Result<_, _>>().map_err(io::Error::other)
 }
 
-pub(crate) fn write_hex(out: &mut dyn Output, tensor: &GoldenTensor) -> io::Result<()> {
+fn write_hex(out: &mut dyn Output, tensor: &GoldenTensor) -> io::Result<()> {
     match tensor.width {
         Width::Uint8 => hex::write_u8(out, &narrow(&tensor.values)?),
         Width::Int8 => hex::write_i8(out, &narrow(&tensor.values)?),

@@ -51,7 +51,7 @@ pub use error::Error;
 pub use files::{files, threshold_file};
 pub use folder::{Existing, FileToWrite, Output, write_folder};
 pub use formats::{Format, Formats, UnknownFormat};
-pub use golden::{Golden, GoldenTensor, Width, write_golden};
+pub use golden::{Golden, GoldenFiles, GoldenTensor, Width, write_golden};
 pub use manifest::{Manifest, SourceFile};
 pub use vectors::{Vectors, write_vectors};
 

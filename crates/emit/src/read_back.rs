@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::c_header;
 use crate::layout::{Description, Field, LayoutError, Words};
 use crate::manifest::{self, Manifest};
 use crate::memory::{Contents, Kind, Placed};
@@ -77,9 +78,7 @@ pub fn read_tables(path: &Path) -> Result<Vec<ReadTable>, ReadBackError> {
     let format =
         MemoryFormat::of_file(&name).ok_or_else(|| ReadBackError::Format { path: path.to_owned() })?;
     let unknown = || ReadBackError::Unknown { path: path.to_owned() };
-    let contents =
-        MemoryFormat::contents(&bytes).map_or_else(|| of_manifest(path, &name), |found| Ok(Some(found)))?;
-    let contents = contents.ok_or_else(unknown)?;
+    let contents = contents(path, &name, &bytes)?.ok_or_else(unknown)?;
     let bits = contents.word_bits().ok_or_else(unknown)?;
     let mut banks = Vec::new();
     for (index, file) in contents.files.iter().enumerate() {
@@ -96,6 +95,19 @@ pub fn read_tables(path: &Path) -> Result<Vec<ReadTable>, ReadBackError> {
         banks.push(words(&path, format, bytes, bits, &contents)?);
     }
     tables(path, &contents, &banks)
+}
+
+/// What a file of words, or the manifest beside it, says of its contents; `None` where neither says anything.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn describe(path: &Path) -> Result<Option<Contents>, ReadBackError> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    contents(path, &name, &read(path)?)
+}
+
+fn contents(path: &Path, name: &str, bytes: &[u8]) -> Result<Option<Contents>, ReadBackError> {
+    MemoryFormat::contents(bytes).map_or_else(|| of_manifest(path, name), |found| Ok(Some(found)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ReadBackError> {
@@ -125,10 +137,19 @@ fn tables(path: &Path, contents: &Contents, banks: &[Words]) -> Result<Vec<ReadT
 
 /// The memories of a package; banks follow each other.
 fn package(path: &Path, format: PackageFormat, bytes: &[u8]) -> Result<Vec<ReadTable>, ReadBackError> {
-    let memories =
-        format.read(bytes).map_err(|source| ReadBackError::File { path: path.to_owned(), source })?;
+    let failed = |source| ReadBackError::File { path: path.to_owned(), source };
+    let memories = format.read(bytes).map_err(failed)?;
     if memories.is_empty() {
-        return Err(ReadBackError::Unknown { path: path.to_owned() });
+        // A header without memories has arrays as C declares them.
+        let arrays = match (format, std::str::from_utf8(bytes)) {
+            (PackageFormat::C, Ok(text)) => c_header::read(text).map_err(failed)?,
+            _ => Vec::new(),
+        };
+        if arrays.is_empty() {
+            return Err(ReadBackError::Unknown { path: path.to_owned() });
+        }
+        let table = |(description, numbers)| ReadTable { description, numbers: vec![numbers] };
+        return Ok(arrays.into_iter().map(table).collect());
     }
     let mut found = Vec::new();
     let mut rest = memories.as_slice();

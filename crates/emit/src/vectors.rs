@@ -7,7 +7,7 @@ use gen_params_core::target::{Aim, LayerVectors, Missing, Vector};
 use serde_json::{Map, Value, json};
 
 use crate::folder::FileToWrite;
-use crate::golden::{Golden, golden_files};
+use crate::golden::{Golden, GoldenFiles, golden_files};
 use crate::{Error, Existing, Formats, Manifest, SourceFile, json, write_folder};
 
 /// Name of the file that says what each vector hits.
@@ -37,17 +37,20 @@ pub fn write_vectors(
     parameters: &Parameters,
     source: Option<SourceFile>,
     vectors: &Vectors,
+    written: &GoldenFiles,
     existing: Existing,
 ) -> Result<Manifest, Error> {
-    let mut files = golden_files("layers/", network, &vectors.layer_golden)?;
+    let mut manifest = Manifest::describe(parameters, source, &Formats::none());
+    let layouts = &mut manifest.layouts;
+    let mut files = golden_files("layers/", network, &vectors.layer_golden, written, layouts)?;
     if let Some((_, golden)) = &vectors.network {
-        files.extend(golden_files("network/", network, golden)?);
+        files.extend(golden_files("network/", network, golden, written, layouts)?);
     }
     let mut index = Vec::new();
     json::write(&mut index, &describe(vectors))
         .map_err(|error| Error::Golden { found: error.to_string() })?;
     files.push(FileToWrite::new(INDEX, move |out| out.write_all(&index)));
-    write_folder(directory, &files, Manifest::describe(parameters, source, &Formats::none()), existing)
+    write_folder(directory, &files, manifest, existing)
 }
 
 fn describe(vectors: &Vectors) -> Value {

@@ -167,9 +167,14 @@ pub(crate) struct Run {
     /// Images that are computed together
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch: u32,
-    /// Write the codes and accumulators of every layer into this folder, as hex and npz
+    /// Write the codes and accumulators of every layer into this folder, as hex and npz; codes as the [layout.activation] of
+    /// --target says
     #[arg(long, value_name = "DIR")]
     pub(crate) golden: Option<PathBuf>,
+    /// File formats of --golden beside npz, separated by commas: hex, bin, coe, mif, raw, ... (see --format of the main
+    /// command) [those of --target, or hex]
+    #[arg(long, value_name = "LIST", requires = "golden")]
+    pub(crate) format: Option<String>,
     /// All seven stages in --golden: input, accumulator, biased, product, shifted, offset, output
     #[arg(long, requires = "golden")]
     pub(crate) stages: bool,
@@ -185,8 +190,9 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// Folder with the hardware's values, in files named as --golden of `run` names them: LAYER_STAGE.hex or .npy, or
-    /// any .npz with arrays LAYER/STAGE; any subset
+    /// Folder with the hardware's values, in files named as --golden of `run` names them: LAYER_STAGE.hex, .raw, .npy or any
+    /// other format of words, codes as the [layout.activation] of --target says; or any .npz with arrays LAYER/STAGE; any
+    /// subset
     #[arg(short, long, value_name = "DIR")]
     pub(crate) dump: PathBuf,
     /// What the hardware was given; without it, the input in DIR (input.npy, or golden.npz as `run` writes it)

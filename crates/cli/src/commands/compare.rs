@@ -1,20 +1,19 @@
 //! `gen_params compare`: the first layer, stage, channel and position where a hardware's values leave the golden ones.
 
-use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use gen_params::emit::golden::{INPUT, stem};
+use gen_params::emit::golden::INPUT;
+use gen_params::emit::memory::Packing;
 use gen_params::emit::{GoldenTensor, Width};
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::target::{Fault, Stage, unravel};
 
 use super::{Finding, golden};
 use crate::arguments::Compare;
-use crate::dump::{self, Dumped};
+use crate::dump::{Dumped, Folder};
 use crate::input::{Input, Values};
 use crate::simulation::{Prepared, position};
 use crate::table::thousands;
@@ -24,17 +23,17 @@ pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
     let prepared = Prepared::open(&arguments.subject)?;
     let chosen = prepared.arithmetic("--contract", &arguments.contract)?;
     let machine = prepared.machine(chosen)?;
-    let dumps = dump::read_folder(&arguments.dump)?;
+    let folder = Folder::open(&arguments.dump)?;
     let input = match &arguments.input {
         Some(path) => prepared.input(path, &arguments.input_options)?,
-        None => dumped_input(&dumps, &arguments.dump, &machine)?,
+        None => dumped_input(&folder, &machine)?,
     };
     let wanted: &[Stage] = match chosen {
         Arithmetic::Target(_) => &Stage::ALL,
         Arithmetic::Contract(_) => &[Stage::Input, Stage::Accumulator, Stage::Output],
     };
     let points = golden::compute(&machine, &input, 1, wanted)?;
-    let pairs = pair(&points, &dumps, &arguments.dump)?;
+    let pairs = pair(&points, &folder, prepared.target.memory.activation.as_ref())?;
 
     let mut compared = 0;
     for pair in &pairs {
@@ -59,12 +58,14 @@ pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
 }
 
 /// The network's input in the folder.
-fn dumped_input(dumps: &BTreeMap<String, Dumped>, folder: &Path, machine: &Machine<'_>) -> Result<Input> {
-    let Some((dumped, shape)) = dumps.get(INPUT).and_then(|dumped| Some((dumped, dumped.shape.clone()?)))
-    else {
+fn dumped_input(folder: &Folder, machine: &Machine<'_>) -> Result<Input> {
+    let Some((dumped, shape)) = folder.with_shape(INPUT)?.and_then(|dumped| {
+        let shape = dumped.shape.clone()?;
+        Some((dumped, shape))
+    }) else {
         bail!(
             "{}: holds no {INPUT}.npy, and no {INPUT} in an .npz\n  hint: give --input, what the hardware was given",
-            folder.display()
+            folder.path().display()
         );
     };
     let activation = machine.network().inputs.first().and_then(|&id| machine.input_activation(id));
@@ -96,7 +97,7 @@ fn dumped_input(dumps: &BTreeMap<String, Dumped>, folder: &Path, machine: &Machi
 struct Pair<'a> {
     node: Option<usize>,
     golden: &'a GoldenTensor,
-    dumped: &'a Dumped,
+    dumped: Dumped,
     /// The hardware's values; fewer images than the golden ones, perhaps.
     found: Vec<i64>,
 }
@@ -104,16 +105,13 @@ struct Pair<'a> {
 /// What is in the folder, in execution order.
 fn pair<'a>(
     points: &'a [golden::Point],
-    dumps: &'a BTreeMap<String, Dumped>,
-    folder: &Path,
+    folder: &Folder,
+    activation: Option<&Packing>,
 ) -> Result<Vec<Pair<'a>>> {
     let mut pairs = Vec::new();
-    let mut unknown = dumps.clone();
     for point in points {
         let golden = &point.tensor;
-        let name = stem(golden.node.as_deref(), golden.stage);
-        let Some(dumped) = dumps.get(&name) else { continue };
-        unknown.remove(&name);
+        let Some(dumped) = folder.find(golden, activation)? else { continue };
         let found = dumped.values(golden.width != Width::Uint8);
         let images = golden.shape.first().copied().unwrap_or(1).max(1);
         let per_image = golden.values.len() / images;
@@ -139,20 +137,20 @@ fn pair<'a>(
         }
         pairs.push(Pair { node: point.node, golden, dumped, found });
     }
+    let stems: Vec<String> = points.iter().map(|point| point.tensor.file_stem()).collect();
+    let unknown = folder.others(&stems);
     if !unknown.is_empty() {
-        let places: Vec<&str> = unknown.values().map(|dumped| dumped.place.as_str()).collect();
-        let all: Vec<String> = points.iter().map(|point| point.tensor.file_stem()).collect();
         bail!(
             "{}: nothing in the network is named {}\n  hint: the names are {}",
-            folder.display(),
-            places.join(", "),
-            all.join(", ")
+            folder.path().display(),
+            unknown.join(", "),
+            stems.join(", ")
         );
     }
     if pairs.is_empty() {
         bail!(
             "{}: holds no values\n  hint: gen_params run --golden DIR --stages shows the files' names",
-            folder.display()
+            folder.path().display()
         );
     }
     Ok(pairs)
@@ -205,12 +203,8 @@ fn explain(
 ) -> Explanation {
     let mut explanation = Explanation::default();
     let signed = differing.golden.width != Width::Uint8;
-    let reversed = differing.dumped.bytes_reversed().map(|dumped| dumped.values(signed));
-    if reversed.is_some_and(|values| differing.golden.values.starts_with(&values)) {
-        explanation
-            .causes
-            .push(format!("the bytes of each word in {} are in reverse order", differing.dumped.place));
-    }
+    let golden = &differing.golden.values;
+    explanation.causes.extend(differing.dumped.read_otherwise(golden, signed));
     if interleaved(differing) {
         explanation.causes.push("the values are right, in NHWC order and not in NCHW order".into());
     }
@@ -273,6 +267,9 @@ fn other_signedness(pair: &Pair<'_>) -> Option<bool> {
 /// Whether the values are those of (N, C, spatial...) written as (N, spatial..., C).
 fn interleaved(pair: &Pair<'_>) -> bool {
     let [images, channels, spatial @ ..] = pair.golden.shape.as_slice() else { return false };
+    if pair.dumped.is_laid_out() {
+        return false;
+    }
     let positions: usize = spatial.iter().product();
     if pair.found.len() != pair.golden.values.len() || positions <= 1 || *channels <= 1 {
         return false;
@@ -314,6 +311,7 @@ fn print(
             "layer": layer,
             "stage": pair.golden.stage.name(),
             "file": pair.dumped.place,
+            "place": pair.dumped.place_of(difference.first),
             "first": index,
             "expected": difference.expected,
             "found": difference.found,
@@ -332,13 +330,7 @@ fn print(
     }
     writeln!(stdout, "  at        {}", position(&index))?;
     writeln!(stdout, "  expected  {}", difference.expected)?;
-    writeln!(
-        stdout,
-        "  found     {}  ({}, value {})",
-        difference.found,
-        pair.dumped.place,
-        difference.first + 1
-    )?;
+    writeln!(stdout, "  found     {}  ({})", difference.found, pair.dumped.place_of(difference.first))?;
     let channels = pair.golden.shape.get(1).copied().unwrap_or(1);
     writeln!(
         stdout,

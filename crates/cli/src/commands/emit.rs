@@ -33,6 +33,7 @@ fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
         machine: &machine,
         parameters: &prepared.parameters,
         golden: &golden.collect::<Vec<_>>(),
+        memory: &prepared.target.golden_files(),
         options: systemverilog::Options {
             clocks_per_output: arguments.clocks_per_output as usize,
             pipeline: !arguments.combinational,

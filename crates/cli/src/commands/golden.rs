@@ -4,9 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use gen_params::emit::{Existing, Golden, GoldenTensor, Width, write_golden};
+use gen_params::emit::golden::axes;
+use gen_params::emit::{Existing, Golden, GoldenFiles, GoldenTensor, Width, write_golden};
 use gen_params::machine::{Arithmetic, Machine, Values};
-use gen_params::network::EdgeId;
+use gen_params::network::{EdgeId, IntNetwork, Node};
 use gen_params::ops::{Op, Shape, Value};
 use gen_params::parameters::Activation;
 use gen_params::target::Stage;
@@ -39,7 +40,14 @@ pub(super) fn write(
     let source = model.source_file();
     let existing = Existing::forced(arguments.force);
     let (network, parameters) = (&prepared.network, &prepared.parameters);
-    let manifest = write_golden(directory, network, parameters, Some(source), &golden, existing)?;
+    let mut written = prepared.target.golden_files();
+    if let Some(list) = &arguments.format {
+        written.formats = list.parse().context("--format")?;
+        if let Some(format) = written.formats.iter().find(|&format| !GoldenFiles::has(format)) {
+            bail!("--format: files of {} hold constants, and no golden values", format.name());
+        }
+    }
+    let manifest = write_golden(directory, network, parameters, Some(source), &golden, &written, existing)?;
     terminal::say(format!(
         "{}: golden values of {} images, {} files",
         directory.display(),
@@ -108,7 +116,9 @@ fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> 
         if let Some(id) = inputs.pop_if(|id| node.inputs.contains(id)) {
             let codes = if node.op == Op::Quantize { step.results.first() } else { edges.get(id) };
             if let (Some(Value::Codes(codes)), Some(activation)) = (codes, machine.input_activation(id)) {
-                points.push(Point { node: None, tensor: point(machine, None, activation, codes) });
+                let axes = axes_of(network, id, codes.shape().len());
+                let tensor = GoldenTensor { axes, ..point(machine, None, activation, codes) };
+                points.push(Point { node: None, tensor });
             }
         }
         if let (Some(layer), Some(Value::Codes(codes))) =
@@ -122,6 +132,7 @@ fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> 
                         node: Some(node.name.clone()),
                         stage,
                         shape: stages.shape_of(stage).to_vec(),
+                        axes: axes(stages.shape_of(stage).len()),
                         width: width(machine, index, stage),
                         values: stages.of(stage).to_vec(),
                     },
@@ -133,9 +144,11 @@ fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> 
         let parts = matches!(node.op, Op::Shape(Shape::Chunk { .. }));
         if let (false, false, Some(Value::Codes(codes))) = (has_own_output, parts, step.results.first())
             && node.op != Op::Quantize
-            && let Some(activation) = node.outputs.first().and_then(|&id| network.edge(id).activation)
+            && let Some(&id) = node.outputs.first()
+            && let Some(activation) = network.edge(id).activation
         {
-            let tensor = point(machine, Some(node.name.clone()), activation, codes);
+            let axes = axes_of(network, id, codes.shape().len());
+            let tensor = GoldenTensor { axes, ..point(machine, Some(node.name.clone()), activation, codes) };
             points.push(Point { node: Some(index), tensor });
         }
         edges.set(&node.outputs, step.results);
@@ -175,7 +188,36 @@ fn point(
         }
     };
     let width = Width::of_codes(code_type);
-    GoldenTensor { node, stage: Stage::Output, shape: codes.shape().to_vec(), width, values }
+    let shape = codes.shape().to_vec();
+    GoldenTensor { node, stage: Stage::Output, axes: axes(shape.len()), shape, width, values }
+}
+
+/// The axes of what an edge holds: channels are first, but for images that the model has channels-last: those that a
+/// permutation makes so, or that one turns into channels-first ones.
+fn axes_of(network: &IntNetwork, edge: EdgeId, sizes: usize) -> String {
+    let usual = axes(sizes);
+    let permutations = |node: &Node| match &node.op {
+        Op::Shape(Shape::Permute(order)) if order.len() == sizes => Some(order.clone()),
+        _ => None,
+    };
+    let made = network.nodes.iter().filter(|node| node.outputs.contains(&edge)).find_map(permutations);
+    // A quantization keeps the order, and may stand between.
+    let taken_by = |edge: EdgeId| network.nodes.iter().filter(move |node| node.inputs.contains(&edge));
+    let taken = taken_by(edge)
+        .chain(
+            taken_by(edge)
+                .filter(|node| node.op == Op::Quantize)
+                .flat_map(|node| node.outputs.iter().copied().flat_map(taken_by)),
+        )
+        .find_map(permutations);
+    let last: String = usual.chars().take(1).chain(usual.chars().skip(2)).chain(['C']).collect();
+    let moves = |order: Option<Vec<i64>>, from: &str, to: &str| {
+        order.is_some_and(|order| {
+            let letters = order.iter().map(|&axis| from.chars().nth(usize::try_from(axis).ok()?));
+            letters.eq(to.chars().map(Some))
+        })
+    };
+    if sizes > 2 && (moves(made, &usual, &last) || moves(taken, &last, &usual)) { last } else { usual }
 }
 
 /// The type of a layer's values in files.

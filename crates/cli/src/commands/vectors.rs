@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
+use gen_params::emit::golden::axes;
 use gen_params::emit::{Existing, Golden, GoldenTensor, Vectors as Files, write_vectors};
 use gen_params::machine::Machine;
 use gen_params::ops::Value;
@@ -42,7 +43,9 @@ pub(crate) fn run(arguments: &Vectors) -> Result<()> {
     let source = model.source_file();
     let existing = Existing::forced(arguments.force);
     let (network, parameters) = (&prepared.network, &prepared.parameters);
-    let manifest = write_vectors(&arguments.output, network, parameters, Some(source), &files, existing)?;
+    let written = prepared.target.golden_files();
+    let manifest =
+        write_vectors(&arguments.output, network, parameters, Some(source), &files, &written, existing)?;
     report(arguments, &files, manifest.files.len() + 1);
     Ok(())
 }
@@ -63,6 +66,7 @@ fn layer_tensors(machine: &Machine<'_>, node: usize, vectors: &LayerVectors) -> 
         node: machine.network().nodes.get(node).map(|node| node.name.clone()),
         stage,
         shape: vectors.stages.shape_of(stage).to_vec(),
+        axes: axes(vectors.stages.shape_of(stage).len()),
         width: golden::width(machine, node, stage),
         values: vectors.stages.of(stage).to_vec(),
     })

@@ -60,6 +60,14 @@ pub(super) fn is_product_of_matrices(axes: &[i64], rank: usize) -> bool {
     !are_innermost(&axes, rank) && (*first..=*last).all(|axis| axes.contains(&axis))
 }
 
+/// Whether an image's codes depend on its place in a batch: images do not all begin at the beginning of a packet.
+pub(super) fn depends_on_place(axes: &[i64], shape: &[usize]) -> bool {
+    let axes: Vec<usize> = axes.iter().filter_map(|&axis| axis_of(axis, shape.len()).ok()).collect();
+    are_innermost(&axes, shape.len())
+        && !axes.contains(&0)
+        && shape.iter().skip(1).fold(1, |product, size| product * size % PACKET) != 0
+}
+
 fn sum_in_order(reals: &[f32]) -> f32 {
     reals.iter().copied().reduce(|sum, real| sum + real).unwrap_or(0.0)
 }

@@ -44,6 +44,16 @@ impl Op {
                         .into(),
                 )
             }
+            Self::Mean { axes, .. }
+                if context.contract == Contract::Onnxruntime
+                    && float_mean::depends_on_place(axes, codes.shape()) =>
+            {
+                Some(
+                    "ONNX Runtime adds floats in packets of four that images of this size do not begin with: these are its \
+                     codes for batches of one image, and in others ties may be rounded to the other side"
+                        .into(),
+                )
+            }
             Self::Mean { axes, .. } if context.contract.is_pytorch() && !codes.is_contiguous() => {
                 let rank = codes.shape().len();
                 let whole = rank == 4

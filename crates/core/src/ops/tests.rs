@@ -260,6 +260,8 @@ fn peculiarities_are_said_where_they_happen() {
     let clamp = Op::Clamp { min: 0.0, max: 6.0 };
     let excluding = Op::AveragePool(Pool { count_include_pad: false, ..pool(2, 2, 1) });
     let mean = Op::Mean { axes: vec![1], keep: false };
+    let odd = Value::Codes(codes(&[1, 3, 1, 2], &[1, 2, 3, 9, 0, 4]));
+    let innermost = Op::Mean { axes: vec![2, 3], keep: false };
     for (op, contract, input, expected) in [
         (&clamp, Contract::Qnnpack, &last, true),
         (&clamp, Contract::Qnnpack, &contiguous, false),
@@ -268,6 +270,9 @@ fn peculiarities_are_said_where_they_happen() {
         (&excluding, Contract::X86, &contiguous, false),
         (&mean, Contract::X86, &last, true),
         (&mean, Contract::Exact, &last, false),
+        (&mean, Contract::Onnxruntime, &contiguous, true),
+        (&innermost, Contract::Onnxruntime, &contiguous, false),
+        (&innermost, Contract::Onnxruntime, &odd, true),
     ] {
         let context =
             Context { contract, inputs: &[Some(UNIT)], output: Some(UNIT), signed_as_unsigned: false };

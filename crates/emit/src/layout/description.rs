@@ -51,7 +51,7 @@ pub struct Field {
 
 impl Field {
     /// Whether it can hold `value`.
-    pub(super) fn holds(&self, value: i64) -> bool {
+    pub(crate) fn holds(&self, value: i64) -> bool {
         match (self.signed, self.bits) {
             (true, 64) => true,
             (true, bits) => (-(1 << (bits - 1))..1 << (bits - 1)).contains(&value),
@@ -124,6 +124,28 @@ pub(super) struct Sizes {
     pub(super) words_per_bank: usize,
 }
 
+impl Sizes {
+    /// Where entry `index` is: its bank, and its number there.
+    pub(super) fn place(&self, description: &Description, index: usize) -> (usize, usize) {
+        let banks = description.banks as usize;
+        match description.bank_order {
+            BankOrder::RoundRobin => (index % banks, index / banks),
+            BankOrder::Blocked => (index / self.entries_per_bank, index % self.entries_per_bank),
+        }
+    }
+}
+
+/// Where an element lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The bank.
+    pub bank: usize,
+    /// The first word of the entry that holds it, in the bank.
+    pub word: usize,
+    /// Which cell of the entry.
+    pub lane: usize,
+}
+
 impl Description {
     /// A list of words with one element each, in row-major order: what files have unless a layout says otherwise.
     pub fn plain(layer: &str, field: Field, axes: &str, shape: &[usize]) -> Self {
@@ -150,6 +172,27 @@ impl Description {
     /// A description that contradicts itself, or sizes beyond what can be counted.
     pub fn words_per_bank(&self) -> Result<usize, LayoutError> {
         Ok(self.sizes()?.words_per_bank)
+    }
+
+    /// Where the element with this row-major index lies; `None` for one that is not there.
+    ///
+    /// # Errors
+    /// As [`Self::words_per_bank`].
+    pub fn place(&self, element: usize) -> Result<Option<Place>, LayoutError> {
+        let sizes = self.sizes()?;
+        let (mut slot, mut found) = (0, None);
+        self.order.nest(&self.axes, &self.shape)?.for_each(|index| {
+            if index == Some(element) {
+                found = Some(slot);
+            }
+            slot += 1;
+            Ok::<(), LayoutError>(())
+        })?;
+        let lanes = self.lanes as usize;
+        Ok(found.map(|slot| {
+            let (bank, number) = sizes.place(self, slot / lanes);
+            Place { bank, word: number * sizes.words_per_entry, lane: slot % lanes }
+        }))
     }
 
     /// Where the first bit of a field is in an entry.

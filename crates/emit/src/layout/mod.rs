@@ -15,7 +15,7 @@
 //!   multiple of `align` words.
 //!
 //! [`pack`] and [`unpack`] are inverse to each other, and `unpack` takes nothing that `pack` would not have written:
-//! padding that is not zero is an error.
+//! padding that is not zero is an error. [`unpack_written`] is for what hardware wrote, which may leave anything there.
 
 mod description;
 mod error;
@@ -27,10 +27,10 @@ mod tests;
 mod unpack;
 mod words;
 
-pub use description::{BankOrder, ByteOrder, Description, Field, Side};
+pub use description::{BankOrder, ByteOrder, Description, Field, Place, Side};
 pub use error::LayoutError;
 pub use order::{Loop, Order};
 pub use pack::pack;
 pub use sentences::sentences;
-pub use unpack::unpack;
+pub use unpack::{unpack, unpack_written};
 pub use words::Words;

@@ -39,6 +39,14 @@ impl Order {
         Self(axes.chars().map(|axis| Loop { axis: axis.to_ascii_uppercase(), block: None }).collect())
     }
 
+    /// The same nest inside a loop over `axis`, unless it has one.
+    pub fn inside(mut self, axis: char) -> Self {
+        if !self.0.iter().any(|this| this.axis == axis) {
+            self.0.insert(0, Loop { axis, block: None });
+        }
+        self
+    }
+
     /// The loops, outermost first.
     pub fn loops(&self) -> &[Loop] {
         &self.0

@@ -10,6 +10,22 @@ use super::words::{Words, get_bits, set_bits};
 /// A description that contradicts itself, another number or width of words than it says, and words that
 /// [`pack`](super::pack) does not write: padding and unused bits that are not zero.
 pub fn unpack(description: &Description, banks: &[Words]) -> Result<Vec<Vec<i64>>, LayoutError> {
+    read(description, banks, true)
+}
+
+/// The same for words that hardware wrote: what is in padding and unused bits does not matter.
+///
+/// # Errors
+/// A description that contradicts itself, and another number or width of words than it says.
+pub fn unpack_written(description: &Description, banks: &[Words]) -> Result<Vec<Vec<i64>>, LayoutError> {
+    read(description, banks, false)
+}
+
+fn read(
+    description: &Description,
+    banks: &[Words],
+    padding_is_zero: bool,
+) -> Result<Vec<Vec<i64>>, LayoutError> {
     let sizes = description.sizes()?;
     check_sizes(description, &sizes, banks)?;
     let mut fields = vec![vec![0; sizes.elements]; description.fields.len()];
@@ -28,22 +44,26 @@ pub fn unpack(description: &Description, banks: &[Words]) -> Result<Vec<Vec<i64>
                         expected: "a number below 2^63".to_owned(),
                     })?;
                 }
-                None if low == 0 => {}
+                None if low == 0 || !padding_is_zero => {}
                 None => return Err(not_zero("a cell of padding", entry)),
             }
         }
         lane += 1;
         if lane == description.lanes as usize {
-            reader.check_taken(entry)?;
+            if padding_is_zero {
+                reader.check_taken(entry)?;
+            }
             (entry, lane) = (entry + 1, 0);
         }
         Ok(())
     })?;
-    if lane > 0 {
-        reader.check_taken(entry)?;
-        entry += 1;
+    if padding_is_zero {
+        if lane > 0 {
+            reader.check_taken(entry)?;
+            entry += 1;
+        }
+        reader.check_rest(entry)?;
     }
-    reader.check_rest(entry)?;
     Ok(fields)
 }
 
@@ -84,16 +104,8 @@ struct EntryReader<'a> {
 }
 
 impl EntryReader<'_> {
-    /// Where entry `index` is: its bank, and its number there.
-    fn place(&self, index: usize) -> (usize, usize) {
-        match self.description.bank_order {
-            BankOrder::RoundRobin => (index % self.banks.len(), index / self.banks.len()),
-            BankOrder::Blocked => (index / self.sizes.entries_per_bank, index % self.sizes.entries_per_bank),
-        }
-    }
-
     fn load(&mut self, index: usize) -> Result<(), LayoutError> {
-        let (bank, number) = self.place(index);
+        let (bank, number) = self.sizes.place(self.description, index);
         let count = self.sizes.words_per_entry;
         let bits = self.description.word_bits as usize;
         self.entry.clear();

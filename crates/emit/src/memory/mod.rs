@@ -7,5 +7,6 @@ mod plan;
 
 pub use contents::{Contents, Placed};
 pub use kind::Kind;
-pub(crate) use packed::{PackedFile, pack_all};
+pub use packed::BANK;
+pub(crate) use packed::{PackedFile, pack_all, pack_values};
 pub use plan::{FieldPlan, Memory, Packing, TablePlan};

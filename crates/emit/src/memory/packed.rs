@@ -1,12 +1,16 @@
 //! The tables of a network as words, ready to be written in any format.
 
+use std::io;
+
 use gen_params_core::parameters::{LayerParameters, Parameters};
 use rayon::prelude::*;
 
 use super::contents::{Contents, Placed};
 use super::plan::{Memory, TablePlan};
 use crate::Error;
+use crate::folder::{Output, WriteOnly};
 use crate::layout::{Description, LayoutError, Words, pack};
+use crate::memory_formats::{MemoryFile, MemoryFormat};
 use crate::names::{file_stem, identifier_prefix};
 
 /// One bank of a table, or of an image.
@@ -29,6 +33,22 @@ impl PackedFile {
     pub(crate) fn contents_with(&self, extension: &str) -> Contents {
         let files = self.contents.files.iter().map(|stem| format!("{stem}.{extension}")).collect();
         Contents { files, ..self.contents.clone() }
+    }
+
+    /// Writes it as a file of a format, for which `contents` are.
+    pub(crate) fn write(
+        &self,
+        out: &mut dyn Output,
+        format: MemoryFormat,
+        contents: &Contents,
+    ) -> io::Result<()> {
+        let file = MemoryFile {
+            head: contents.head(),
+            words: &self.words,
+            signed: contents.has_signed_words(),
+            byte_order: contents.byte_order(),
+        };
+        format.write(&mut WriteOnly(out), &file)
     }
 }
 
@@ -77,6 +97,21 @@ fn pack_table(
     Ok(Some((description, banks)))
 }
 
+/// The banks of values that belong to no layer's parameters.
+pub(crate) fn pack_values(
+    stem: &str,
+    description: &Description,
+    values: &[i64],
+) -> Result<Vec<PackedFile>, LayoutError> {
+    let banks = pack(description, &[values])?;
+    Ok(bank_files(stem, &stem.to_ascii_uppercase(), banks, |words| {
+        vec![Placed { offset: 0, words, table: description.clone() }]
+    }))
+}
+
+/// What follows the stem of a file, before the number of its bank.
+pub const BANK: &str = "_bank";
+
 /// Files of the banks of one memory; `tables` says what lies in that many words.
 fn bank_files(
     stem: &str,
@@ -88,7 +123,7 @@ fn bank_files(
         1 => vec![name.to_owned()],
         count => (0..count).map(|bank| format!("{name}{infix}{bank}")).collect(),
     };
-    let (stems, identifiers) = (names(stem, "_bank"), names(identifier, "_BANK"));
+    let (stems, identifiers) = (names(stem, BANK), names(identifier, &BANK.to_ascii_uppercase()));
     let named = stems.clone().into_iter().zip(identifiers.clone()).zip(banks).zip(0..);
     named
         .map(|(((stem, identifier), words), bank)| PackedFile {

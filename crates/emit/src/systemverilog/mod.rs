@@ -7,6 +7,7 @@
 //! rtl/network.sv        all of them in sequence, and the memories between them
 //! data/*.hex            weights, folded biases, multipliers, shifts, tables
 //! golden/*.hex          input and expected values
+//! golden/memory/*       the same codes as the target's memories have them, where it says how
 //! tb/NAME_tb.sv         one self-checking testbench per node; tb/network_tb.sv for all
 //! Makefile              make icarus, make verilator, make lint, make synth
 //! ```
@@ -25,7 +26,7 @@ use gen_params_core::machine::Machine;
 use gen_params_core::parameters::Parameters;
 
 use crate::folder::FileToWrite;
-use crate::golden::{GoldenTensor, write_hex};
+use crate::golden::{GoldenFiles, GoldenTensor, tensor_files};
 use crate::{Error, Existing, Formats, Manifest, SourceFile, hex, write_folder};
 use bench::{GOLDEN, Golden};
 use plan::{Data, Plan};
@@ -71,6 +72,8 @@ pub struct Design<'a> {
     /// What it computed for some images, (N, C, spatial...): the input, and the output of every node; stages, where
     /// testbenches are to compare them.
     pub golden: &'a [GoldenTensor],
+    /// How the target's memories have codes: written beside those that the testbenches read, if it says so.
+    pub memory: &'a GoldenFiles,
     /// How it is built.
     pub options: Options,
 }
@@ -108,11 +111,14 @@ pub fn write(
             Data::Signed64(values) => hex::write_i64(out, values),
         }));
     }
+    let mut manifest = Manifest::describe(design.parameters, source, &Formats::none());
+    let layouts = &mut manifest.layouts;
     for tensor in design.golden {
-        let name = format!("{GOLDEN}/{}.hex", tensor.file_stem());
-        files.push(FileToWrite::new(name, move |out| write_hex(out, tensor)));
+        files.extend(tensor_files(&format!("{GOLDEN}/"), tensor, &GoldenFiles::default(), layouts)?);
+        if design.memory.activation.is_some() && tensor.is_codes() {
+            files.extend(tensor_files(&format!("{GOLDEN}/memory/"), tensor, design.memory, layouts)?);
+        }
     }
-    let manifest = Manifest::describe(design.parameters, source, &Formats::none());
     write_folder(directory, &files, manifest, existing)
 }
 

@@ -17,6 +17,7 @@ pub use presets::Preset;
 pub use reader::Fault;
 
 use crate::Formats;
+use crate::golden::GoldenFiles;
 use crate::memory::{Kind, Memory};
 use reader::{Reader, Section};
 
@@ -165,6 +166,15 @@ impl TargetFile {
             thresholds,
             memory,
             formats,
+        }
+    }
+
+    /// How golden values are written for it.
+    pub fn golden_files(&self) -> GoldenFiles {
+        let usual = GoldenFiles::default();
+        GoldenFiles {
+            activation: self.memory.activation.clone(),
+            formats: self.formats.clone().unwrap_or(usual.formats),
         }
     }
 

@@ -9,7 +9,7 @@ use gen_params_emit::read_back::read_tables;
 use gen_params_emit::target_file::{Preset, TargetFile};
 use gen_params_emit::{Existing, Format, Formats, Manifest, write_for_target};
 
-use crate::sample::{conv, depthwise, linear, network, transposed};
+use crate::sample::{conv, depthwise, linear, network, sample, transposed};
 
 /// A network whose numbers fit into every preset's fields.
 fn modest() -> Parameters {
@@ -255,4 +255,56 @@ fn the_first_preset_says_what_is_so_without_any() {
     q31.description.clear();
     q31.formats = None;
     assert_eq!(q31, TargetFile::default());
+}
+
+/// Identifiers of the layers of [`sample`].
+const PREFIXES: [&str; 4] = ["CONV1", "FEATURES_0_DEPTH_WISE", "LAYER_1", "UP_____"];
+
+#[test]
+fn the_plain_header_is_read_back() {
+    let parameters = sample();
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("weight");
+    write(&folder, &parameters, &TargetFile::default());
+    let found = read_tables(&folder.join("params.h")).unwrap();
+    let mut found: BTreeMap<String, _> =
+        found.into_iter().map(|table| (table.description.name.clone(), table)).collect();
+    let usual = ["weight", "bias", "weight_sum", "folded_bias", "multiplier", "shift", "rounding_constant"];
+    let mut failures = Vec::new();
+    for ((layer, kind), numbers) in source(&parameters) {
+        if !usual.contains(&kind.as_str()) {
+            continue;
+        }
+        let index = parameters.layers.iter().position(|known| known.name == layer).unwrap();
+        let name = format!("{}_{}", PREFIXES[index], kind.to_uppercase());
+        let layer = &parameters.layers[index];
+        let shape = if kind == "weight" { layer.weight.shape.clone() } else { vec![layer.channels] };
+        let axes = if kind == "weight" { layer.kind.axes() } else { "O" };
+        match found.remove(&name) {
+            Some(table)
+                if table.numbers == [numbers]
+                    && table.description.shape == shape
+                    && table.description.axes == axes => {}
+            other => failures.push(format!("{name}: {other:?}")),
+        }
+    }
+    // Of what is no kind of number, only zero points per channel are arrays here.
+    let others: Vec<&String> = found.keys().collect();
+    assert_eq!(others, ["UP______WEIGHT_ZERO_POINT"]);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+
+    let text = fs::read_to_string(folder.join("params.h")).unwrap();
+    let damaged = [
+        ("static const int8_t CONV1_WEIGHT[3]", "static const int8_t CONV1_WEIGHT[4]", "12 numbers"),
+        ("static const int8_t CONV1_WEIGHT[3]", "static const float CONV1_WEIGHT[3]", "float CONV1_WEIGHT"),
+        ("{{{{-128, ", "{{{{-129, ", "beyond its type"),
+        ("{{{{-128, ", "{{{{-12x, ", "-12x"),
+        ("CONV1_WEIGHT[3][1]", "CONV1_WEIGHT[18446744073709551615][18446744073709551615]", "beyond its type"),
+    ];
+    for (sound, other, expected) in damaged {
+        assert!(text.contains(sound), "{sound}");
+        fs::write(folder.join("params.h"), text.replacen(sound, other, 1)).unwrap();
+        let error = read_tables(&folder.join("params.h")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{other}: {error}");
+    }
 }
