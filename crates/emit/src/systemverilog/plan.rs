@@ -199,7 +199,7 @@ impl Plan {
                 blocks: Vec::new(),
                 outputs: Vec::new(),
             },
-            reasons: Vec::new(),
+            reasons: network.states_as_reasons(),
         };
         planner.begin(shapes);
         for (index, node) in network.nodes.iter().enumerate() {
@@ -216,10 +216,6 @@ impl Plan {
 
 impl Planner<'_> {
     fn begin(&mut self, shapes: &[Vec<usize>]) {
-        for state in &self.network.states {
-            let name = &self.network.edge(state.before).name;
-            self.refuse(name, "a state that is kept from one image to the next".into());
-        }
         let inputs = self.network.inputs.len();
         for (index, (&id, shape)) in self.network.inputs.iter().zip(shapes).enumerate() {
             let Some(activation) = self.machine.input_activation(id) else {
