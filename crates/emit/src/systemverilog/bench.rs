@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use gen_params_core::target::Stage;
 
 use super::modules::{STAGES, output_name};
-use super::plan::{Block, Buffer, Plan};
+use super::parts::{Block, Buffer, Plan};
 use crate::golden::{GoldenTensor, INPUT, Width, stem};
 
 /// The folder of golden values.

@@ -7,7 +7,7 @@ use gen_params_core::target::{OnOverflow, Rounding, TargetLayer, TargetOperator}
 
 use super::geometry::Geometry;
 use super::operator;
-use super::plan::{Buffer, Data, Instance, Options, Value};
+use super::parts::{Buffer, Data, Instance, Options, Value};
 use super::widths::{Widths, address_bits, unsigned_bits};
 use crate::files::layer_file;
 use crate::memory::Kind;

@@ -5,7 +5,7 @@ use gen_params_core::parameters::LayerKind;
 use gen_params_core::target::TargetLayer;
 
 use super::block::{flag, number};
-use super::plan::Value;
+use super::parts::Value;
 
 /// A window over one spatial axis of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,7 @@ mod block;
 mod geometry;
 mod modules;
 mod operator;
+mod parts;
 mod plan;
 mod widths;
 
@@ -29,9 +30,9 @@ use crate::folder::FileToWrite;
 use crate::golden::{GoldenFiles, GoldenTensor, input_node, tensor_files};
 use crate::{Error, Existing, Formats, Manifest, SourceFile, hex, write_folder};
 use bench::{GOLDEN, Golden};
-use plan::{Data, Plan};
+use parts::{Data, Plan};
 
-pub use plan::Options;
+pub use parts::Options;
 
 /// The library: every file with its text.
 const LIBRARY: [(&str, &str); 20] = [

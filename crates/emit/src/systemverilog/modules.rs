@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use gen_params_core::parameters::Range;
 
-use super::plan::{Block, Buffer, Instance, Plan, Value};
+use super::parts::{Block, Buffer, Instance, Plan, Value};
 use super::widths::unsigned_bits;
 
 /// Names of the values that a block with weights shows beside its codes, with the width that each has in the library's module.

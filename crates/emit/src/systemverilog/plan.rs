@@ -1,161 +1,19 @@
-//! A network as blocks of hardware that run one after another, with a memory for every tensor between them.
+//! How a network becomes hardware: which tensors share a memory, and what computes each of the others.
 
 use gen_params_core::contract::Contract;
 use gen_params_core::error::Reason;
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::{EdgeId, IntNetwork, Node};
 use gen_params_core::ops::{Context, Op, Value as EdgeValue};
-use gen_params_core::parameters::{Activation, CodeType, Parameters, Range};
+use gen_params_core::parameters::{Activation, Parameters};
 use gen_params_core::target::Target;
 use gen_params_core::tensor::{Codes, Tensor};
 
 use super::block;
-use super::widths::{Widths, address_bits};
+use super::parts::{Block, Buffer, Data, Options, Plan};
 use crate::Error;
 use crate::golden::{INPUT, input_node};
 use crate::names::{NameSpace, file_stem};
-
-/// A network in hardware.
-#[derive(Debug)]
-pub(super) struct Plan {
-    /// Tensors with a memory; the first are the network's inputs.
-    pub(super) buffers: Vec<Buffer>,
-    /// How many inputs there are.
-    pub(super) inputs: usize,
-    /// Blocks in execution order.
-    pub(super) blocks: Vec<Block>,
-    /// Buffers with the network's outputs, in order.
-    pub(super) outputs: Vec<usize>,
-}
-
-/// One activation tensor of one image.
-#[derive(Debug)]
-pub(super) struct Buffer {
-    /// Identifier in SystemVerilog.
-    pub(super) id: String,
-    /// (C, spatial...), without the batch.
-    pub(super) shape: Vec<usize>,
-    /// S, Z and type, as the target has them.
-    pub(super) activation: Activation,
-    /// The codes that the target can have here.
-    pub(super) codes: Range<i32>,
-    /// What its golden values are those of, see [`GoldenTensor::node`](crate::GoldenTensor::node).
-    pub(super) node: Option<String>,
-    /// Name and codes of its file, where it is the same for all images.
-    pub(super) constant: Option<(String, Data)>,
-}
-
-impl Buffer {
-    pub(super) fn elements(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    pub(super) fn is_signed(&self) -> bool {
-        self.activation.code_type != CodeType::U8
-    }
-
-    /// Bits of a code.
-    pub(super) fn code_bits(&self) -> u32 {
-        self.activation.code_type.bits()
-    }
-
-    /// Bits of an address.
-    pub(super) fn address_bits(&self) -> u32 {
-        address_bits(self.elements())
-    }
-}
-
-/// What computes one tensor.
-#[derive(Debug)]
-pub(super) struct Block {
-    /// Identifier in SystemVerilog.
-    pub(super) id: String,
-    /// The node's name in the model.
-    pub(super) name: String,
-    /// What the node is.
-    pub(super) op: &'static str,
-    /// Buffers that are read.
-    pub(super) inputs: Vec<usize>,
-    /// The buffer that is written.
-    pub(super) output: usize,
-    /// What computes it: one instance, or one per input, one after another.
-    pub(super) instances: Vec<Instance>,
-    /// Widths of the stages, for layers with weights.
-    pub(super) stages: Option<Widths>,
-    /// Files that the instances read.
-    pub(super) data: Vec<(String, Data)>,
-}
-
-impl Block {
-    /// Clocks from start to done, roughly.
-    pub(super) fn clocks(&self) -> u64 {
-        self.instances.iter().map(|instance| instance.clocks).sum()
-    }
-}
-
-/// One of the library's modules with its parameters.
-#[derive(Debug)]
-pub(super) struct Instance {
-    pub(super) module: &'static str,
-    pub(super) parameters: Vec<(&'static str, Value)>,
-    pub(super) clocks: u64,
-}
-
-/// A parameter's value.
-#[derive(Debug, Clone)]
-pub(super) enum Value {
-    Integer(i64),
-    File(String),
-}
-
-/// The values of a file.
-#[derive(Debug)]
-pub(super) enum Data {
-    Bytes(Vec<i8>),
-    Signed16(Vec<i16>),
-    Unsigned32(Vec<u32>),
-    Signed32(Vec<i32>),
-    Signed64(Vec<i64>),
-}
-
-impl Data {
-    /// Codes of a type, or those that the target has in their place.
-    fn codes(code_type: CodeType, codes: impl Iterator<Item = i32>) -> Self {
-        let low_bytes = |code: i32| [code.to_le_bytes()[0], code.to_le_bytes()[1]];
-        match code_type {
-            CodeType::U8 | CodeType::I8 => {
-                Self::Bytes(codes.map(|code| low_bytes(code)[0].cast_signed()).collect())
-            }
-            CodeType::I16 => Self::Signed16(codes.map(|code| i16::from_le_bytes(low_bytes(code))).collect()),
-            CodeType::I32 => Self::Signed32(codes.collect()),
-        }
-    }
-}
-
-/// How it is built.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Clocks that an output of a layer may take, where its output channels can be computed side by side.
-    pub clocks_per_output: usize,
-    /// Three register stages in the requantization, or none.
-    pub pipeline: bool,
-}
-
-impl Plan {
-    /// Whether a block, or the network's user, reads a buffer.
-    pub(super) fn is_read(&self, buffer: usize) -> bool {
-        self.outputs.contains(&buffer) || self.blocks.iter().any(|block| block.inputs.contains(&buffer))
-    }
-
-    /// Leaves out blocks whose results nobody reads; what only they read is not read then, either.
-    fn remove_unread(&mut self) {
-        for index in (0..self.blocks.len()).rev() {
-            if !self.is_read(self.blocks[index].output) {
-                self.blocks.remove(index);
-            }
-        }
-    }
-}
 
 /// A plan in the making.
 struct Planner<'a> {

@@ -13,7 +13,7 @@ use gen_params::parameters::{MultiplierForm, Range};
 use gen_params::target::{OnOverflow, Rounding, Target};
 use gen_params::tensor::Tensor;
 
-use crate::support::{compile_and_run, fixtures, golden_folders, has_compiler, shared};
+use crate::support::{compile_and_run, fixtures, golden_folders, has_compiler, network, shared};
 
 /// Images of each program.
 const IMAGES: usize = 200;
@@ -49,7 +49,12 @@ fn inputs_of(folder: &Path) -> Option<Tensor<f32>> {
         let shape = file.shape().iter().map(|&size| size.try_into().unwrap()).collect();
         return Tensor::new(shape, file.into_vec().ok()?).ok();
     }
-    let mut archive = npyz::npz::NpzArchive::open(folder.join("golden.npz")).ok()?;
+    archived_inputs(&folder.join("golden.npz"))
+}
+
+/// The same, of an archive with golden values.
+fn archived_inputs(path: &Path) -> Option<Tensor<f32>> {
+    let mut archive = npyz::npz::NpzArchive::open(path).ok()?;
     let file = archive.by_name("input_f32").ok()??;
     let shape = file.shape().iter().map(|&size| size.try_into().unwrap()).collect();
     Tensor::new(shape, file.into_vec().ok()?).ok()
@@ -101,6 +106,21 @@ fn run(
     compile_and_run(folder.path(), &["-DGEN_PARAMS_TEST", "net.c"])?;
     let codes: usize = answers.iter().flat_map(|answer| &answer.outputs).map(Vec::len).sum();
     Ok((written.arena_bytes, codes))
+}
+
+/// Tensors that the file holds as codes: factors and addends of every shape.
+#[test]
+fn constants_of_the_file_are_constants_of_the_program() {
+    if !has_compiler() {
+        return;
+    }
+    let folder = fixtures().join("operators");
+    let network = network(&folder.join("constants.onnx"));
+    let inputs = archived_inputs(&folder.join("constants_golden.npz")).unwrap();
+    for signed_activations in [false, true] {
+        let target = Target { signed_activations, ..Target::default() };
+        run(&network, &inputs, &Options::default(), target).unwrap();
+    }
 }
 
 #[test]

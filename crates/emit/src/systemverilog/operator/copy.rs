@@ -7,7 +7,7 @@ use super::{Input, inputs, normal, scaled, single};
 use crate::files::table_file;
 use crate::names::file_stem;
 use crate::systemverilog::block::{Computed, Request, address_parameters, flag, number, path};
-use crate::systemverilog::plan::{Data, Instance, Value};
+use crate::systemverilog::parts::{Data, Instance, Value};
 
 /// Blocks of an input that go to places in the result.
 struct Blocks {

@@ -10,7 +10,7 @@ use gen_params_core::parameters::{OperatorArithmetic, Range, Scale};
 use gen_params_core::target::{Port, TargetOperator};
 
 use super::block::{Computed, Request, flag, image, number, rounding};
-use super::plan::{Buffer, Value};
+use super::parts::{Buffer, Value};
 use super::widths::{product_bits, signed_bits, unsigned_bits};
 
 /// The block of an operator; an error says what cannot be written.

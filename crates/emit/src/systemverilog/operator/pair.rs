@@ -6,7 +6,7 @@ use gen_params_core::target::TargetOperator;
 use super::walk::Walk;
 use super::{Input, inputs, normal, scaled};
 use crate::systemverilog::block::{Computed, Request, flag, number};
-use crate::systemverilog::plan::{Instance, Value};
+use crate::systemverilog::parts::{Instance, Value};
 use crate::systemverilog::widths::address_bits;
 
 fn two<'a>(request: &Request<'a>, operator: &'a TargetOperator) -> Result<[Input<'a>; 2], String> {

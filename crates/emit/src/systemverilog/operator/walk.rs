@@ -1,7 +1,7 @@
 //! Loops over a result whose operands may be repeated along some axes.
 
 use crate::systemverilog::block::number;
-use crate::systemverilog::plan::Value;
+use crate::systemverilog::parts::Value;
 
 /// Loops of `gp_walk`.
 const LOOPS: usize = 4;

@@ -8,7 +8,7 @@ use super::{Input, normal, scaled, single};
 use crate::names::file_stem;
 use crate::systemverilog::block::{Computed, Request, address_parameters, flag, number, path};
 use crate::systemverilog::geometry::{Axis, Geometry, spatial, spread};
-use crate::systemverilog::plan::{Data, Instance, Value};
+use crate::systemverilog::parts::{Data, Instance, Value};
 
 /// Entries of the largest table of taps.
 const LARGEST_TABLE: usize = 1 << 22;
