@@ -58,15 +58,52 @@ fn operators_of_any_shape_equal_the_target_in_simulation() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Networks of TFLite that others made, with codes of 16 bits and biases of 64, or without a single block.
+/// Convolutions in one to three dimensions: transposed, padded with the input itself, with weight zero points by channel,
+/// and a linear layer over several axes; under both simulators, lint and synthesis.
 #[test]
-fn codes_of_16_bits_equal_the_target_in_simulation() {
+fn windows_of_any_kind_equal_the_target_in_simulation() {
+    if !has("iverilog", "-V") || !has("verilator", "--version") || !has("yosys", "-V") {
+        return;
+    }
+    let rows: [(&str, &str, &[&str], &[&str]); 5] = [
+        ("windows/padding.pt", "windows/padding_golden.npz", &[], &["icarus", "verilator", "lint", "synth"]),
+        (
+            "windows/zero_points.pt",
+            "windows/zero_points_golden.npz",
+            &["--bias-fraction-bits", "3"],
+            &["icarus", "verilator", "lint", "synth"],
+        ),
+        (
+            "layers/transposed2d_qnnpack/script.pt",
+            "layers/transposed2d_qnnpack/golden.npz",
+            &["--accumulator-bits", "15", "--overflow", "saturate"],
+            &["icarus", "lint", "synth"],
+        ),
+        (
+            "layers/transposed3d_fbgemm/script.pt",
+            "layers/transposed3d_fbgemm/golden.npz",
+            &["--clocks-per-output", "2"],
+            &["verilator", "lint"],
+        ),
+        ("layers/conv3d_fbgemm/script.pt", "layers/conv3d_fbgemm/golden.npz", &["16"], &["icarus", "lint"]),
+    ];
+    let mut failures = Vec::new();
+    for (model, golden, options, tools) in rows {
+        let (model, input) = fixture(model, golden);
+        simulate(&model, &input, options, tools, &mut failures);
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Networks of TFLite that others made: with codes of 16 bits and biases of 64, without a single block, with two inputs.
+#[test]
+fn published_networks_equal_the_target_in_simulation() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models/third_party");
     if !folder.is_dir() || !has("iverilog", "-V") || !has("verilator", "--version") {
         println!("skipped: {} is absent, or a simulator", folder.display());
         return;
     }
-    let rows: [(&str, &str, &[&str], &[&str]); 5] = [
+    let rows: [(&str, &str, &[&str], &[&str]); 6] = [
         (
             "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/conv/conv12.tflite",
             "3x7x32",
@@ -92,6 +129,12 @@ fn codes_of_16_bits_equal_the_target_in_simulation() {
             &["icarus"],
         ),
         ("tum-ei-eda__mlonmcu-models/layers/aww_layer10.tflite", "1x1x64", &[], &["icarus", "lint"]),
+        (
+            "tum-ei-eda__mlonmcu-models/layers/resnet_layer11.tflite",
+            "8x8x64",
+            &["--shape", "8x8x64", "--limit", "2"],
+            &["icarus", "lint"],
+        ),
     ];
     let mut failures = Vec::new();
     for (name, shape, options, tools) in rows {

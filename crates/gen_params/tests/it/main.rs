@@ -22,3 +22,4 @@ mod seed;
 mod support;
 mod targets;
 mod tflite;
+mod windows;
