@@ -67,7 +67,7 @@ pub(crate) fn target(file: &TargetFile) -> Result<Target> {
         None => Ok(file.arithmetic),
         Some(contract) => Err(anyhow!(
             "--target: its thresholds have the codes of {contract} by construction, and there is no multiplier to compute \
-             with\n  hint: --contract {contract}",
+             with\n  hint: --contract {contract}; what `emit` writes multiplies: give it another target, such as q31",
             contract = contract.name()
         )),
     }

@@ -36,11 +36,14 @@ pub(crate) fn heading(name: &str, source: &SourceModel, parameters: &Parameters)
 /// How much there is: layers and weights, or operators where there are no layers.
 pub(crate) fn contents(parameters: &Parameters) -> String {
     let several = |n: usize, what: &str| format!("{} {what}{}", thousands(n), if n == 1 { "" } else { "s" });
-    if parameters.layers.is_empty() {
+    let layers = parameters.layers.len() + parameters.recurrent.len();
+    if layers == 0 {
         return several(parameters.operators.len(), "operator") + " without weights";
     }
-    let weights = parameters.layers.iter().map(|layer| layer.weight.codes.len()).sum();
-    format!("{}, {}", several(parameters.layers.len(), "layer"), several(weights, "weight"))
+    let products = parameters.recurrent.iter().flat_map(|recurrent| &recurrent.products);
+    let weights = parameters.layers.iter().map(|layer| layer.weight.codes.len());
+    let weights = weights.chain(products.map(|product| product.weight.len())).sum();
+    format!("{}, {}", several(layers, "layer"), several(weights, "weight"))
 }
 
 /// One row per layer.
@@ -101,6 +104,42 @@ pub(crate) fn layers(parameters: &Parameters) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+/// One row per matrix product and factor of an operator that keeps a state; `None` if there is none.
+pub(crate) fn recurrent(parameters: &Parameters) -> Option<Table> {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["recurrent", "op", "weight", "S1", "Z1", "S3", "Z3", "M", "M0", "n"]);
+    for recurrent in &parameters.recurrent {
+        for product in &recurrent.products {
+            let [results, inputs] = product.weight_shape;
+            let rank = if product.rank > 1 { format!(", rank {}", product.rank) } else { String::new() };
+            table.add_row([
+                product.name.clone(),
+                recurrent.op.to_owned(),
+                format!("{results}×{inputs} int{}{rank}", product.weight_bits),
+                short(product.input.scale),
+                product.input.zero_point.to_string(),
+                short(product.output.scale),
+                product.output.zero_point.to_string(),
+                short(product.real_multiplier),
+                product.multiplier.to_string(),
+                product.shift.to_string(),
+            ]);
+        }
+        for factor in &recurrent.factors {
+            let real = f64::from(factor.multiplier) * 2f64.powi(-factor.shift);
+            let mut row = vec![format!("{}.{}", recurrent.name, factor.name), recurrent.op.to_owned()];
+            row.resize(7, String::new());
+            row.extend([short(real), factor.multiplier.to_string(), factor.shift.to_string()]);
+            table.add_row(row);
+        }
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    (table.row_count() > 0).then_some(table)
 }
 
 /// One row per operator without weights that does more than move codes; `None` if there is none.

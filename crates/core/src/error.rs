@@ -11,6 +11,15 @@ pub struct Reason {
     pub text: String,
 }
 
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place.as_str() {
+            "" => f.write_str(&self.text),
+            place => write!(f, "{place}: {}", self.text),
+        }
+    }
+}
+
 /// A sound file that cannot be lowered to integers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LowerError {
@@ -41,15 +50,9 @@ impl LowerError {
 
 impl fmt::Display for LowerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, Reason { place, text }) in self.reasons.iter().enumerate() {
-            if i > 0 {
-                f.write_str("\n  ")?;
-            }
-            if place.is_empty() {
-                f.write_str(text)?;
-            } else {
-                write!(f, "{place}: {text}")?;
-            }
+        for (i, reason) in self.reasons.iter().enumerate() {
+            let separator = if i > 0 { "\n  " } else { "" };
+            write!(f, "{separator}{reason}")?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {hint}")?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::contract::Contract;
+use crate::error::Reason;
 use crate::ops::Op;
 use crate::parameters::{Activation, Range, Wiring};
 use crate::tensor::Codes;
@@ -97,6 +98,15 @@ pub struct IntNetwork {
 }
 
 impl IntNetwork {
+    /// A reason for each state, against what takes each image by itself.
+    pub fn states_as_reasons(&self) -> Vec<Reason> {
+        let reason = |state: &State| Reason {
+            place: self.edge(state.before).name.clone(),
+            text: "is kept from one image to the next, expected images by themselves".into(),
+        };
+        self.states.iter().map(reason).collect()
+    }
+
     /// The edge of an id of this network.
     pub fn edge(&self, id: EdgeId) -> &Edge {
         &self.edges[id.0]

@@ -3,11 +3,15 @@
 //! Notation: S1, Z1 scale and zero point of a layer's input; S2, Z2 of its weight; S3, Z3 of its output. Every `Vec`
 //! called "per output channel" has `channels` entries. A field that the file does not determine is `None`.
 
+mod recurrent;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::target::Rounding;
+
+pub use recurrent::{FactorParameters, ProductParameters, RecurrentParameters};
 
 /// How the wiring (who feeds whom) is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -397,6 +401,8 @@ pub struct Parameters {
     pub inputs: Vec<(String, Option<Activation>)>,
     /// Layers with weights, in execution order.
     pub layers: Vec<LayerParameters>,
+    /// Operators that keep a state, in execution order.
+    pub recurrent: Vec<RecurrentParameters>,
     /// Element-wise functions, in execution order.
     pub tables: Vec<TableParameters>,
     /// How the divisions by 2^n of [`Self::operators`] round.

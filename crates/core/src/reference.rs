@@ -53,9 +53,9 @@ impl RunError {
 
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, Reason { place, text }) in self.reasons.iter().enumerate() {
+        for (i, reason) in self.reasons.iter().enumerate() {
             let separator = if i > 0 { "\n  " } else { "" };
-            write!(f, "{separator}{place}: {text}")?;
+            write!(f, "{separator}{reason}")?;
         }
         Ok(())
     }

@@ -13,12 +13,17 @@ const LARGEST_IMAGE: usize = 1 << 26;
 /// the shape of each input, (C, spatial...); an image is one value (1, C, spatial...) per input.
 ///
 /// # Errors
-/// An input has no known type, or too many elements.
+/// Another number of shapes than the network has inputs; an input without a known type, or with too many elements.
 pub fn arbitrary_images(
     machine: &Machine<'_>,
     images: &[Vec<usize>],
     count: usize,
 ) -> Result<Vec<Vec<Value>>, RunError> {
+    let inputs = machine.network().inputs.len();
+    if images.len() != inputs {
+        let text = format!("{} sizes of images, expected one for each of {inputs} inputs", images.len());
+        return Err(RunError { reasons: vec![Reason { place: String::new(), text }] });
+    }
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let mut image = |number: usize| {
         let inputs = machine.network().inputs.iter().zip(images);

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use crate::constants::{Constant, Section, TERMS, Value};
 use crate::layout::{Description, Field};
 use crate::memory_formats::ReadError;
+use crate::names::identifier_prefix;
 use crate::nested::{self, Punctuation};
 
 const TITLE: &str = "// Constants of a quantized network, written by gen_params.\n//\n";
@@ -45,6 +46,16 @@ pub(crate) fn write(out: &mut (impl Write + ?Sized), parameters: &Parameters) ->
     }
     for section in Section::of_operators(parameters) {
         write_section(out, &section, multiplier_type)?;
+    }
+    for product in parameters.recurrent.iter().flat_map(|recurrent| &recurrent.products) {
+        let ([rows, columns], bits) = (product.weight_shape, product.weight_bits);
+        let name = identifier_prefix(&product.name);
+        write!(out, "static const int{bits}_t {name}_WEIGHT[{rows}][{columns}] = {{")?;
+        for (index, row) in product.weight.chunks(columns.max(1)).enumerate() {
+            let row: Vec<String> = row.iter().map(i16::to_string).collect();
+            write!(out, "{}{{{}}}", if index > 0 { ",\n    " } else { "" }, row.join(","))?;
+        }
+        out.write_all(b"};\n")?;
     }
     out.write_all(TAIL.as_bytes())
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use gen_params_core::parameters::{
-    self as core, Activation, LayerParameters, OperatorArithmetic, OperatorParameters, Parameters, Scale,
-    TableParameters,
+    self as core, Activation, FactorParameters, LayerParameters, OperatorArithmetic, OperatorParameters,
+    Parameters, ProductParameters, RecurrentParameters, Scale, TableParameters,
 };
 
 use crate::files::{layer_file, table_file};
 use crate::manifest::{
-    Agreement, Clamp, FilesOfKinds, GENERATOR, Input, Layer, LayerFiles, Manifest, MultiplierForm,
-    NetworkInput, Operator, Quantization, Reach, SCHEMA, Source, SourceFile, Table, Weight,
+    Agreement, Clamp, Factor, FilesOfKinds, GENERATOR, Input, Layer, LayerFiles, Manifest, MultiplierForm,
+    NetworkInput, Operator, Product, ProductWeight, Quantization, Reach, Recurrent, SCHEMA, Source,
+    SourceFile, State, Table, Weight,
 };
 use crate::memory::Kind;
 use crate::target_file::TargetFile;
@@ -42,6 +43,7 @@ impl Manifest {
                 })
                 .collect(),
             layers: parameters.layers.iter().map(|layer| describe_layer(layer, formats)).collect(),
+            recurrent: parameters.recurrent.iter().map(|this| describe_recurrent(this, formats)).collect(),
             tables: parameters.tables.iter().map(|table| describe_table(table, formats)).collect(),
             rounding: parameters.rounding.name().to_owned(),
             operators: parameters.operators.iter().filter_map(describe_operator).collect(),
@@ -50,6 +52,42 @@ impl Manifest {
             layouts: BTreeMap::new(),
             files: Vec::new(),
         }
+    }
+}
+
+fn describe_recurrent(recurrent: &RecurrentParameters, formats: &Formats) -> Recurrent {
+    let states = recurrent.states.iter();
+    let product = |product: &ProductParameters| Product {
+        name: product.name.clone(),
+        input: quantization(&product.input),
+        weight: ProductWeight {
+            shape: product.weight_shape,
+            dtype: format!("int{}", product.weight_bits),
+            scale: product.weight_scale,
+            file: formats.contains(Format::Hex).then(|| layer_file(&product.name, Kind::Weight, "hex")),
+        },
+        rank: product.rank,
+        bias: product.bias.clone(),
+        folded_bias: product.folded_bias.clone(),
+        real_multiplier: product.real_multiplier,
+        multiplier: product.multiplier,
+        shift: product.shift,
+        output: quantization(&product.output),
+    };
+    let factor = |factor: &FactorParameters| Factor {
+        name: factor.name.to_owned(),
+        multiplier: factor.multiplier,
+        shift: factor.shift,
+    };
+    Recurrent {
+        name: recurrent.name.clone(),
+        op: recurrent.op.to_owned(),
+        states: states
+            .map(|(name, state)| State { name: name.clone(), quantization: quantization(state) })
+            .collect(),
+        products: recurrent.products.iter().map(product).collect(),
+        factors: recurrent.factors.iter().map(factor).collect(),
+        cell_clip: recurrent.cell_clip,
     }
 }
 

@@ -94,9 +94,8 @@ struct List<'a>(&'a [Reason]);
 
 impl fmt::Display for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Reason { place, text } in self.0 {
-            let separator = if place.is_empty() { "" } else { ": " };
-            write!(f, "\n  {place}{separator}{text}")?;
+        for reason in self.0 {
+            write!(f, "\n  {reason}")?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
-use gen_params_core::parameters::{LayerParameters, Parameters, Weight};
+use gen_params_core::parameters::{LayerParameters, Parameters, ProductParameters, Weight};
 
 use crate::check::check;
 use crate::constants::{Constant, Section, Value};
@@ -131,6 +131,25 @@ pub(crate) fn files_in<'a>(
             }
         }
     }
+    for product in parameters.recurrent.iter().flat_map(|recurrent| &recurrent.products) {
+        let name = |kind, extension| layer_file(&product.name, kind, extension);
+        let biases = [(Kind::Bias, &product.bias), (Kind::FoldedBias, &product.folded_bias)];
+        if formats.contains(Format::Hex) {
+            files.push(FileToWrite::new(name(Kind::Weight, "hex"), move |out| write_product(out, product)));
+            for (kind, values) in biases {
+                files.push(FileToWrite::new(name(kind, "hex"), move |out| write_bias(out, values)));
+            }
+        }
+        if formats.contains(Format::List) {
+            files.push(FileToWrite::new(name(Kind::Weight, "txt"), move |out| {
+                decimal_list::write_integers(out, &product.weight)
+            }));
+            for (kind, values) in biases {
+                let name = name(kind, "txt");
+                files.push(FileToWrite::new(name, move |out| decimal_list::write_integers(out, values)));
+            }
+        }
+    }
     for table in &parameters.tables {
         if formats.contains(Format::Hex) {
             let name = table_file(&table.name, "hex");
@@ -221,6 +240,22 @@ fn write_hex(out: &mut dyn Output, numbers: &Numbers<'_>) -> io::Result<()> {
     }
 }
 
+/// The weights of a product, in as many digits as they have in the file.
+fn write_product(out: &mut dyn Output, product: &ProductParameters) -> io::Result<()> {
+    match product.bytes() {
+        Some(bytes) => hex::write_i8(out, &bytes),
+        None => hex::write_i16(out, &product.weight),
+    }
+}
+
+/// Biases in 32 bits, where all fit.
+fn write_bias(out: &mut dyn Output, values: &[i64]) -> io::Result<()> {
+    match narrow(values) {
+        Some(values) => hex::write_i32(out, &values),
+        None => hex::write_i64(out, values),
+    }
+}
+
 fn write_list(out: &mut dyn Output, numbers: &Numbers<'_>) -> io::Result<()> {
     match numbers {
         Numbers::Weight(weight) => decimal_list::write_weight(out, weight),
@@ -268,6 +303,12 @@ fn check_names(parameters: &Parameters, formats: &Formats, memory: &Memory) -> R
                 identifiers.claim(&format!("{prefix}_{suffix}"), name)?;
             }
         }
+    }
+    for product in parameters.recurrent.iter().flat_map(|recurrent| &recurrent.products) {
+        for kind in [Kind::Weight, Kind::Bias, Kind::FoldedBias] {
+            files.claim(&layer_file(&product.name, kind, "hex"), &product.name)?;
+        }
+        identifiers.claim(&format!("{}_WEIGHT", identifier_prefix(&product.name)), &product.name)?;
     }
     for table in &parameters.tables {
         files.claim(&table_file(&table.name, "hex"), &table.name)?;

@@ -26,6 +26,11 @@ pub const ARCHIVE: &str = "golden.npz";
 /// Name of the network's input among the golden values.
 pub const INPUT: &str = "input";
 
+/// What stands for an input in [`GoldenTensor::node`]: nothing for the only one, `input_0`, ... for several.
+pub fn input_node(index: usize, inputs: usize) -> Option<String> {
+    (inputs > 1).then(|| format!("{INPUT}_{index}"))
+}
+
 /// Golden values of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Golden {
@@ -40,7 +45,7 @@ pub struct Golden {
 /// The values at one point of the network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GoldenTensor {
-    /// The node; `None` for the network's input.
+    /// The node; `None` for the network's input, see [`input_node`] for several.
     pub node: Option<String>,
     /// The point inside the node.
     pub stage: Stage,

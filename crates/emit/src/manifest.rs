@@ -37,6 +37,9 @@ pub struct Manifest {
     pub inputs: Vec<NetworkInput>,
     /// Layers with weights, in execution order.
     pub layers: Vec<Layer>,
+    /// Operators that keep a state, in execution order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recurrent: Vec<Recurrent>,
     /// Element-wise functions as tables of 256 codes, in execution order.
     #[serde(default)]
     pub tables: Vec<Table>,
@@ -56,6 +59,82 @@ pub struct Manifest {
     pub layouts: BTreeMap<String, Contents>,
     /// Every other file of the folder, sorted by name.
     pub files: Vec<FileRecord>,
+}
+
+/// An operator that keeps a state: SVDF or LSTM.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recurrent {
+    /// Name in the model.
+    pub name: String,
+    /// The operator: `svdf` or `lstm`.
+    pub op: String,
+    /// Its states by name, in order. They begin at their zero points.
+    pub states: Vec<State>,
+    /// Its matrix products, in the order in which they are computed.
+    pub products: Vec<Product>,
+    /// Its element-wise factors.
+    pub factors: Vec<Factor>,
+    /// The largest magnitude of a cell's code.
+    pub cell_clip: Option<i32>,
+}
+
+/// A state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Its name.
+    pub name: String,
+    /// S and Z.
+    #[serde(flatten)]
+    pub quantization: Quantization,
+}
+
+/// A matrix product: `round(multiplier * (sum(w * x) + folded_bias) * 2^-shift) + Z3`, rounded twice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Product {
+    /// Name of the operator, a dot, and what it is.
+    pub name: String,
+    /// S1, Z1.
+    pub input: Quantization,
+    /// The weights.
+    pub weight: ProductWeight,
+    /// Rows of weights whose sums are added up to one result.
+    pub rank: usize,
+    /// Per result.
+    pub bias: Vec<i64>,
+    /// `bias - Z1*sum(w)`, per result.
+    pub folded_bias: Vec<i64>,
+    /// M.
+    pub real_multiplier: f64,
+    /// M0.
+    pub multiplier: u32,
+    /// n.
+    pub shift: i32,
+    /// S3, Z3.
+    pub output: Quantization,
+}
+
+/// The weights of a matrix product, whose zero point is 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProductWeight {
+    /// Rows and columns.
+    pub shape: [usize; 2],
+    /// `int8` or `int16`.
+    pub dtype: String,
+    /// S2.
+    pub scale: f64,
+    /// The file that holds them, row-major.
+    pub file: Option<String>,
+}
+
+/// An element-wise factor, `multiplier * 2^-shift`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Factor {
+    /// What it multiplies.
+    pub name: String,
+    /// M0.
+    pub multiplier: u32,
+    /// n.
+    pub shift: i32,
 }
 
 /// An element-wise function: output codes of the input codes in ascending order.

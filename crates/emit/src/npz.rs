@@ -141,6 +141,23 @@ pub(crate) fn write<W: Write + Seek>(out: W, parameters: &Parameters) -> io::Res
             }
         }
     }
+    for product in parameters.recurrent.iter().flat_map(|recurrent| &recurrent.products) {
+        let name = |field: &str| format!("{}/{field}", product.name);
+        match product.bytes() {
+            Some(bytes) => archive.array(&name("weight"), &product.weight_shape, &bytes)?,
+            None => archive.array(&name("weight"), &product.weight_shape, &product.weight)?,
+        }
+        for (field, values) in [("bias", &product.bias), ("folded_bias", &product.folded_bias)] {
+            match narrow(values) {
+                Some(values) => archive.array(&name(field), &[values.len()], &values)?,
+                None => archive.array(&name(field), &[values.len()], values)?,
+            }
+        }
+        archive.array(&name("multiplier"), &[], &[product.multiplier])?;
+        archive.array(&name("shift"), &[], &[product.shift])?;
+        archive.array(&name("input_zero_point"), &[], &[product.input.zero_point])?;
+        archive.array(&name("output_zero_point"), &[], &[product.output.zero_point])?;
+    }
     for table in &parameters.tables {
         archive.array(&format!("{}/table", table.name), &[table.codes.len()], &table.codes)?;
     }

@@ -239,9 +239,10 @@ pub(crate) struct EmitSv {
     /// What the testbenches run it on, in the forms that `run` takes; its sizes are those of the hardware
     #[arg(short, long, value_name = "FILE", required_unless_present = "shape")]
     pub(crate) input: Option<PathBuf>,
-    /// Sizes of one image, instead of --input: 3x32x32. The testbenches then run it on 4 images of arbitrary codes
+    /// Sizes of one image, instead of --input: 3x32x32. The testbenches then run it on 4 images of arbitrary codes. One for
+    /// each input of the network
     #[arg(long, value_name = "CxHxW", value_parser = parse_shape, conflicts_with = "input")]
-    pub(crate) shape: Option<Shape>,
+    pub(crate) shape: Vec<Shape>,
     #[command(flatten)]
     pub(crate) input_options: InputOptions,
     /// Folder to write; replaced only if it is one of ours

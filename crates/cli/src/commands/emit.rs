@@ -26,7 +26,7 @@ fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
     let images = images(arguments, &prepared, &machine)?;
     let count = images.len();
     let stages: &[Stage] = if arguments.stages { &Stage::ALL } else { &[Stage::Output] };
-    let golden = golden::compute_batches(&machine, images, stages)?;
+    let golden = golden::compute_images(&machine, images, stages)?;
     // What a layer reads is what the node before it has written.
     let golden = golden.into_iter().map(|point| point.tensor).filter(|tensor| tensor.stage != Stage::Input);
     let design = systemverilog::Design {
@@ -56,14 +56,13 @@ fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
 /// Images of `--shape`, unless `--limit` says otherwise.
 const FEW_IMAGES: usize = 4;
 
-/// The images that testbenches run it on, each with its number.
-fn images(arguments: &EmitSv, prepared: &Prepared, machine: &Machine<'_>) -> Result<Vec<(usize, Value)>> {
+/// The images that testbenches run it on, each one value per input.
+fn images(arguments: &EmitSv, prepared: &Prepared, machine: &Machine<'_>) -> Result<Vec<Vec<Value>>> {
     let Some(path) = &arguments.input else {
         let shapes: Vec<Vec<usize>> = arguments.shape.iter().map(|shape| shape.0.clone()).collect();
         let count = arguments.input_options.limit.unwrap_or(FEW_IMAGES);
-        let images = arbitrary_images(machine, &shapes, count).with_context(|| prepared.model.name())?;
-        return Ok(images.into_iter().flatten().enumerate().collect());
+        return arbitrary_images(machine, &shapes, count).with_context(|| prepared.model.name());
     };
     let input = prepared.input(path, &arguments.input_options)?;
-    batches(machine, &input, 1)
+    Ok(batches(machine, &input, 1)?.into_iter().map(|(_, value)| vec![value]).collect())
 }

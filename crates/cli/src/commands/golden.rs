@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use gen_params::emit::golden::axes;
+use gen_params::emit::golden::{axes, input_node};
 use gen_params::emit::{Existing, Golden, GoldenFiles, GoldenTensor, Width, write_golden};
 use gen_params::machine::{Arithmetic, Machine, Values};
 use gen_params::network::{EdgeId, IntNetwork, Node};
@@ -12,6 +12,7 @@ use gen_params::ops::{Op, Shape, Value};
 use gen_params::parameters::Activation;
 use gen_params::target::Stage;
 use gen_params::tensor::Tensor;
+use rayon::prelude::*;
 
 use crate::arguments::Run;
 use crate::arithmetic;
@@ -85,14 +86,34 @@ pub(super) fn compute_batches(
 ) -> Result<Vec<Point>> {
     let count = batches.len();
     let images = batches.iter().filter_map(|(_, value)| value.shape().first()).sum();
-    let parts = simulation::for_each_batch([machine], batches, images, |_, [edges]| {
-        let points = batch_points(machine, edges, wanted)?;
-        let values: usize = points.iter().map(|point| point.tensor.values.len()).sum();
-        if values.saturating_mul(count) > LARGEST {
-            bail!("golden values of {images} images are too many\n  hint: --limit N");
-        }
-        Ok(points)
-    })?;
+    join(simulation::for_each_batch([machine], batches, images, |_, [edges]| {
+        few_enough(batch_points(machine, edges, wanted)?, count, images)
+    })?)
+}
+
+/// The same for images of one value per input each, none of which leaves a state to the next.
+pub(super) fn compute_images(
+    machine: &Machine<'_>,
+    images: Vec<Vec<Value>>,
+    wanted: &[Stage],
+) -> Result<Vec<Point>> {
+    let count = images.len();
+    let points =
+        |values| few_enough(batch_points(machine, &mut machine.begin(values)?, wanted)?, count, count);
+    join(images.into_par_iter().map(points).collect::<Result<_>>()?)
+}
+
+/// The points of one of `parts` batches, if those of all can be held.
+fn few_enough(points: Vec<Point>, parts: usize, images: usize) -> Result<Vec<Point>> {
+    let values: usize = points.iter().map(|point| point.tensor.values.len()).sum();
+    if values.saturating_mul(parts) > LARGEST {
+        bail!("golden values of {images} images are too many\n  hint: --limit N");
+    }
+    Ok(points)
+}
+
+/// The points of all batches, images one after another.
+fn join(parts: Vec<Vec<Point>>) -> Result<Vec<Point>> {
     let mut parts = parts.into_iter();
     let mut all = parts.next().context("no image")?;
     for part in parts {
@@ -109,15 +130,16 @@ pub(super) fn compute_batches(
 fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> Result<Vec<Point>> {
     let network = machine.network();
     let mut points = Vec::new();
-    let mut inputs = network.inputs.iter().take(1).copied().collect::<Vec<_>>();
+    let mut inputs: Vec<(usize, EdgeId)> = network.inputs.iter().copied().enumerate().collect();
     for (index, node) in network.nodes.iter().enumerate() {
         let step = machine.step(index, edges)?;
         // The network's input is what its quantization gives, or the codes that it was given.
-        if let Some(id) = inputs.pop_if(|id| node.inputs.contains(id)) {
+        for (number, id) in inputs.extract_if(.., |(_, id)| node.inputs.contains(id)) {
             let codes = if node.op == Op::Quantize { step.results.first() } else { edges.get(id) };
             if let (Some(Value::Codes(codes)), Some(activation)) = (codes, machine.input_activation(id)) {
+                let name = input_node(number, network.inputs.len());
                 let axes = axes_of(network, id, codes.shape().len());
-                let tensor = GoldenTensor { axes, ..point(machine, None, activation, codes) };
+                let tensor = GoldenTensor { axes, ..point(machine, name, activation, codes) };
                 points.push(Point { node: None, tensor });
             }
         }

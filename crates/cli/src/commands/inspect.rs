@@ -38,12 +38,11 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
         terminal::warning(warning);
     }
     writeln!(stdout, "{}", table::heading(&model.name(), &model.source, &parameters))?;
-    if !parameters.layers.is_empty() {
-        writeln!(stdout, "{}", table::layers(&parameters))?;
-    }
-    if let Some(operators) = table::operators(&parameters) {
-        let between = if parameters.layers.is_empty() { "" } else { "\n" };
-        writeln!(stdout, "{between}{operators}")?;
+    let layers = (!parameters.layers.is_empty()).then(|| table::layers(&parameters));
+    let tables = [layers, table::recurrent(&parameters), table::operators(&parameters)];
+    let tables: Vec<String> = tables.iter().flatten().map(ToString::to_string).collect();
+    if !tables.is_empty() {
+        writeln!(stdout, "{}", tables.join("\n\n"))?;
     }
     Ok(())
 }

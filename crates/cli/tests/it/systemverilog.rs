@@ -280,11 +280,16 @@ fn a_module_of_the_users_own_fits_the_socket() {
 /// What has no module is refused by name, and nothing is written.
 #[test]
 fn what_has_no_module_is_refused_by_name() {
-    let folder = root().join("tests/fixtures/layers/transposed3d_fbgemm");
-    let input = PathBuf::from(format!("{}:input_f32", folder.join("golden.npz").display()));
-    let error = emit(&folder.join("script.pt"), &input, &[]).unwrap_err();
-    assert!(
-        error.contains("cannot be written in SystemVerilog") && error.contains("up1: a conv_transpose3d"),
-        "{error}"
-    );
+    let folder = root().join("tests/fixtures/layers/linear_fbgemm");
+    let (model, golden) = (folder.join("script.pt"), folder.join("golden.npz"));
+    let graph = run(&["graph", &model.to_string_lossy()]).stdout;
+    let (graph, _) = graph.rsplit_once("[[node]]").unwrap();
+    let graph = graph.replace(r#"output = ["dequant"]"#, r#"output = ["soft"]"#)
+        + "[[node]]\nname = \"soft\"\nop = \"softmax\"\ninputs = [\"linear4\"]\naxis = 1\nscale = 0.00390625\nzero_point = 0\n";
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("net.toml");
+    fs::write(&path, graph).unwrap();
+    let input = PathBuf::from(format!("{}:input_f32", golden.display()));
+    let error = emit(&model, &input, &["--graph", &path.to_string_lossy()]).unwrap_err();
+    assert!(error.contains("cannot be written in SystemVerilog") && error.contains("soft: "), "{error}");
 }

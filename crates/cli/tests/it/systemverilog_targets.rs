@@ -95,15 +95,15 @@ fn windows_of_any_kind_equal_the_target_in_simulation() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Networks of TFLite that others made, with codes of 16 bits and biases of 64, or without a single block.
+/// Networks of TFLite that others made: with codes of 16 bits and biases of 64, without a single block, with two inputs.
 #[test]
-fn codes_of_16_bits_equal_the_target_in_simulation() {
+fn published_networks_equal_the_target_in_simulation() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models/third_party");
     if !folder.is_dir() || !has("iverilog", "-V") || !has("verilator", "--version") {
         println!("skipped: {} is absent, or a simulator", folder.display());
         return;
     }
-    let rows: [(&str, &str, &[&str], &[&str]); 5] = [
+    let rows: [(&str, &str, &[&str], &[&str]); 6] = [
         (
             "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/conv/conv12.tflite",
             "3x7x32",
@@ -129,6 +129,12 @@ fn codes_of_16_bits_equal_the_target_in_simulation() {
             &["icarus"],
         ),
         ("tum-ei-eda__mlonmcu-models/layers/aww_layer10.tflite", "1x1x64", &[], &["icarus", "lint"]),
+        (
+            "tum-ei-eda__mlonmcu-models/layers/resnet_layer11.tflite",
+            "8x8x64",
+            &["--shape", "8x8x64", "--limit", "2"],
+            &["icarus", "lint"],
+        ),
     ];
     let mut failures = Vec::new();
     for (name, shape, options, tools) in rows {

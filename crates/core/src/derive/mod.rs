@@ -14,6 +14,7 @@
 mod layer;
 mod multiplier;
 mod reach;
+mod recurrent;
 
 use crate::contract::Contract;
 use crate::error::{LowerError, Reason, Result};
@@ -90,7 +91,9 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
     }
     warnings.extend(weight_zero_point_warning(&layers));
     let operators = operators(network, &tables, options, &mut warnings);
-    if layers.is_empty() && operators.is_empty() {
+    let recurrent: Vec<_> =
+        network.nodes.iter().filter_map(|node| recurrent::recurrent(network, node)).collect();
+    if layers.is_empty() && operators.is_empty() && recurrent.is_empty() {
         return Err(LowerError::new("found no convolution, no linear layer and no other operator on codes"));
     }
     Ok(Parameters {
@@ -104,6 +107,7 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
             .map(|&id| (network.edge(id).name.clone(), quantized_input(network, id)))
             .collect(),
         layers,
+        recurrent,
         tables,
         rounding: options.rounding,
         operators,

@@ -167,11 +167,7 @@ impl GraphFile {
     /// # Errors
     /// Lists the nodes whose sizes are computed from other sizes and cannot be written.
     pub fn from_network(network: &IntNetwork, named: impl Fn(&str) -> bool) -> Result<Self> {
-        let mut reasons: Vec<Reason> = Vec::new();
-        reasons.extend(network.states.iter().map(|state| Reason {
-            place: network.edge(state.before).name.clone(),
-            text: "is kept between images, which a graph file cannot hold".into(),
-        }));
+        let mut reasons = network.states_as_reasons();
         let node = network
             .nodes
             .iter()

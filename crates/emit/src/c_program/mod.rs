@@ -142,9 +142,10 @@ impl<'a> Network<'a> {
             .edges
             .iter()
             .filter(|edge| edge.activation.is_some_and(|activation| activation.code_type.is_wide()));
-        let reasons: Vec<Reason> = wide
-            .map(|edge| Reason { place: edge.name.clone(), text: "codes of 16 bits, expected 8".into() })
-            .collect();
+        let wide =
+            wide.map(|edge| Reason { place: edge.name.clone(), text: "codes of 16 bits, expected 8".into() });
+        let mut reasons = machine.network().states_as_reasons();
+        reasons.extend(wide);
         if !reasons.is_empty() {
             return Err(Error::Unsupported { what: LANGUAGE, reasons });
         }

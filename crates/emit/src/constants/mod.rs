@@ -1,6 +1,7 @@
 //! The named integers of layers and operators, in the order in which every include file declares them.
 
 mod operator;
+mod recurrent;
 
 use std::borrow::Cow;
 
@@ -25,10 +26,10 @@ impl<'a> Section<'a> {
         Self { name: &layer.name, head: description(layer).to_vec(), constants: constants(layer) }
     }
 
-    /// Those of all operators without weights that have integers, tables first.
+    /// Those of all operators that are no layers and have integers: those with states first, then tables.
     pub(crate) fn of_operators(parameters: &'a Parameters) -> impl Iterator<Item = Self> {
-        let tables = parameters.tables.iter().map(operator::table);
-        tables.chain(
+        let recurrent = parameters.recurrent.iter().flat_map(recurrent::sections);
+        recurrent.chain(parameters.tables.iter().map(operator::table)).chain(
             parameters.operators.iter().filter_map(|this| operator::section(this, parameters.rounding)),
         )
     }

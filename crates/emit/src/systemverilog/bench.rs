@@ -57,20 +57,23 @@ pub(super) fn network(plan: &Plan, golden: &Golden<'_>) -> Result<String, fmt::E
     let mut text = format!("// Testbench of the network, written by gen_params.\n//\n{USE}");
     writeln!(text, "\n`default_nettype none\n\nmodule network_tb;\n")?;
     text += CLOCK;
-    let Some(input) = plan.buffers.first() else { return Ok(text) };
-    writeln!(
-        text,
-        "  logic input_write = 0;\n  logic [{}:0] input_address = '0;\n  logic [{}:0] input_data = '0;",
-        input.address_bits() - 1,
-        input.code_bits() - 1
-    )?;
+    let inputs = plan.buffers.get(..plan.inputs).unwrap_or_default();
+    for input in inputs {
+        let (id, address, code) = (&input.id, input.address_bits() - 1, input.code_bits() - 1);
+        writeln!(
+            text,
+            "  logic {id}_write = 0;\n  logic [{address}:0] {id}_address = '0;\n  logic [{code}:0] {id}_data = '0;"
+        )?;
+    }
     for (index, &output) in plan.outputs.iter().enumerate() {
         let name = output_name(plan, index);
         let (address, code) = (plan.buffers[output].address_bits() - 1, plan.buffers[output].code_bits() - 1);
         writeln!(text, "  logic [{address}:0] {name}_address = '0;\n  wire [{code}:0] {name}_data;")?;
     }
-    writeln!(text, "\n  network dut (\n      .clk,\n      .reset,\n      .start,\n      .done,")?;
-    write!(text, "      .input_write,\n      .input_address,\n      .input_data")?;
+    write!(text, "\n  network dut (\n      .clk,\n      .reset,\n      .start,\n      .done")?;
+    for Buffer { id, .. } in inputs {
+        write!(text, ",\n      .{id}_write,\n      .{id}_address,\n      .{id}_data")?;
+    }
     for index in 0..plan.outputs.len() {
         let name = output_name(plan, index);
         write!(text, ",\n      .{name}_address,\n      .{name}_data")?;
@@ -88,9 +91,13 @@ pub(super) fn network(plan: &Plan, golden: &Golden<'_>) -> Result<String, fmt::E
     for (index, &output) in plan.outputs.iter().enumerate() {
         memory(&mut text, &format!("expected_{index}"), &plan.buffers[output], golden)?;
     }
-    memory(&mut text, "inputs", input, golden)?;
+    for input in inputs {
+        memory(&mut text, &format!("all_{}", input.id), input, golden)?;
+    }
     task_begin(&mut text, golden, plan.blocks.iter().map(Block::clocks).sum())?;
-    load(&mut text, "inputs", "input", input)?;
+    for input in inputs {
+        load(&mut text, &format!("all_{}", input.id), &input.id, input)?;
+    }
     run(&mut text)?;
     // The output ports, too: what the user of the network sees.
     for (index, &output) in plan.outputs.iter().enumerate() {

@@ -26,7 +26,7 @@ use gen_params_core::machine::Machine;
 use gen_params_core::parameters::Parameters;
 
 use crate::folder::FileToWrite;
-use crate::golden::{GoldenFiles, GoldenTensor, tensor_files};
+use crate::golden::{GoldenFiles, GoldenTensor, input_node, tensor_files};
 use crate::{Error, Existing, Formats, Manifest, SourceFile, hex, write_folder};
 use bench::{GOLDEN, Golden};
 use plan::{Data, Plan};
@@ -92,12 +92,19 @@ pub fn write(
     source: Option<SourceFile>,
     existing: Existing,
 ) -> Result<Manifest, Error> {
-    let Some(input) = design.golden.iter().find(|tensor| tensor.node.is_none()) else {
-        return Err(Error::Golden { found: "no input among them".into() });
-    };
-    let mut image = input.shape.clone();
-    let images = image.first_mut().map_or(0, |images| std::mem::replace(images, 1));
-    let plan = Plan::new(design.machine, design.parameters, &image, design.options)?;
+    let inputs = design.machine.network().inputs.len();
+    let mut images = 0;
+    let mut shapes = Vec::with_capacity(inputs);
+    for index in 0..inputs {
+        let node = input_node(index, inputs);
+        let Some(input) = design.golden.iter().find(|tensor| tensor.node == node) else {
+            return Err(Error::Golden { found: "not every input among them".into() });
+        };
+        let mut shape = input.shape.clone();
+        images = shape.first_mut().map_or(0, |images| std::mem::replace(images, 1));
+        shapes.push(shape);
+    }
+    let plan = Plan::new(design.machine, design.parameters, &shapes, design.options)?;
     let golden = Golden { tensors: design.golden, images };
 
     let mut files = sources(&plan, &golden)?;

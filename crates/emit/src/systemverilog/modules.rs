@@ -233,11 +233,12 @@ pub(super) fn network(plan: &Plan) -> Result<String, fmt::Error> {
         "    input wire logic clk,\n    input wire logic reset,  // synchronous, for one clock at least\n\n    \
          input wire logic start,\n    output logic done,\n"
     )?;
-    if let Some(input) = plan.buffers.first() {
+    for input in plan.buffers.iter().take(plan.inputs) {
+        let id = &input.id;
         writeln!(
             text,
-            "    // {}.\n    input wire logic input_write,\n    input wire logic [{}:0] input_address,\n    input wire logic \
-             [{}:0] input_data,\n",
+            "    // {}.\n    input wire logic {id}_write,\n    input wire logic [{}:0] {id}_address,\n    input wire logic \
+             [{}:0] {id}_data,\n",
             describe(input),
             input.address_bits() - 1,
             input.code_bits() - 1
@@ -319,10 +320,10 @@ fn memory(text: &mut String, plan: &Plan, index: usize, buffer: &Buffer) -> fmt:
     }
     let outputs: Vec<usize> = (0..plan.outputs.len()).filter(|&i| plan.outputs[i] == index).collect();
     let rest = outputs.first().map_or("'0".to_owned(), |&i| format!("{}_address", output_name(plan, i)));
-    let (write, address, data) = match buffer.node {
-        None if index == 0 => ("input_write".to_owned(), "input_address".to_owned(), "input_data".to_owned()),
-        _ => (format!("{id}_write"), format!("{id}_write_address"), format!("{id}_write_data")),
-    };
+    // Inputs are written by the network's user.
+    let prefix = if index < plan.inputs { id.clone() } else { format!("{id}_write") };
+    let (write, address, data) =
+        (format!("{id}_write"), format!("{prefix}_address"), format!("{prefix}_data"));
     writeln!(text, "  wire [{}:0] {id}_read_address = {choices}{rest};", bits - 1)?;
     // The user may read outputs at any time.
     let read = if outputs.is_empty() { readers.join(" || ") } else { "1'b1".to_owned() };

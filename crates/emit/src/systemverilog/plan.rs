@@ -12,13 +12,16 @@ use gen_params_core::tensor::{Codes, Tensor};
 use super::block;
 use super::widths::{Widths, address_bits};
 use crate::Error;
+use crate::golden::{INPUT, input_node};
 use crate::names::{NameSpace, file_stem};
 
 /// A network in hardware.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Tensors with a memory; the first is the network's input.
+    /// Tensors with a memory; the first are the network's inputs.
     pub(super) buffers: Vec<Buffer>,
+    /// How many inputs there are.
+    pub(super) inputs: usize,
     /// Blocks in execution order.
     pub(super) blocks: Vec<Block>,
     /// Buffers with the network's outputs, in order.
@@ -36,7 +39,7 @@ pub(super) struct Buffer {
     pub(super) activation: Activation,
     /// The codes that the target can have here.
     pub(super) codes: Range<i32>,
-    /// The node whose result it is; `None` for the network's input.
+    /// What its golden values are those of, see [`GoldenTensor::node`](crate::GoldenTensor::node).
     pub(super) node: Option<String>,
     /// Name and codes of its file, where it is the same for all images.
     pub(super) constant: Option<(String, Data)>,
@@ -169,11 +172,11 @@ struct Planner<'a> {
 }
 
 impl Plan {
-    /// The plan for one image of `shape`, (1, C, spatial...).
+    /// The plan for one image, one shape (1, C, spatial...) per input.
     pub(super) fn new(
         machine: &Machine<'_>,
         parameters: &Parameters,
-        shape: &[usize],
+        shapes: &[Vec<usize>],
         options: Options,
     ) -> Result<Self, Error> {
         let network = machine.network();
@@ -190,10 +193,15 @@ impl Plan {
             options,
             places: vec![None; count],
             shapes: vec![None; count],
-            plan: Self { buffers: Vec::new(), blocks: Vec::new(), outputs: Vec::new() },
-            reasons: Vec::new(),
+            plan: Self {
+                buffers: Vec::new(),
+                inputs: network.inputs.len(),
+                blocks: Vec::new(),
+                outputs: Vec::new(),
+            },
+            reasons: network.states_as_reasons(),
         };
-        planner.begin(shape);
+        planner.begin(shapes);
         for (index, node) in network.nodes.iter().enumerate() {
             // What comes after something unknown is unknown, too, and no reason of its own.
             if node.inputs.iter().all(|id| planner.shapes[id.0].is_some())
@@ -207,16 +215,20 @@ impl Plan {
 }
 
 impl Planner<'_> {
-    fn begin(&mut self, shape: &[usize]) {
-        let &[id] = self.network.inputs.as_slice() else {
-            return self.refuse("", format!("{} inputs, expected 1", self.network.inputs.len()));
-        };
-        let Some(activation) = self.machine.input_activation(id) else {
-            return self.refuse("", "an input whose scale and zero point are not known".into());
-        };
-        self.shapes[id.0] = Some(shape.to_vec());
-        let place = self.buffer("input".into(), shape, activation, None, None);
-        self.places[id.0] = Some(place);
+    fn begin(&mut self, shapes: &[Vec<usize>]) {
+        let inputs = self.network.inputs.len();
+        for (index, (&id, shape)) in self.network.inputs.iter().zip(shapes).enumerate() {
+            let Some(activation) = self.machine.input_activation(id) else {
+                let name = &self.network.edge(id).name;
+                self.refuse(name, "an input whose scale and zero point are not known".into());
+                continue;
+            };
+            self.shapes[id.0] = Some(shape.clone());
+            let node = input_node(index, inputs);
+            let name = node.clone().unwrap_or_else(|| INPUT.to_owned());
+            let place = self.buffer(name, shape, activation, node, None);
+            self.places[id.0] = Some(place);
+        }
     }
 
     /// A new memory; the number of it.
@@ -255,7 +267,9 @@ impl Planner<'_> {
         }
         self.plan.remove_unread();
         let mut names = NameSpace::default();
-        names.claim("input", "the network's input")?;
+        for input in self.plan.buffers.iter().take(self.plan.inputs) {
+            names.claim(&input.id, "an input of the network")?;
+        }
         names.claim("output", "the network's output")?;
         for block in &self.plan.blocks {
             names.claim(&block.id, &block.name)?;

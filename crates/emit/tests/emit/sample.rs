@@ -125,6 +125,7 @@ pub(crate) fn network(layers: Vec<LayerParameters>) -> Parameters {
             ("second".to_owned(), None),
         ],
         layers,
+        recurrent: Vec::new(),
         tables: Vec::new(),
         rounding: Rounding::HalfUp,
         operators: Vec::new(),
