@@ -242,3 +242,25 @@ fn damaged_flatbuffers_are_derived_or_refused() {
     Outcome::of(&victims, FLATBUFFER_DAMAGES).assert_right();
     drop(guard);
 }
+
+/// Files with SVDF, LSTM and variables.
+#[test]
+fn damaged_states_are_derived_or_refused() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models/third_party");
+    if !root.is_dir() {
+        println!("the shared models are not here: nothing is damaged");
+        return;
+    }
+    let micro = "tensorflow__tflite-micro/tensorflow/lite/micro";
+    let victims: Vec<Victim> = [
+        format!("{micro}/models/keyword_scrambled.tflite"),
+        format!("{micro}/examples/mnist_lstm/trained_lstm_int8.tflite"),
+        "OHF-Voice__pymicro-wakeword/tests/computer/computer.tflite".to_owned(),
+    ]
+    .iter()
+    .map(|name| Victim { pickles: Vec::new(), ..Victim::new(&root, name) })
+    .collect();
+    let guard = ONE_AT_A_TIME.lock();
+    Outcome::of(&victims, FLATBUFFER_DAMAGES / 4).assert_right();
+    drop(guard);
+}

@@ -6,6 +6,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use gen_params::contract::Contract;
+use gen_params::derive;
 use gen_params::formats::{Argument, Callee, Graph, SourceModel};
 use gen_params::lower;
 use gen_params::network::{EdgeId, IntNetwork};
@@ -392,5 +393,40 @@ fn states_are_carried_from_image_to_image() {
         }
     }
     println!("{checked} steps of sequences");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// M0 * 2^-n is S1*S2/S3 as float32 has it, and folded biases are biases less Z1 times the sums of the weights.
+#[test]
+fn constants_of_recurrent_operators_follow_the_equations() {
+    let mut failures = Vec::new();
+    let mut checked = 0;
+    for model in models() {
+        let Ok(network) = &model.network else { continue };
+        if network.states.is_empty() {
+            continue;
+        }
+        let parameters = derive::derive(network, &derive::Options::default()).unwrap();
+        for product in parameters.recurrent.iter().flat_map(|recurrent| &recurrent.products) {
+            let real = product.input.scale * product.weight_scale / product.output.scale;
+            let found = f64::from(product.multiplier) * 2f64.powi(-product.shift);
+            let near = (found / real - 1.0).abs() < 3e-7 && found == product.real_multiplier;
+            let columns = product.weight_shape[1] * product.rank;
+            let folded: Vec<i64> = product
+                .weight
+                .chunks(columns)
+                .zip(&product.bias)
+                .map(|(row, bias)| {
+                    let sum: i64 = row.iter().map(|&weight| i64::from(weight)).sum();
+                    bias - i64::from(product.input.zero_point) * sum
+                })
+                .collect();
+            checked += 1;
+            if !near || product.multiplier.leading_zeros() != 1 || folded != product.folded_bias {
+                failures.push(format!("{}: {}: {found}, expected {real}", model.name, product.name));
+            }
+        }
+    }
+    println!("{checked} matrix products");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -76,6 +76,7 @@ pub(super) fn lower(source: &SourceModel, graph: &Graph, options: &Options) -> R
         slots: BTreeMap::new(),
         folded: BTreeMap::new(),
         variables: Variables::default(),
+        kept: 0,
         computed: graph.nodes.iter().flat_map(|node| node.outputs.iter().copied()).collect(),
     };
     let mut reasons: Vec<Reason> = Vec::new();
@@ -156,6 +157,8 @@ struct Lowering<'a> {
     /// Integers that are known before the network runs: sizes and indices.
     folded: BTreeMap<ValueId, Vec<i64>>,
     variables: Variables,
+    /// Codes of all states so far.
+    kept: usize,
     /// Tensors that operators make, also those that are refused.
     computed: BTreeSet<ValueId>,
 }

@@ -13,7 +13,7 @@ use crate::ops::{Bias, Gate, Lstm, LstmKernel, Op, Product, Svdf};
 use crate::parameters::{Activation, CodeType};
 use crate::tensor::{Codes, Tensor};
 
-/// States beyond this are no network's.
+/// States of more codes than this, all together, are no network's.
 pub(super) const LARGEST_STATE: usize = 1 << 24;
 
 /// `SVDF`: input, feature weights, time weights, bias, state.
@@ -199,9 +199,11 @@ impl Lowering<'_> {
         }
         let shape = self.shape(id)?;
         let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-        let Some(count) = count.filter(|count| (1..=LARGEST_STATE).contains(count)) else {
+        let left = LARGEST_STATE.saturating_sub(self.kept);
+        let Some(count) = count.filter(|count| (1..=left).contains(count)) else {
             return Err(call.refuse(&format!("keeps a state of sizes {shape:?}")));
         };
+        self.kept += count;
         let beginning: Codes = Tensor::new(shape, vec![activation.zero_point; count])
             .map_err(|error| call.refuse(&error.to_string()))?;
         let name = format!("{}.{name}", call.node.name);
