@@ -27,7 +27,7 @@ pub(crate) struct Folder {
 #[derive(Debug)]
 enum Source {
     /// An array of an archive.
-    Array(Dumped),
+    Array(Box<Dumped>),
     /// A file, or one for each bank of a memory, in order.
     Files(Vec<PathBuf>),
 }
@@ -55,7 +55,7 @@ impl Folder {
                             .with_context(|| path.display().to_string())?;
                         // Arrays are named with the model's own dots and a slash, files with underscores alone.
                         let stem = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
-                        sources.entry(stem.collect()).or_default().push(Source::Array(dumped));
+                        sources.entry(stem.collect()).or_default().push(Source::Array(Box::new(dumped)));
                     }
                 }
                 "mem" | "txt" => {
@@ -94,7 +94,7 @@ impl Folder {
     pub(crate) fn with_shape(&self, name: &str) -> Result<Option<Dumped>> {
         for source in self.sources.get(name).into_iter().flatten() {
             match source {
-                Source::Array(dumped) => return Ok(Some(dumped.clone())),
+                Source::Array(dumped) => return Ok(Some((**dumped).clone())),
                 Source::Files(files) => {
                     let is_array = files[0].extension().is_some_and(|extension| extension == "npy");
                     if let Some(described) = self_described(files)? {
@@ -115,7 +115,7 @@ impl Folder {
         let mut found: Option<Dumped> = None;
         for source in self.sources.get(&golden.file_stem()).into_iter().flatten() {
             let dumped = match source {
-                Source::Array(dumped) => dumped.clone(),
+                Source::Array(dumped) => (**dumped).clone(),
                 Source::Files(files) => match self_described(files)? {
                     Some(dumped) => dumped,
                     None => read(files, golden.description(laid_out), laid_out.is_some())
