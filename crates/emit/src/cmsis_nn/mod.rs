@@ -33,6 +33,12 @@ use order::Orders;
 /// The interface, in messages.
 const INTERFACE: &str = "CMSIS-NN's structs";
 
+/// What the reader of the header must know of average pooling. Source: CMSIS-NN `arm_avgpool_s8.c`.
+const AVERAGE_NOTE: &str = "
+/* arm_avgpool_s8 divides the sum of the codes as they are and rounds ties away from zero; means of `run --contract target`
+   round as its layers do. Where the mean of a window is negative and halfway between two codes, the two differ by one. */
+";
+
 /// A network, to be written.
 #[derive(Debug, Clone, Copy)]
 pub struct Design<'a> {
@@ -104,13 +110,14 @@ pub fn render(design: &Design<'_>) -> Result<Written, Error> {
     let mut names = NameSpace::default();
     let (mut reasons, mut left_out) = (Vec::new(), Vec::new());
     let (mut declarations, mut definitions) = (String::new(), String::new());
-    let mut nodes = 0;
+    let (mut nodes, mut averages) = (0, false);
     for (index, node) in network.nodes.iter().enumerate() {
         let scope = Scope { design, shapes: &shapes, orders: &orders, node, index };
         match scope.structs() {
             Ok(None) => {}
             Ok(Some(structs)) => {
                 nodes += 1;
+                averages |= structs.function == pool::AVERAGE;
                 let prefix = format!("{name}_{}", identifier(&node.name));
                 names.claim(&prefix, &node.name)?;
                 let comment = scope.comment(structs.function);
@@ -125,7 +132,8 @@ pub fn render(design: &Design<'_>) -> Result<Written, Error> {
     if !reasons.is_empty() {
         return Err(unsupported(reasons));
     }
-    let header = header(design, &name, rounding, &left_out, &declarations);
+    let notes = if averages { AVERAGE_NOTE } else { "" };
+    let header = header(design, &name, rounding, &left_out, &format!("{notes}{declarations}"));
     let source = format!(
         "/* Written by gen_params; {name}.h says what it is. */\n#include \"{name}.h\"\n{definitions}"
     );

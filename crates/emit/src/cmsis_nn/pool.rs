@@ -4,6 +4,9 @@ use gen_params_core::ops::{Op, Pool};
 
 use super::{Dims, Scope, Structs, Tile};
 
+/// The function of averages.
+pub(super) const AVERAGE: &str = "arm_avgpool_s8";
+
 /// Height and width of up to two spatial axes; an axis that is not there has size 1.
 pub(super) fn plane(sizes: &[usize]) -> Tile {
     match sizes {
@@ -76,10 +79,8 @@ impl Scope<'_> {
         let plane = plane(&from[2..]);
         let (function, window) = match &node.op {
             Op::MaxPool(pool) => ("arm_max_pool_s8", Window::of(pool, false)?),
-            Op::AveragePool(pool) => ("arm_avgpool_s8", Window::of(pool, true)?),
-            Op::AdaptiveAveragePool { .. } | Op::Mean { .. } if whole => {
-                ("arm_avgpool_s8", Window::whole(plane))
-            }
+            Op::AveragePool(pool) => (AVERAGE, Window::of(pool, true)?),
+            Op::AdaptiveAveragePool { .. } | Op::Mean { .. } if whole => (AVERAGE, Window::whole(plane)),
             _ => return Err("it is no window of one size".into()),
         };
         let operator = self.design.machine.operator(self.index).ok_or("its integers are not known")?;

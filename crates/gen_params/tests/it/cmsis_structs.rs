@@ -199,3 +199,45 @@ fn structs_give_the_codes_of_the_target() {
     }
     assert_no_failures(&failures, equal);
 }
+
+/// The members of the structs in their order, as `Include/arm_nn_types.h` of ARM-software/CMSIS-NN declares them at commit
+/// 075474cccc464c58418810fe5d7935baa16ca1ec (V.3.6.0).
+const MEMBERS: &[(&str, &[&str])] = &[
+    ("cmsis_nn_tile", &["w", "h"]),
+    ("cmsis_nn_dims", &["n", "h", "w", "c"]),
+    ("cmsis_nn_activation", &["min", "max"]),
+    ("cmsis_nn_per_channel_quant_params", &["multiplier", "shift"]),
+    ("cmsis_nn_per_tensor_quant_params", &["multiplier", "shift"]),
+    (
+        "cmsis_nn_conv_params",
+        &["input_offset", "output_offset", "stride", "padding", "dilation", "activation"],
+    ),
+    (
+        "cmsis_nn_dw_conv_params",
+        &["input_offset", "output_offset", "ch_mult", "stride", "padding", "dilation", "activation"],
+    ),
+    ("cmsis_nn_fc_params", &["input_offset", "filter_offset", "output_offset", "activation"]),
+    ("cmsis_nn_pool_params", &["stride", "padding", "activation"]),
+];
+
+#[test]
+fn the_structs_have_the_members_of_the_public_header() {
+    let words = |text: &str| {
+        let split = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        split.filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut found = Vec::new();
+    for part in HEADER.split("typedef struct {").skip(1) {
+        let (body, rest) = part.split_once('}').unwrap();
+        // Of each declaration, what follows its type.
+        let members = body.split(';').flat_map(|line| words(line).into_iter().skip(1)).collect::<Vec<_>>();
+        found.push((words(rest)[0].clone(), members));
+    }
+    let expected: Vec<(String, Vec<String>)> = MEMBERS
+        .iter()
+        .map(|(name, members)| {
+            ((*name).to_owned(), members.iter().map(|&member| member.to_owned()).collect())
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
