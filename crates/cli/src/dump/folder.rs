@@ -94,7 +94,7 @@ impl Folder {
     pub(crate) fn with_shape(&self, name: &str) -> Result<Option<Dumped>> {
         for source in self.sources.get(name).into_iter().flatten() {
             match source {
-                Source::Array(dumped) => return Ok(Some(Dumped::clone(dumped))),
+                Source::Array(dumped) => return Ok(Some((**dumped).clone())),
                 Source::Files(files) => {
                     let is_array = files[0].extension().is_some_and(|extension| extension == "npy");
                     if let Some(described) = self_described(files)? {
@@ -115,7 +115,7 @@ impl Folder {
         let mut found: Option<Dumped> = None;
         for source in self.sources.get(&golden.file_stem()).into_iter().flatten() {
             let dumped = match source {
-                Source::Array(dumped) => Dumped::clone(dumped),
+                Source::Array(dumped) => (**dumped).clone(),
                 Source::Files(files) => match self_described(files)? {
                     Some(dumped) => dumped,
                     None => read(files, golden.description(laid_out), laid_out.is_some())
