@@ -1,0 +1,215 @@
+//! The topology as TOML: written by `gen_params graph`, edited by people, read back with `--graph`.
+//!
+//! One `[[node]]` per operation in execution order. Layers take weights and scales from the model, by name; what the
+//! model does not hold (stride, padding, a fused ReLU, the scale of an unnamed add) stands here.
+
+mod draft;
+mod read;
+mod write;
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use self::draft::draft;
+pub(super) use self::read::lower;
+use self::write::{entry, reference};
+use crate::error::{LowerError, Result};
+use crate::network::IntNetwork;
+
+/// The version of the format that this reads and writes.
+pub const SCHEMA: u32 = 1;
+
+/// A topology.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphFile {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Names of the network's outputs.
+    pub output: Vec<String>,
+    /// Inputs of the network.
+    #[serde(default)]
+    pub input: Vec<InputEntry>,
+    /// Operations in execution order.
+    #[serde(default)]
+    pub node: Vec<NodeEntry>,
+}
+
+/// An input of the network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputEntry {
+    /// Name.
+    pub name: String,
+    /// S, if the input arrives quantized.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    /// Z, if the input arrives quantized.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zero_point: Option<i32>,
+    /// `uint8` (the default) or `int8`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<String>,
+}
+
+/// One operation; which fields it takes depends on `op`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeEntry {
+    /// Name; for layers the module's path in the model.
+    pub name: String,
+    /// The operation.
+    pub op: String,
+    /// Names of nodes or inputs; `NAME:1` is the second result of a `chunk`.
+    pub inputs: Vec<String>,
+    /// The module or observer that holds S and Z of the result, if it is not the one of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observer: Option<String>,
+    /// S of the result, where the model does not hold it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    /// Z of the result, where the model does not hold it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zero_point: Option<i32>,
+    /// `uint8` or `int8`, with `scale`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<String>,
+    /// A ReLU is fused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relu: Option<bool>,
+    /// Kernel of a pooling window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Vec<i64>>,
+    /// Step per spatial axis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stride: Option<Vec<i64>>,
+    /// Padding per spatial axis; for `pad`, before and after each axis from the last backwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub padding: Option<Vec<i64>>,
+    /// Padding after each axis of a window, where it differs from `padding`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding_end: Option<Vec<i64>>,
+    /// Dilation per spatial axis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dilation: Option<Vec<i64>>,
+    /// Output padding of a transposed convolution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_padding: Option<Vec<i64>>,
+    /// Channel groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<i64>,
+    /// Padding mode of a convolution, if not `zeros`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub padding_mode: Option<String>,
+    /// Pooling rounds its output size up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceil_mode: Option<bool>,
+    /// Average pooling counts padding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count_include_pad: Option<bool>,
+    /// Average pooling divides by this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divisor: Option<i64>,
+    /// Output sizes of adaptive pooling (-1 keeps the input's), `reshape` (-1 infers, 0 keeps) or upsampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<Vec<i64>>,
+    /// Scale factors of upsampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factors: Option<Vec<f64>>,
+    /// Axes of `mean`, `permute`, `transpose`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub axes: Option<Vec<i64>>,
+    /// Axis of `cat`, `chunk`, `slice`, `squeeze`, `unsqueeze`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub axis: Option<i64>,
+    /// `mean` keeps its axes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<bool>,
+    /// First axis of `flatten`, first index of `slice`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<i64>,
+    /// Last axis of `flatten`, end index of `slice`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<i64>,
+    /// Step of `slice`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<i64>,
+    /// Parts of `chunk`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<i64>,
+    /// Smallest real value of `clamp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// Largest real value of `clamp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// Slope of `leaky_relu`, alpha of `elu`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+}
+
+impl GraphFile {
+    /// Parses TOML text.
+    ///
+    /// # Errors
+    /// No TOML, unknown fields, or another schema; with line and column.
+    pub fn parse(text: &str) -> Result<Self> {
+        let file: Self = toml::from_str(text)
+            .map_err(|e| LowerError::new(format!("no graph file: {}", e.to_string().trim_end())))?;
+        if file.schema != SCHEMA {
+            return Err(LowerError::new(format!("found graph schema {}, expected {SCHEMA}", file.schema)));
+        }
+        Ok(file)
+    }
+
+    /// The topology of a network, ready to edit.
+    ///
+    /// `named` says whether the model holds S and Z under a node's own name, so that they need not be repeated here.
+    ///
+    /// # Errors
+    /// Lists the nodes whose sizes are computed from other sizes and cannot be written.
+    pub fn from_network(network: &IntNetwork, named: impl Fn(&str) -> bool) -> Result<Self> {
+        let mut reasons = network.states_as_reasons();
+        let node = network
+            .nodes
+            .iter()
+            .map(|node| {
+                entry(network, node, &named).unwrap_or_else(|error| {
+                    reasons.extend(error.reasons);
+                    NodeEntry::default()
+                })
+            })
+            .collect();
+        if !reasons.is_empty() {
+            return Err(LowerError { reasons, hint: None });
+        }
+        let input = network.inputs.iter().map(|&id| {
+            let edge = network.edge(id);
+            InputEntry {
+                name: edge.name.clone(),
+                scale: edge.activation.map(|a| a.scale),
+                zero_point: edge.activation.map(|a| a.zero_point),
+                dtype: edge.activation.map(|a| a.code_type.name().into()),
+            }
+        });
+        let input = input.collect();
+        let output = network.outputs.iter().map(|&id| reference(network, id)).collect();
+        Ok(Self { schema: SCHEMA, output, input, node })
+    }
+
+    /// TOML text.
+    ///
+    /// # Errors
+    /// A number that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String> {
+        let body =
+            toml::to_string(self).map_err(|e| LowerError::new(format!("cannot be written as TOML: {e}")))?;
+        Ok(format!(
+            "# Topology of a quantized network: one [[node]] per operation, in execution order.\n\
+             # Layers take weights, scales and zero points from the model by name; edit what is wrong here and pass\n\
+             # the file to gen_params with --graph.\n{body}"
+        ))
+    }
+}
+
+/// Stands in a draft for an input that the file does not tell.
+pub const UNKNOWN: &str = "EDIT: name of a node";
