@@ -58,7 +58,9 @@ fn list() -> String {
         TARGET,
         "The integer-only arithmetic of hardware, as --rounding, CONSTANT and the like describe it.",
     );
-    contracts.chain([target]).map(|(name, text)| format!("\n  {name:<11} {text}")).collect()
+    let rows: Vec<_> = contracts.chain([target]).collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    rows.iter().map(|(name, text)| format!("\n  {name:<width$}  {text}")).collect()
 }
 
 /// The integer-only arithmetic of a target.

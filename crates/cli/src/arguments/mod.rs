@@ -7,7 +7,7 @@ mod source;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::certify::{Certify, FreedomName, ShiftName};
 use self::hardware::parse_constant;
@@ -235,13 +235,14 @@ pub(crate) struct Vectors {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("images").required(true).args(["input", "shape"])))]
 pub(crate) struct EmitSv {
     /// What the testbenches run it on, in the forms that `run` takes; its sizes are those of the hardware
-    #[arg(short, long, value_name = "FILE", required_unless_present = "shape")]
+    #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
     /// Sizes of one image, instead of --input: 3x32x32. The testbenches then run it on 4 images of arbitrary codes. One for
     /// each input of the network
-    #[arg(long, value_name = "CxHxW", value_parser = parse_shape, conflicts_with = "input")]
+    #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
     pub(crate) shape: Vec<Shape>,
     #[command(flatten)]
     pub(crate) input_options: InputOptions,
@@ -265,16 +266,17 @@ pub(crate) struct EmitSv {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("images").required(true).args(["input", "shape"])))]
 pub(crate) struct EmitC {
     /// Write the parameter structs of a library instead of a program
     #[arg(long, value_enum, value_name = "API")]
     pub(crate) api: Option<ApiName>,
     /// Known answers are computed for this, in the forms that `run` takes, 4 images of it unless --limit says otherwise;
     /// its sizes are those of the program
-    #[arg(short, long, value_name = "FILE", required_unless_present = "shape")]
+    #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
     /// Sizes of one image, instead of --input: 3x32x32. Known answers are then those of arbitrary codes
-    #[arg(long, value_name = "CxHxW", value_parser = parse_shape, conflicts_with = "input")]
+    #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
     pub(crate) shape: Vec<Shape>,
     #[command(flatten)]
     pub(crate) input_options: InputOptions,

@@ -13,7 +13,7 @@ use gen_params::emit::memory_formats::MemoryFormat;
 use gen_params::emit::read_back::{describe, read_tables};
 
 use super::hex::parse_hex;
-use super::{Dumped, memory};
+use super::{Dumped, memory, word};
 use crate::input::{Array, Elements, read_arrays};
 
 /// A folder of values, by the name of its files without extension (`conv1_output`) or of its arrays (`conv1/output`).
@@ -163,8 +163,7 @@ fn self_described(files: &[PathBuf]) -> Result<Option<Dumped>> {
     let (Some(field), Some(values)) = (fields.first(), table.numbers.into_iter().next()) else {
         return Ok(None);
     };
-    let mask = u64::MAX >> (64 - field.bits.clamp(1, 64));
-    let words = values.into_iter().map(|value| value.cast_unsigned() & mask).collect();
+    let words = values.into_iter().map(|value| word(value, field.bits)).collect();
     Ok(Some(Dumped::plain(file_name(first), words, field.bits, Some(shape))))
 }
 
@@ -204,7 +203,7 @@ fn decimals(name: &str, text: &str, description: &Description) -> Result<Dumped>
     let integers = text.split(|c: char| !(c.is_ascii_digit() || c == '-')).filter(|token| !token.is_empty());
     let words = integers.map(|token| {
         let value: i64 = token.parse().map_err(|_| anyhow!("{name}: found {token:?}, expected integers"))?;
-        Ok(value.cast_unsigned() & (u64::MAX >> (64 - bits.clamp(1, 64))))
+        Ok(word(value, bits))
     });
     Ok(Dumped::plain(name.to_owned(), words.collect::<Result<_>>()?, bits, None))
 }
@@ -227,7 +226,6 @@ fn dumped(place: String, array: Array) -> Result<Dumped> {
     };
     let element = Some(array.elements.type_name());
     let integers = array.elements.integers().unwrap_or_default();
-    let words =
-        integers.into_iter().map(|value| (value.cast_unsigned() << (64 - bits)) >> (64 - bits)).collect();
+    let words = integers.into_iter().map(|value| word(value, bits)).collect();
     Ok(Dumped { element, ..Dumped::plain(place, words, bits, Some(array.shape)) })
 }

@@ -6,7 +6,7 @@ use gen_params::emit::layout::{
     BankOrder, ByteOrder, Description, Order, Side, Words, sentences, unpack_written,
 };
 
-use super::{Dumped, Memory};
+use super::{Dumped, Memory, word};
 
 /// The values of banks that hold as many images as fit exactly, at most those of `description`.
 pub(super) fn read(description: Description, banks: Vec<Words>, files: Vec<String>) -> Result<Dumped> {
@@ -16,7 +16,7 @@ pub(super) fn read(description: Description, banks: Vec<Words>, files: Vec<Strin
     let values = memory.values(&memory.description, &memory.banks);
     let values = values.ok_or_else(|| anyhow!("{place}: its layout contradicts itself"))?;
     let bits = memory.description.fields.first().map_or(64, |field| field.bits);
-    let words = values.iter().map(|value| value.cast_unsigned() & (u64::MAX >> (64 - bits.clamp(1, 64))));
+    let words = values.iter().map(|&value| word(value, bits));
     Ok(Dumped {
         place,
         words: words.collect(),

@@ -78,6 +78,11 @@ impl Dumped {
     }
 }
 
+/// The low `bits` bits of a value.
+fn word(value: i64, bits: u32) -> u64 {
+    value.cast_unsigned() & (u64::MAX >> (64 - bits.clamp(1, 64)))
+}
+
 fn interpret(word: u64, bits: u32, signed: bool) -> i64 {
     let unused = 64 - bits.clamp(1, 64);
     if signed { (word << unused).cast_signed() >> unused } else { word.cast_signed() }

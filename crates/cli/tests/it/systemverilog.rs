@@ -59,7 +59,11 @@ pub(crate) fn images(file: &Path, place: &Path) -> Option<PathBuf> {
     let count: usize = count.trim().parse().ok()?;
     let is_real = header.contains("'<f4'");
     let mut values = Vec::new();
-    for (mask, factor) in [(0x00, 1.0), (0xff, -1.0), (0x55, 0.5), (0xaa, -0.5)] {
+    let bytes_of_all = (bytes.len() - start) / count * IMAGES;
+    for (mask, factor) in [(0x00, 1.0), (0xff, -1.0), (0x55, 0.5), (0xaa, -0.5)].into_iter().cycle() {
+        if values.len() >= bytes_of_all {
+            break;
+        }
         let bytes = &bytes[start..];
         values.extend(if is_real {
             let reals = bytes.as_chunks::<4>().0.iter().map(|&real| f32::from_le_bytes(real) * factor);
@@ -68,7 +72,7 @@ pub(crate) fn images(file: &Path, place: &Path) -> Option<PathBuf> {
             bytes.iter().map(|code| code ^ mask).collect()
         });
     }
-    values.truncate((bytes.len() - start) / count * IMAGES);
+    values.truncate(bytes_of_all);
     let header = header.replace(&format!("({sizes})"), &format!("({IMAGES},{rest})"));
     let header =
         format!("{:<width$}\n", header.trim_end(), width = 64 * (header.len() + 10).div_ceil(64) - 11);

@@ -151,7 +151,7 @@ fn simulate_all(models: &[PathBuf]) -> Table {
 
 /// Every fixture, those of the repository and those beside it.
 #[test]
-#[ignore = "takes half an hour; networks_equal_the_target_in_simulation runs one of each architecture"]
+#[ignore = "208 networks under two simulators take 20 minutes; networks_equal_the_target_in_simulation runs one of each architecture"]
 fn all_fixtures_equal_the_target_in_simulation() {
     if !has("iverilog", "-V") || !has("verilator", "--version") {
         return;

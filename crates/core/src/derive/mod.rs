@@ -94,7 +94,10 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
     let recurrent: Vec<_> =
         network.nodes.iter().filter_map(|node| recurrent::recurrent(network, node)).collect();
     if layers.is_empty() && operators.is_empty() && recurrent.is_empty() {
-        return Err(LowerError::new("found no convolution, no linear layer and no other operator on codes"));
+        let nothing =
+            LowerError::new("found no convolution, no linear layer and no other operator with integers");
+        let why = warnings.into_iter().map(|text| Reason { place: String::new(), text });
+        return Err(LowerError { reasons: nothing.reasons.into_iter().chain(why).collect(), hint: None });
     }
     Ok(Parameters {
         source_form: network.source_form.clone(),

@@ -2,7 +2,7 @@
 
 use crate::fixed_point::FixedPoint;
 use crate::network::{IntNetwork, Node};
-use crate::ops::{GATES, Lstm, LstmKernel, Op, Product, Svdf};
+use crate::ops::{GATE_SCALE, GATES, Lstm, LstmKernel, Op, Product, Svdf};
 use crate::parameters::{Activation, CodeType, FactorParameters, ProductParameters, RecurrentParameters};
 
 /// Those of a node; `None` for other operators, and where a scale is not known.
@@ -45,7 +45,7 @@ fn of_svdf(name: &str, svdf: &Svdf, [input, state, output]: [Activation; 3]) -> 
 }
 
 /// What a gate is before its sigmoid or tanh.
-const GATE: Activation = Activation { scale: 1.0 / 4096.0, zero_point: 0, code_type: CodeType::I16 };
+const GATE: Activation = Activation { scale: GATE_SCALE, zero_point: 0, code_type: CodeType::I16 };
 
 fn of_lstm(name: &str, lstm: &Lstm, [input, hidden]: [Activation; 2]) -> Vec<ProductParameters> {
     let gates = lstm.gates.iter().zip(GATES).flat_map(|(gate, gate_name)| {
@@ -59,18 +59,14 @@ fn of_lstm(name: &str, lstm: &Lstm, [input, hidden]: [Activation; 2]) -> Vec<Pro
 }
 
 fn of_cells(lstm: &Lstm) -> Vec<FactorParameters> {
-    let power = |shift: i32| FactorParameters { name: "", multiplier: 1, shift };
-    let fixed = |factor: FixedPoint| FactorParameters {
-        name: "",
-        multiplier: factor.multiplier.unsigned_abs(),
-        shift: 31 - factor.exponent,
-    };
+    let fixed = |factor: FixedPoint| (factor.multiplier.unsigned_abs(), 31 - factor.exponent);
     let [forget, input] = match lstm.kernel {
-        LstmKernel::Litert => [power(15), power(30 + lstm.cell_power)],
+        LstmKernel::Litert => [(1, 15), (1, 30 + lstm.cell_power)],
         LstmKernel::Micro { forget, input } => [fixed(forget), fixed(input)],
     };
-    let named = |name, factor| FactorParameters { name, ..factor };
-    vec![named("forget_to_cell", forget), named("input_to_cell", input), named("output", fixed(lstm.output))]
+    let factors = [("forget_to_cell", forget), ("input_to_cell", input), ("output", fixed(lstm.output))];
+    let factors = factors.map(|(name, (multiplier, shift))| FactorParameters { name, multiplier, shift });
+    factors.to_vec()
 }
 
 fn product(

@@ -62,6 +62,9 @@ pub struct Lstm {
     pub kernel: LstmKernel,
 }
 
+/// The scale of a gate before its sigmoid or tanh.
+pub const GATE_SCALE: f64 = 1.0 / 4096.0;
+
 /// The names of the gates, in order.
 pub const GATES: [&str; 4] = ["input_gate", "forget_gate", "cell_gate", "output_gate"];
 

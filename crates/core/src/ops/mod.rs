@@ -37,7 +37,7 @@ pub use extremum::Extremum;
 pub use function::{Function, Table};
 pub use layer::{Bias, Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
-pub use lstm::{GATES, Gate, Lstm, LstmKernel};
+pub use lstm::{GATE_SCALE, GATES, Gate, Lstm, LstmKernel};
 pub use pool::Pool;
 pub use product::Product;
 pub use shape::{Extent, Shape, Shapes, Sources};

@@ -9,7 +9,7 @@ use super::{Lowering, Order};
 use crate::error::Result;
 use crate::fixed_point::FixedPoint;
 use crate::network::EdgeId;
-use crate::ops::{Bias, Gate, Lstm, LstmKernel, Op, Product, Svdf};
+use crate::ops::{Bias, GATE_SCALE, Gate, Lstm, LstmKernel, Op, Product, Svdf};
 use crate::parameters::{Activation, CodeType};
 use crate::tensor::{Codes, Tensor};
 
@@ -113,9 +113,6 @@ pub(super) fn lstm(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<()> {
     let states = [lowering.state(call, hidden_state, "hidden")?, lowering.state(call, cell_state, "cell")?];
     lowering.recurrent(call, Op::Lstm(Box::new(lstm)), input, &states)
 }
-
-/// The scale of gates before their sigmoid or tanh.
-const GATE_SCALE: f64 = 1.0 / 4096.0;
 
 /// The code at which cells are clipped; beyond all codes for 0, which does not clip.
 #[allow(clippy::cast_possible_truncation, reason = "TFLite divides as float32; the cast saturates")]

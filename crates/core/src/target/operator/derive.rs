@@ -104,9 +104,11 @@ pub fn derive_operator(
 pub fn without_integers(op: &Op) -> Option<&'static str> {
     match op {
         Op::LayerNorm(_) => Some("has no integer-only form: it divides by a deviation"),
-        Op::Sub { .. } | Op::Extremum(_) => Some("has no integer-only form here yet"),
+        Op::Sub { .. } | Op::Extremum(_) => Some("has no integer-only form here"),
         Op::Softmax { .. } => Some("has no integer-only form: it divides by a sum of exponentials"),
-        Op::Svdf(_) | Op::Lstm(_) => Some("has integers of TFLite's kernel only: --contract litert"),
+        Op::Svdf(_) | Op::Lstm(_) => {
+            Some("has the integers of TFLite's kernel alone, which `run --contract litert` computes")
+        }
         Op::Quantize
         | Op::Dequantize
         | Op::Constant(_)
