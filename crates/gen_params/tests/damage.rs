@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gen_params::derive::{self, Options};
 use gen_params::lower::{self, Engine};
+use gen_params_test_support::{fixtures, needs, shared};
 
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
@@ -201,7 +202,7 @@ fn integers(bytes: Bytes) -> Result<(), String> {
 
 #[test]
 fn damaged_files_are_derived_or_refused() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let root = fixtures();
     let victims: Vec<Victim> = [
         "layers/conv2d_fbgemm/converted_state_dict.pt",
         "layers/conv2d_fbgemm/prepared_state_dict.pt",
@@ -232,7 +233,7 @@ fn damaged_files_are_derived_or_refused() {
 /// Small TFLite files, so that most damage hits what the reader and the lowering look at.
 #[test]
 fn damaged_flatbuffers_are_derived_or_refused() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/tflite");
+    let root = fixtures().join("tflite");
     let victims: Vec<Victim> = ["MLP_pt_int8", "LeNet_pc_uint8", "LeNet_pc_float32", "ResNetMini_pc_int8"]
         .iter()
         .map(|name| format!("{name}/model.tflite"))
@@ -244,13 +245,9 @@ fn damaged_flatbuffers_are_derived_or_refused() {
 }
 
 /// Files with SVDF, LSTM and variables.
-#[test]
+#[needs(shared)]
 fn damaged_states_are_derived_or_refused() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models/third_party");
-    if !root.is_dir() {
-        println!("the shared models are not here: nothing is damaged");
-        return;
-    }
+    let root = shared().join("models/third_party");
     let micro = "tensorflow__tflite-micro/tensorflow/lite/micro";
     let victims: Vec<Victim> = [
         format!("{micro}/models/keyword_scrambled.tflite"),

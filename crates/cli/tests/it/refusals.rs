@@ -1,16 +1,11 @@
 //! Bad input: exit code 2, an error with the file's name, and nothing on disk.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::support::{root, run_in};
+use gen_params_test_support::{files, needs, root, shared};
 
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
+use crate::support::run_in;
 
 /// Runs the main command on each file; all must be refused and leave nothing.
 fn all_refused(paths: &[PathBuf]) {
@@ -51,18 +46,11 @@ fn cut_files_are_refused() {
     all_refused(&paths);
 }
 
-#[test]
+#[needs(shared)]
 fn hostile_files_are_refused() {
-    let bad = root().join("../shared/bad");
-    if !bad.is_dir() {
-        println!("{} is absent: nothing to check", bad.display());
-        return;
-    }
-    let mut paths = Vec::new();
-    for folder in ["pickle", "torch", "zip_tar", "go-fuzz-corpus", "flatbuffers", "onnx", "tflite"] {
-        files(&bad.join(folder), &mut paths);
-    }
-    paths.sort();
+    let bad = shared().join("bad");
+    let folders = ["pickle", "torch", "zip_tar", "go-fuzz-corpus", "flatbuffers", "onnx", "tflite"];
+    let mut paths: Vec<PathBuf> = folders.iter().flat_map(|folder| files(&bad.join(folder), &[""])).collect();
     // Models of the converter's own tests: small, and nothing is wrong with them.
     let sound =
         ["lite/testdata/fc_qat.bin", "lite/testdata/svdf_quantized.bin", "python/testdata/pc_conv.bin"];

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use gen_params_formats::read;
+use gen_params_test_support::{files, fixtures, needs, samples, shared};
 
 use super::*;
 use crate::contract::{Contract, Requantizer};
@@ -17,17 +18,8 @@ use crate::target::{Rounding, Target};
 const BUDGET: u64 = 300_000_000;
 const LARGEST_CHANNEL: u64 = 1 << 24;
 
-fn models(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if path.is_dir() {
-            models(&path, found);
-        } else if path.extension().is_some_and(|e| e == "pt" || e == "pth") {
-            found.push(path);
-        }
-    }
-    found.sort();
-}
+/// How files of PyTorch are called.
+const MODELS: [&str; 2] = [".pt", ".pth"];
 
 /// The channels of a file with these choices; none of a file that is no converted network.
 fn channels_of(path: &Path, contract: Contract, bits: u32, target: Target) -> Vec<Channel> {
@@ -46,25 +38,36 @@ fn channels_of(path: &Path, contract: Contract, bits: u32, target: Target) -> Ve
         .collect()
 }
 
-fn fixtures() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut found = Vec::new();
-    models(&root.join("tests/fixtures/layers"), &mut found);
-    let own = found.len();
-    for folder in ["../shared/fixtures/torch2.9", "../shared/fixtures/torch1.13"] {
-        models(&root.join(folder), &mut found);
-    }
-    if found.len() == own {
-        println!("no shared fixtures here: only the repository's own are certified");
+/// The repository's own networks.
+fn own() -> Vec<PathBuf> {
+    let mut found = files(&fixtures().join("layers"), &MODELS);
+    found.extend(files(&samples(), &MODELS));
+    found
+}
+
+/// Some hundred networks, the own ones of which are small.
+fn all() -> Vec<PathBuf> {
+    let mut found = files(&fixtures().join("layers"), &MODELS);
+    for folder in ["torch2.9", "torch1.13"] {
+        found.extend(files(&shared().join("fixtures").join(folder), &MODELS));
     }
     found
 }
 
-/// One channel per choice of arithmetics, from every fixture.
+/// The channels of the repository's own networks, with one choice of arithmetics for each file.
+pub(super) fn own_channels() -> Vec<Channel> {
+    channels(&own())
+}
+
+/// The same, of all networks.
 pub(super) fn all_channels() -> Vec<Channel> {
+    channels(&all())
+}
+
+fn channels(paths: &[PathBuf]) -> Vec<Channel> {
     let widths = [4, 7, 8, 12, 16, 24, 31];
     let mut channels = Vec::new();
-    for (index, path) in fixtures().iter().enumerate() {
+    for (index, path) in paths.iter().enumerate() {
         let contract = Contract::ALL[index % Contract::ALL.len()];
         let target = Target {
             rounding: Rounding::ALL[index % Rounding::ALL.len()],
@@ -95,8 +98,17 @@ fn size(channel: &Channel) -> u64 {
 }
 
 #[test]
+fn certificates_of_our_own_networks_are_what_brute_force_counts() {
+    brute_force_counts(own_channels(), 1000);
+}
+
+#[needs(shared)]
 fn certificates_are_what_brute_force_counts() {
-    let mut channels = all_channels();
+    brute_force_counts(all_channels(), 2000);
+}
+
+/// Of so many channels at least.
+fn brute_force_counts(mut channels: Vec<Channel>, least: usize) {
     channels.sort_by_key(size);
     // Small ones for their number, and then some of each size.
     let (mut left, mut tried, mut differing, mut failures) = (BUDGET, 0, 0, Vec::new());
@@ -128,9 +140,7 @@ fn certificates_are_what_brute_force_counts() {
     }
     println!("{tried} channels, {differing} of them differ, {} accumulators", BUDGET - left);
     assert!(failures.is_empty(), "{failures:#?}");
-    // The repository's own networks are small; the shared ones make up the number.
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").is_dir();
-    assert!(tried >= if shared { 2000 } else { 100 }, "only {tried} channels");
+    assert!(tried >= least, "only {tried} channels");
     assert!(differing > 10 && differing < tried, "{differing} of {tried} differ");
 }
 
@@ -252,13 +262,22 @@ fn textbook_integers_differ_from_fbgemm_as_often_as_is_known() {
     }
 }
 
-/// Counted here over the codes that two functions give; by derivation, with its own loops, over its own candidates.
 #[test]
+fn operators_of_our_own_networks_differ_from_real_numbers_as_often_as_their_derivation_says() {
+    operators_differ_as_derived(own());
+}
+
+#[needs(shared)]
 fn operators_differ_from_real_numbers_as_often_as_their_derivation_says() {
+    operators_differ_as_derived(all());
+}
+
+/// Counted here over the codes that two functions give; by derivation, with its own loops, over its own candidates.
+fn operators_differ_as_derived(paths: Vec<PathBuf>) {
     let (mut compared, mut failures) = (0, Vec::new());
     // Scripts have operators; those of branches have most of them.
     let name = |path: &PathBuf| path.display().to_string();
-    let scripts = fixtures().into_iter().filter(|path| name(path).contains("script"));
+    let scripts = paths.into_iter().filter(|path| name(path).contains("script"));
     let chosen =
         scripts.enumerate().filter(|(index, path)| index % 6 == 0 || name(path).contains("branches"));
     for (_, path) in chosen {
@@ -293,12 +312,8 @@ fn operators_differ_from_real_numbers_as_often_as_their_derivation_says() {
 /// ties up. Of the 255 sums S = 16k + 8, those of an even k differ: 128.
 #[test]
 fn means_of_whole_images_are_counted_where_their_size_is_known() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/torch2.9");
-    let path = root.join("fx_qat/ResNetMini_qnnpack/converted_script.pt");
-    let Ok(bytes) = std::fs::read(&path) else {
-        println!("{} is absent: nothing to check", path.display());
-        return;
-    };
+    let path = samples().join("torch2.9/fx_qat/ResNetMini_qnnpack/converted_script.pt");
+    let bytes = std::fs::read(&path).unwrap();
     let network = lower(&read(bytes.into()).unwrap(), &lower::Options::default()).unwrap();
     let parameters = derive(&network, &derive::Options::default()).unwrap();
     let target = Target::default();
@@ -314,8 +329,16 @@ fn means_of_whole_images_are_counted_where_their_size_is_known() {
 }
 
 #[test]
+fn solutions_for_our_own_networks_are_equal_and_no_narrower_one_is() {
+    equal_and_no_narrower(own_channels());
+}
+
+#[needs(shared)]
 fn solutions_of_the_search_are_equal_and_no_narrower_one_is() {
-    let mut channels = all_channels();
+    equal_and_no_narrower(all_channels());
+}
+
+fn equal_and_no_narrower(mut channels: Vec<Channel>) {
     channels.sort_by_key(size);
     let (mut tried, mut fixed, mut free, mut failures) = (0, 0, 0, Vec::new());
     for channel in channels.iter().step_by((channels.len() / 150).max(1)) {

@@ -1,6 +1,4 @@
-//! Where the files are, and how two runs are compared.
-
-use std::path::PathBuf;
+//! How two runs are compared.
 
 use gen_params_core::contract::Contract;
 use gen_params_core::network::{EdgeId, IntNetwork};
@@ -8,16 +6,6 @@ use gen_params_core::ops::{Op, Value};
 use gen_params_core::reference::{self, Keep};
 use gen_params_kernels::Kernel;
 use gen_params_runtime::{Engine, Request};
-
-/// Folder of models and images, beside the repository.
-pub(crate) fn shared() -> Option<PathBuf> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("not tested: {} is not there", folder.display());
-    None
-}
 
 /// What differs between the reference and the fast engine with every kernel: codes of all edges, all accumulators, the
 /// outputs. Where the reference refuses, nothing is compared and `None` is given.

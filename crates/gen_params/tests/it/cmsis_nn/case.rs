@@ -8,7 +8,7 @@ use gen_params::contract::Contract;
 use gen_params::ops::{Bias, Context, Layer, Op, PaddingMode, Value};
 use gen_params::parameters::{Activation, CodeType, LayerKind, Range, Weight, Window};
 use gen_params::tensor::{Codes, Tensor};
-use npyz::npz::NpzArchive;
+use gen_params_test_support::npz::NpzArchive;
 use serde_json::{Map, Value as Json};
 
 /// Integers and arrays of a case.
