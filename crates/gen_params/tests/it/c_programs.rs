@@ -124,7 +124,7 @@ fn constants_of_the_file_are_constants_of_the_program() {
 
 #[needs(gcc)]
 fn c_programs_of_the_samples_give_the_codes_of_the_target() {
-    programs_of(&samples(), 20, "-O1");
+    programs_of(&samples(), 12, "-O1");
 }
 
 /// The same, of more networks than there is time to optimise.
