@@ -123,8 +123,12 @@ fn outputs(images: &str) -> Vec<u8> {
 #[test]
 fn outputs_for_waves_equal_pytorch() {
     let archive = fixtures().join("example_images/images.npz");
-    let found = outputs(&format!("{}:images", archive.display()));
-    assert_eq!(found, codes(&archive, "lenet"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("images.idx");
+    // 64 images of 28 x 28 bytes.
+    let header = [0, 0, 8, 3, 0, 0, 0, 64, 0, 0, 0, 28, 0, 0, 0, 28];
+    fs::write(&file, [&header[..], &codes(&archive, "images")].concat()).unwrap();
+    assert_eq!(outputs(&file.display().to_string()), codes(&archive, "lenet"));
 }
 
 /// PyTorch's own outputs for the test images of Fashion-MNIST, computed 500 at a time.
