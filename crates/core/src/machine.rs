@@ -286,7 +286,7 @@ impl<'a> Machine<'a> {
                     this.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
                 let results = self.apply(op, &inputs, values, &activations, this.outputs.first().copied());
                 let results = results.map_err(|error| at(&this.name, &error))?;
-                if results.len() != this.outputs.len() {
+                if !this.has_edges_for(results.len()) {
                     let found = format!("{} results", results.len());
                     return Err(at(&this.name, &OpError::new(found, this.outputs.len().to_string())));
                 }

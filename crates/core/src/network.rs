@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::contract::Contract;
 use crate::error::Reason;
-use crate::ops::Op;
+use crate::ops::{Op, Shape};
 use crate::parameters::{Activation, Range, Wiring};
 use crate::tensor::Codes;
 
@@ -36,6 +36,17 @@ pub struct Node {
     pub inputs: Vec<EdgeId>,
     /// Its results: one, or several for `chunk` and operators that keep a state.
     pub outputs: Vec<EdgeId>,
+}
+
+impl Node {
+    /// Whether so many results are what it has edges for. `chunk` gives fewer parts than it is asked for where the sizes do
+    /// not go up: the last edges then have no tensor.
+    pub fn has_edges_for(&self, results: usize) -> bool {
+        match self.op {
+            Op::Shape(Shape::Chunk { .. }) => (1..=self.outputs.len()).contains(&results),
+            _ => results == self.outputs.len(),
+        }
+    }
 }
 
 /// A tensor that is kept from one run to the next: registers between two edges.

@@ -173,7 +173,7 @@ fn run_from(
     for (index, node) in network.nodes.iter().enumerate() {
         let results = step(network, contract, index, node, keep, &mut trace)
             .map_err(|error| RunError::at(&node.name, error))?;
-        if results.len() != node.outputs.len() {
+        if !node.has_edges_for(results.len()) {
             let found = OpError::new(format!("{} results", results.len()), node.outputs.len().to_string());
             return Err(RunError::at(&node.name, found));
         }

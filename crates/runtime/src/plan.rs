@@ -12,7 +12,7 @@ use crate::layer::LayerStep;
 use crate::memory::{Buffers, Order, to_byte};
 use crate::oracle::Oracle;
 use crate::pool::{MaxPool, SumPool};
-use crate::step::{Computation, Operand, Reference, Source};
+use crate::step::{Computation, Memory, Operand, Reference, Source};
 use crate::table::Table;
 
 /// Images that shapes are planned with: enough to tell the batch from other axes.
@@ -143,6 +143,7 @@ impl<'a> Planner<'a> {
 
     fn node(&mut self, index: usize, node: &Node) -> Result<()> {
         let shapes = self.node_shapes(node)?;
+        let results = shapes.len();
         for (&id, shape) in node.outputs.iter().zip(shapes) {
             self.shapes[id.0] = Some(shape);
         }
@@ -182,7 +183,7 @@ impl<'a> Planner<'a> {
             node: index,
             computation,
             inputs: node.inputs.iter().map(|id| self.codes_of[id.0]).collect(),
-            outputs: node.outputs.iter().map(|id| id.0).collect(),
+            outputs: node.outputs.iter().take(results).map(|id| id.0).collect(),
         });
         Ok(())
     }
@@ -196,7 +197,7 @@ impl<'a> Planner<'a> {
             .op
             .shapes(&inputs, &self.shapes)
             .map_err(|error| Error::node(&node.name, error.to_string()))?;
-        if shapes.len() != node.outputs.len() {
+        if !node.has_edges_for(shapes.len()) {
             let (found, expected) = (shapes.len(), node.outputs.len());
             return Err(Error::node(&node.name, format!("gives {found} results, expected {expected}")));
         }
@@ -229,23 +230,17 @@ impl<'a> Planner<'a> {
                     LayerStep::new(&node.name, layer, self.contract, activations, &images[0], &output)?;
                 (Computation::Layer(Box::new(step)), vec![layout])
             }
-            Op::Relu | Op::Function(_) => {
-                let table = Table::new(&oracle, &[input.layout])?;
-                (Computation::Single { table, order, layout: input.layout }, vec![input.layout])
-            }
-            Op::Clamp { .. } if self.contract != Contract::Qnnpack => {
-                let table = Table::new(&oracle, &[input.layout])?;
-                (Computation::Single { table, order, layout: input.layout }, vec![input.layout])
-            }
+            Op::Relu | Op::Function(_) => self.table(node, &oracle)?,
+            Op::Clamp { .. } if self.contract != Contract::Qnnpack => self.table(node, &oracle)?,
             Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::Extremum(_) => {
-                let [a, b, ..] = inputs[..] else { return Err(oracle.error("has one input, expected two")) };
-                let layout = a.layout;
-                // Where both orders are the same, so are the layouts.
-                let one_order = output.len() < 2 || order.channels == 1 || order.area == 1;
-                let layouts = if one_order { [layout, layout] } else { [layout, b.layout] };
-                let table = Table::new(&oracle, &layouts)?;
+                if inputs.len() < 2 {
+                    return Err(oracle.error("has one input, expected two"));
+                }
+                let table = Table::new(&oracle, 2)?;
                 let operands = [operand(&images[0], &output), operand(&images[1], &output)];
-                (Computation::Pair { table, order, layout, operands }, vec![layout])
+                let memory = self.memory(node, &oracle)?;
+                let layout = memory.result.1;
+                (Computation::Pair { table, order, memory, operands }, vec![layout])
             }
             Op::MaxPool(pool) => {
                 let layouts = self.layouts(node, &oracle)?;
@@ -276,6 +271,32 @@ impl<'a> Planner<'a> {
             Op::Quantize | Op::Dequantize | Op::Constant(_) => {
                 return Err(oracle.error("is computed elsewhere"));
             }
+        })
+    }
+
+    /// A table of one code.
+    fn table(&self, node: &Node, oracle: &Oracle) -> Result<(Computation, Vec<Layout>)> {
+        let table = Table::new(oracle, 1)?;
+        let order = Order::of(&self.image(node.outputs[0]));
+        let memory = self.memory(node, oracle)?;
+        let layout = memory.result.1;
+        Ok((Computation::Single { table, order, memory }, vec![layout]))
+    }
+
+    /// Where the elements of a node's operands and of its only result lie.
+    fn memory(&self, node: &Node, oracle: &Oracle) -> Result<Memory> {
+        let layout = self.layouts(node, oracle)?.first().copied().unwrap_or(Layout::Contiguous);
+        let operand = |&id: &EdgeId| {
+            let (image, layout) = (self.image(id), self.edge(id)?.layout);
+            let layout = match &node.op {
+                Op::Function(function) => function.read_layout(&image_to_batch(&image), layout),
+                _ => layout,
+            };
+            Some((image, layout))
+        };
+        Ok(Memory {
+            result: (self.image(node.outputs[0]), layout),
+            operands: node.inputs.iter().filter_map(operand).collect(),
         })
     }
 
@@ -337,7 +358,10 @@ impl<'a> Planner<'a> {
         let shape: Vec<usize> = [IMAGES].into_iter().chain(self.image(node.inputs[0])).collect();
         let indices = marked.tensor(shape, input.layout, (0..count).collect())?;
         let results = marked.ask(vec![indices], &self.shapes)?;
-        let layouts = results.iter().map(gen_params_core::tensor::Tensor::layout).collect();
+        let layouts: Vec<Layout> = results.iter().map(gen_params_core::tensor::Tensor::layout).collect();
+        if layouts != self.layouts(node, oracle)? {
+            return Err(oracle.error("lies in memory in another way for one image than for several"));
+        }
         let results = results
             .iter()
             .zip(&node.outputs)

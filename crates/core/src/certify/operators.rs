@@ -203,8 +203,14 @@ impl Question<'_> {
         self.shape.ok_or_else(|| "depends on the size of its input, which --input tells".to_owned())
     }
 
-    /// Clamps that move codes and means whose order of roundings is not known are beyond counting.
+    /// Clamps that move codes, means whose order of roundings is not known, and means of floats are beyond counting.
     fn refuse_peculiar(&self) -> Result<(), String> {
+        if self.contract.is_pytorch() && self.op.averages_floats(&self.context(&self.activations())) {
+            return Err(format!(
+                "is a sum of floats in {} where its input lies channels last, which depends on more than the sum of the codes",
+                self.contract.name()
+            ));
+        }
         if !matches!(self.op, Op::Clamp { .. } | Op::Mean { .. }) {
             return Ok(());
         }

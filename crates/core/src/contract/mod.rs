@@ -85,7 +85,7 @@ impl Contract {
             }
             Self::Onednn => "PyTorch's onednn engine: float32 bias, zero point added before rounding.",
             Self::X86 => {
-                "PyTorch's x86 engine on a CPU with AVX512-VNNI: onednn for convolutions, fbgemm for everything else."
+                "PyTorch's x86 engine on a CPU with AVX512-VNNI: onednn for most convolutions, fbgemm for everything else."
             }
             Self::Onnxruntime => "ONNX Runtime 1.32 on an x86-64, fused: int32 bias, float32 multiplier.",
             Self::Litert => {
@@ -106,10 +106,14 @@ impl Contract {
         if self != Self::X86 {
             return self;
         }
-        let groups = layer.window.as_ref().and_then(|w| w.groups).unwrap_or(1);
+        let window = layer.window.as_ref();
+        let groups = window.and_then(|w| w.groups).unwrap_or(1);
         let symmetric = layer.weight.zero_point.iter().all(|&z| z == 0);
+        let grows = window.and_then(|w| w.output_padding.as_ref()).is_some_and(|p| p.iter().any(|&p| p != 0));
         match layer.kind {
-            LayerKind::Conv(_) if groups <= 100 && symmetric => Self::Onednn,
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) if groups <= 100 && symmetric && !grows => {
+                Self::Onednn
+            }
             LayerKind::Conv(_) | LayerKind::ConvTranspose(_) | LayerKind::Linear => Self::Fbgemm,
         }
     }

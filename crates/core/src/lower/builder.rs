@@ -9,8 +9,8 @@ use super::budget::Budget;
 use crate::derive::layer_clamp;
 use crate::error::{LowerError, Result};
 use crate::network::{Edge, EdgeId, IntNetwork, Node, State, Unfused};
-use crate::ops::{Function, Op, PaddingMode, Shape};
-use crate::parameters::{Activation, CodeType, Range, Wiring};
+use crate::ops::{Extent, Function, Op, PaddingMode, Shape};
+use crate::parameters::{Activation, CodeType, LayerKind, Range, Wiring};
 use crate::quantize::quantize;
 use crate::tensor::Codes;
 
@@ -156,8 +156,54 @@ impl Builder {
         self.network.warnings.push(warning);
     }
 
+    /// Whether a tensor of codes may lie in another order of memory than this one.
+    pub(super) fn may_move(&self, id: EdgeId, channels_last: bool) -> bool {
+        if self.network.edge(id).activation.is_none() {
+            return false;
+        }
+        match self.network.nodes.iter().find(|node| node.outputs.contains(&id)).map(|node| &node.op) {
+            None | Some(Op::Quantize | Op::Mean { .. } | Op::LayerNorm(_)) => channels_last,
+            Some(Op::Layer(layer)) => channels_last == (layer.kind == LayerKind::Linear),
+            Some(_) => true,
+        }
+    }
+
+    /// Takes out changes of the order of memory that nothing can notice: what reads them has an order of its own.
+    fn drop_moves(&mut self) {
+        let network = &mut self.network;
+        let mut index = 0;
+        while let Some(node) = network.nodes.get(index) {
+            let (Op::Shape(Shape::InMemory { channels_last }), &[from], &[to]) =
+                (&node.op, node.inputs.as_slice(), node.outputs.as_slice())
+            else {
+                index += 1;
+                continue;
+            };
+            let notices = |reader: &Node| match &reader.op {
+                Op::Layer(_) | Op::Dequantize => false,
+                // A tensor that lies otherwise is copied before its axes are split or joined.
+                Op::Shape(Shape::Reshape(_) | Shape::Flatten { .. }) => *channels_last,
+                _ => true,
+            };
+            let is_noticed =
+                network.nodes.iter().any(|reader| reader.inputs.contains(&to) && notices(reader));
+            if is_noticed {
+                index += 1;
+                continue;
+            }
+            network.nodes.remove(index);
+            network.edges.remove(to.0);
+            for_each_edge(network, &mut |id| match id.0.cmp(&to.0) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => *id = from,
+                std::cmp::Ordering::Greater => id.0 -= 1,
+            });
+        }
+    }
+
     pub(super) fn finish(mut self, outputs: Vec<EdgeId>) -> IntNetwork {
         self.network.outputs = outputs;
+        self.drop_moves();
         self.network
     }
 
@@ -306,5 +352,30 @@ pub(super) fn numbers_of(op: &Op) -> usize {
         codes.elements().len()
     } else {
         0
+    }
+}
+
+/// Changes every mention of an edge.
+fn for_each_edge(network: &mut IntNetwork, change: &mut impl FnMut(&mut EdgeId)) {
+    fn in_extent(extent: &mut Extent, change: &mut impl FnMut(&mut EdgeId)) {
+        match extent {
+            Extent::Fixed(_) => {}
+            Extent::Of(id, _) => change(id),
+            Extent::Times(a, b) | Extent::Plus(a, b) | Extent::Minus(a, b) | Extent::Over(a, b) => {
+                in_extent(a, change);
+                in_extent(b, change);
+            }
+        }
+    }
+    network.inputs.iter_mut().chain(&mut network.outputs).for_each(&mut *change);
+    for state in &mut network.states {
+        change(&mut state.before);
+        change(&mut state.after);
+    }
+    for node in &mut network.nodes {
+        node.inputs.iter_mut().chain(&mut node.outputs).for_each(&mut *change);
+        if let Op::Shape(Shape::Reshape(sizes) | Shape::Upsample { size: Some(sizes), .. }) = &mut node.op {
+            sizes.iter_mut().for_each(|size| in_extent(size, change));
+        }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn clamp(min: f64, max: f64, input: &Codes, context: &Context<'_>) ->
     // As the engines do where the bounds cross: the upper one wins.
     let clamped = input.map(|&code| code.max(low).min(high));
     let by_qnnpack = context.contract == Contract::Qnnpack && activation.code_type == CodeType::U8;
-    if !by_qnnpack || input.shape().len() < 4 || input.layout() == Layout::Contiguous {
+    if !by_qnnpack || input.shape().len() < 4 || input.dense_layout() == Layout::Contiguous {
         return Ok(clamped);
     }
     let mut bytes = vec![0; clamped.elements().len()];

@@ -34,7 +34,7 @@ pub(super) fn concatenate(axis: i64, inputs: &[&Codes], context: &Context<'_>) -
     let axis = axis_of(axis, shape.len())?;
     let output = context.output()?;
     let interleaved = shape.len() == 4 && axis == 1 && inputs.iter().all(|t| t.is_channels_last());
-    let layout = if interleaved || inputs.iter().all(|t| t.layout() == Layout::ChannelsLast) {
+    let layout = if interleaved || inputs.iter().all(|t| t.dense_layout() == Layout::ChannelsLast) {
         Layout::ChannelsLast
     } else {
         Layout::Contiguous

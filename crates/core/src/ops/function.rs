@@ -1,11 +1,12 @@
 //! Element-wise functions: tables of 256 codes.
 
 use super::fixed_function::{CoarseLeakyRelu, HardSwish, LeakyRelu, Requantization};
+use super::iteration::Vectors;
 use super::{Context, OpError};
 use crate::contract::Contract;
 use crate::parameters::{Activation, CodeType};
 use crate::quantize::{dequantize, dequantize_fused, quantize, quantize_as};
-use crate::tensor::{Codes, Tensor};
+use crate::tensor::{Codes, Layout, Tensor};
 
 /// Element-wise functions.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -221,6 +222,21 @@ impl Function {
         i32::try_from(code.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
     }
 
+    /// The order of memory in which PyTorch's loop meets an input: leaky ReLU makes it dense before.
+    pub fn read_layout(self, shape: &[usize], layout: Layout) -> Layout {
+        match self {
+            Self::LeakyRelu(_) => layout.dense(shape),
+            _ => layout,
+        }
+    }
+
+    fn result_layout(self, input: &Codes, contract: Contract) -> Layout {
+        match self {
+            Self::Elu(_) if contract.is_pytorch() => Layout::Contiguous,
+            _ => input.dense_layout(),
+        }
+    }
+
     /// Applies the table.
     pub(super) fn apply(self, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
         let activation = context.input(0)?;
@@ -230,12 +246,17 @@ impl Function {
         let table = self.table(context.contract, activation, context.output()?)?;
         let (first, last) = activation.code_type.range();
         let elements = input.elements();
-        let vectorised = elements.len() / 64 * 64;
+        let layout = self.result_layout(input, context.contract);
+        let vectors = Vectors::new(
+            input.shape(),
+            layout,
+            &[(input.shape(), self.read_layout(input.shape(), input.layout()))],
+        );
         if let Some(code) = elements.iter().find(|c| !(first..=last).contains(c)) {
             return Err(OpError::new(format!("code {code}"), format!("{first}..={last}")));
         }
-        Ok(Tensor::build(input.shape().to_vec(), input.layout(), |i| {
-            let table = if input.memory_index(i) < vectorised { &table.codes } else { &table.tail };
+        Ok(Tensor::build(input.shape().to_vec(), layout, |i| {
+            let table = if vectors.contains(i) { &table.codes } else { &table.tail };
             usize::try_from(elements[i] - first).ok().and_then(|e| table.get(e).copied()).unwrap_or(first)
         }))
     }

@@ -14,6 +14,7 @@ mod fixed_function;
 mod float_mean;
 mod function;
 mod gates;
+mod iteration;
 mod layer;
 mod layer_norm;
 mod lstm;
@@ -35,6 +36,7 @@ use std::fmt;
 pub use batch_norm::BatchNorm;
 pub use extremum::Extremum;
 pub use function::{Function, Table};
+pub use iteration::Vectors;
 pub use layer::{Bias, Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
 pub use lstm::{GATE_SCALE, GATES, Gate, Lstm, LstmKernel};
@@ -469,7 +471,7 @@ pub(crate) fn broadcast(a: &Codes, b: &Codes) -> Result<(Codes, Codes), OpError>
             return tensor.clone();
         }
         let own = strides(tensor.shape());
-        Tensor::build(shape.clone(), tensor.layout(), |index| {
+        Tensor::build(shape.clone(), tensor.dense_layout(), |index| {
             let place = coordinates(index, &shape);
             let missing = shape.len() - own.len();
             let source: usize = (0..own.len())

@@ -1,6 +1,6 @@
 //! What an engine does that nobody would expect, said in words: it is reproduced, and the user must know.
 
-use super::{Context, Op, Value, axis_of, float_mean};
+use super::{Context, Op, Value, float_mean};
 use crate::contract::Contract;
 use crate::parameters::CodeType;
 
@@ -20,6 +20,16 @@ impl Op {
                         .into(),
                 )
             }
+            Self::Layer(layer) if layer.is_taken_transposed(context.contract) => Some(
+                "PyTorch's oneDNN reads the weights of a transposed convolution as (out, in, ...) where the file has (in, out, \
+                 ...): nearly all of its codes are wrong here, and these are the right ones, not the engine's"
+                    .into(),
+            ),
+            Self::Layer(layer) if layer.leaves_its_memory(context.contract, codes.shape()) => Some(
+                "PyTorch's oneDNN gives arbitrary codes for convolutions with a stride along the last axis whose result is 1 \
+                 wide, and for those that pad by a whole kernel: these are the right ones, not the engine's"
+                    .into(),
+            ),
             Self::Clamp { .. } if qnnpack && codes.shape().len() >= 4 && !codes.is_contiguous() => Some(
                 "QNNPACK's clamp hands bytes in channels-last order back as if they were contiguous: every code moves"
                     .into(),
@@ -53,17 +63,6 @@ impl Op {
                      codes for batches of one image, and in others ties may be rounded to the other side"
                         .into(),
                 )
-            }
-            Self::Mean { axes, .. } if context.contract.is_pytorch() && !codes.is_contiguous() => {
-                let rank = codes.shape().len();
-                let whole = rank == 4
-                    && axes.len() == 2
-                    && axes.iter().all(|&axis| axis_of(axis, rank).is_ok_and(|axis| axis >= 2));
-                (!(qnnpack && whole)).then(|| {
-                    "PyTorch averages channels-last codes as floats in an order that is not reproduced: about one \
-                     code in 1,500 differs by one"
-                        .into()
-                })
             }
             Self::Quantize
             | Self::Dequantize

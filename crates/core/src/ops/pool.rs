@@ -1,6 +1,7 @@
 //! Pooling: the largest code or the mean of a window.
 
-use super::{Context, MAX_AXIS, OpError, axis_of, float_mean};
+use super::iteration::sum_floats;
+use super::{Context, MAX_AXIS, Op, OpError, axis_of, float_mean};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::fixed_point::FixedPoint;
@@ -82,7 +83,11 @@ impl Pool {
 
 /// The result of a pooling kernel: channels last for a channels-last input, and always where QNNPACK does it.
 fn layout(input: &Codes, qnnpack: bool) -> Layout {
-    if qnnpack && input.shape().len() <= 4 { Layout::ChannelsLast } else { input.layout() }
+    match input.layout() {
+        _ if qnnpack && input.shape().len() <= 4 => Layout::ChannelsLast,
+        Layout::Strided(_) => Layout::Contiguous,
+        dense => dense,
+    }
 }
 
 /// True where PyTorch calls QNNPACK's own kernel.
@@ -119,11 +124,13 @@ enum Rounding {
     ZeroPointBefore,
     /// rint(sum(x) / n): the zero point takes part in the rounding.
     Raw,
+    /// rint(sum(x) * (1 / depth / height / width)), each quotient in float32.
+    RawByAxes,
     /// sum(x) / n in integers, ties away from zero.
     HalfAway,
     /// rint(sum(S1*(x - Z1)) / n / S3 + Z3), the sum in float32 in the order of the window.
     Floats,
-    /// rint(S * (S1 / (S3*n))) + Z3.
+    /// rint(S * (S1 / (S3*n))) + Z3, also where S1 is S3: in float32 that is not always 1/n.
     Rescaled,
     /// S times TFLite's factor of S1/S3, divided by n before it multiplies; rounded twice, or once for 16-bit codes.
     Fixed(FixedPoint),
@@ -139,6 +146,8 @@ struct Window {
     real: f32,
     /// Number of codes.
     count: i64,
+    /// 1 divided in float32 by the number of positions along each axis in turn.
+    reciprocal: f32,
     /// What the sum is divided by.
     divisor: i64,
 }
@@ -150,7 +159,7 @@ impl Rounding {
         reason = "the engines compute in float32; the cast saturates"
     )]
     fn mean(self, window: &Window, input: Activation, output: Activation) -> i32 {
-        let &Window { sum, real, count, divisor } = window;
+        let &Window { sum, real, count, reciprocal, divisor } = window;
         let zero_point = input.zero_point;
         let (min, max) = output.code_type.range();
         let rounded = match self {
@@ -163,6 +172,10 @@ impl Rounding {
             Self::Raw => {
                 let raw = sum + i64::from(zero_point) * count;
                 (raw as f32 / divisor as f32).round_ties_even() as i64
+            }
+            Self::RawByAxes => {
+                let raw = sum + i64::from(zero_point) * count;
+                (raw as f32 * reciprocal).round_ties_even() as i64
             }
             Self::HalfAway => {
                 let raw = sum + i64::from(zero_point) * divisor;
@@ -216,6 +229,8 @@ fn box_sum(
         sum: codes().map(|code| i64::from(code - activation.zero_point)).sum(),
         real: codes().map(|code| dequantize(code, activation)).fold(0.0, |sum, real| sum + real),
         count,
+        #[allow(clippy::cast_precision_loss, reason = "PyTorch divides in float32")]
+        reciprocal: spans.iter().fold(1.0, |r, &(start, end)| r / (end - start) as f32),
         divisor: count,
     }
 }
@@ -238,12 +253,16 @@ pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Resu
     let qnnpack = by_qnnpack(context, activation) && input.shape().len() <= 4;
     let output = context.output()?;
     same_scale(context.contract, activation, output)?;
+    // PyTorch's kernel for three axes takes and gives channels last, whatever comes.
+    let is_volume = context.contract.is_pytorch() && pool.kernel.len() == 3;
+    let memory = if is_volume { Layout::ChannelsLast } else { layout(input, qnnpack) };
     let rounding = match context.contract {
         Contract::Exact => Rounding::Exact,
         Contract::Onnxruntime => Rounding::Floats,
         Contract::Litert | Contract::LitertXnnpack => Rounding::HalfAway,
+        Contract::Qnnpack if qnnpack => Rounding::Rescaled,
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
-            if qnnpack || input.is_channels_last() =>
+            if is_volume || input.is_channels_last() =>
         {
             Rounding::ZeroPointAfter
         }
@@ -253,7 +272,7 @@ pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Resu
     let whole: i64 = pool.kernel.iter().product();
     let divisor = pool.divisor.filter(|&d| d != 0);
     let sizes = input.shape();
-    Ok(Tensor::build(shape.clone(), layout(input, qnnpack), |index| {
+    Ok(Tensor::build(shape.clone(), memory, |index| {
         let place = coordinates(index, &shape);
         let mut spans = Vec::new();
         let mut padded = 1;
@@ -310,12 +329,18 @@ pub(super) fn adaptive(size: &[Option<i64>], input: &Codes, context: &Context<'_
         contract @ (Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack) => {
             return Err(OpError::no_formula("adaptive_avg_pool to more than one position", contract));
         }
+        Contract::Qnnpack if qnnpack => Rounding::Rescaled,
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
-            if qnnpack || input.is_channels_last() =>
+            if global && sizes.len() == 3 =>
+        {
+            return mean(&[2, 3, 4], true, input, context);
+        }
+        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
+            if input.is_channels_last() =>
         {
             Rounding::ZeroPointAfter
         }
-        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => Rounding::Raw,
+        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => Rounding::RawByAxes,
     };
     let strides = strides(input.shape());
     Ok(Tensor::build(shape.clone(), layout(input, qnnpack), |index| {
@@ -356,6 +381,22 @@ fn folded_factor(input: Activation, output: Activation, count: i64) -> Result<Fi
     Ok(FixedPoint { multiplier, exponent: factor.exponent - shift })
 }
 
+impl Op {
+    /// Whether PyTorch computes a mean of codes that lie channels last as one of floats: `mean` over whole axes, which
+    /// adaptive pooling of three axes to one position is, too; but not what QNNPACK computes itself.
+    pub(crate) fn averages_floats(&self, context: &Context<'_>) -> bool {
+        match self {
+            Self::Mean { axes, .. } => {
+                let images = [2, 3].iter().all(|axis| axes.contains(axis) || axes.contains(&(axis - 4)));
+                let own_kernel = context.input(0).is_ok_and(|input| by_qnnpack(context, input));
+                !(own_kernel && axes.len() == 2 && images)
+            }
+            Self::AdaptiveAveragePool { size } => size.len() == 3 && size.iter().all(|&size| size == Some(1)),
+            _ => false,
+        }
+    }
+}
+
 /// Mean over whole axes.
 pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
     let shape = mean_shape(axes, keep, input.shape())?;
@@ -379,7 +420,7 @@ pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_
         Contract::Onnxruntime => return float_mean::mean(axes, shape, input, context),
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => {
             if by_qnnpack {
-                Some(Rounding::ZeroPointAfter)
+                Some(Rounding::Rescaled)
             } else if innermost && input.is_contiguous() {
                 Some(Rounding::Raw)
             } else {
@@ -387,22 +428,22 @@ pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_
             }
         }
     };
+    let Some(rounding) = rounding else {
+        let value = |index: usize| dequantize(input.elements()[index], activation);
+        let sums = sum_floats(input.shape(), input.layout(), &reduced, value);
+        #[allow(clippy::cast_precision_loss, reason = "PyTorch divides in float32")]
+        return Ok(Tensor::build(shape, Layout::Contiguous, |i| quantize(sums[i] / count as f32, output)));
+    };
     let target = strides(&kept);
     let mut sums = vec![0i64; kept.iter().product()];
-    let mut float_sums = vec![0f32; sums.len()];
     for (index, &code) in input.elements().iter().enumerate() {
         let place = coordinates(index, input.shape());
         let slot: usize = (0..rank).filter(|a| !reduced.contains(a)).map(|a| place[a] * target[a]).sum();
         sums[slot] += i64::from(code - activation.zero_point);
-        float_sums[slot] += dequantize(code, activation);
     }
-    Ok(Tensor::build(shape, Layout::Contiguous, |i| match rounding {
-        Some(rounding) => {
-            let window = Window { sum: sums[i], real: float_sums[i], count, divisor: count };
-            rounding.mean(&window, activation, output)
-        }
-        // PyTorch averages floats here, in an order of its own: rarely, the last bit of the sum moves a code by one.
-        #[allow(clippy::cast_precision_loss, reason = "PyTorch divides in float32")]
-        None => quantize(float_sums[i] / count as f32, output),
+    Ok(Tensor::build(shape, Layout::Contiguous, |i| {
+        // None of these roundings takes floats or axes apart.
+        let window = Window { sum: sums[i], real: 0.0, count, reciprocal: 0.0, divisor: count };
+        rounding.mean(&window, activation, output)
     }))
 }

@@ -8,7 +8,7 @@ use crate::fixed_point::{FixedPoint, divide_half_away, doubling_high};
 use crate::gemmlowp::{exp_of_negative, reciprocal_of_one_plus, shift_left};
 use crate::parameters::{Activation, CodeType};
 use crate::quantize::{dequantize, quantize};
-use crate::tensor::{Codes, Tensor, coordinates, strides};
+use crate::tensor::{Codes, Layout, Tensor, coordinates, strides};
 
 /// exp(x - max) / sum(exp(x - max)) of the dequantized codes, quantized.
 ///
@@ -33,19 +33,19 @@ pub(super) fn softmax(axis: i64, input: &Codes, context: &Context<'_>) -> Result
     let elements = input.elements();
     if context.contract == Contract::Litert && source.code_type == CodeType::I16 {
         let softmax = WideSoftmax::new(source, output)?;
-        return Ok(Tensor::build(shape.to_vec(), input.layout(), |index| {
+        return Ok(Tensor::build(shape.to_vec(), input.dense_layout(), |index| {
             let first = index - coordinates(index, shape)[axis] * step;
             softmax.code((0..shape[axis]).map(|i| elements[first + i * step]), elements[index])
         }));
     }
     if context.contract == Contract::Litert {
         let softmax = FixedSoftmax::new(source, output)?;
-        return Ok(Tensor::build(shape.to_vec(), input.layout(), |index| {
+        return Ok(Tensor::build(shape.to_vec(), input.dense_layout(), |index| {
             let first = index - coordinates(index, shape)[axis] * step;
             softmax.code((0..shape[axis]).map(|i| elements[first + i * step]), elements[index])
         }));
     }
-    Ok(Tensor::build(shape.to_vec(), input.layout(), |index| {
+    Ok(Tensor::build(shape.to_vec(), layout(axis, input, context), |index| {
         let first = index - coordinates(index, shape)[axis] * step;
         let line = || (0..shape[axis]).map(|i| elements[first + i * step]);
         let largest = line().max().unwrap_or(0);
@@ -142,4 +142,25 @@ impl FixedSoftmax {
         let share = divide_half_away(product, (bits_over_unit + 31 - bits).clamp(0, 31));
         share.saturating_add(min).clamp(min, max)
     }
+}
+
+/// PyTorch's result lies in row-major order; QNNPACK's, after the axis that it is computed over has been moved to the end.
+fn layout(axis: usize, input: &Codes, context: &Context<'_>) -> Layout {
+    if !context.contract.is_pytorch() {
+        return input.dense_layout();
+    }
+    let unsigned = context.input(0).is_ok_and(|activation| activation.code_type == CodeType::U8);
+    let shape = input.shape();
+    let last = shape.len().saturating_sub(1);
+    if context.contract != Contract::Qnnpack || !unsigned || axis == last {
+        return Layout::Contiguous;
+    }
+    if axis == 1 && shape.len() == 4 && input.is_channels_last() {
+        return Layout::ChannelsLast;
+    }
+    let mut moved = shape.to_vec();
+    moved.swap(axis, last);
+    let mut distances = strides(&moved);
+    distances.swap(axis, last);
+    Layout::of_strides(&distances, shape)
 }

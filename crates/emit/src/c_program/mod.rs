@@ -386,9 +386,13 @@ fn is_alias(machine: &Machine<'_>, node: &Node) -> bool {
     match &node.op {
         // A `quantize` of codes passes them, and every edge of the program holds codes.
         Op::Quantize | Op::Dequantize => true,
-        Op::Shape(Shape::Flatten { .. } | Shape::Reshape(_) | Shape::Squeeze(_) | Shape::Unsqueeze(_)) => {
-            machine.network().edge(node.inputs[0]).activation.is_some()
-        }
+        Op::Shape(
+            Shape::Flatten { .. }
+            | Shape::Reshape(_)
+            | Shape::Squeeze(_)
+            | Shape::Unsqueeze(_)
+            | Shape::InMemory { .. },
+        ) => machine.network().edge(node.inputs[0]).activation.is_some(),
         _ => false,
     }
 }

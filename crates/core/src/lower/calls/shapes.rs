@@ -11,6 +11,13 @@ impl Lowering<'_> {
     /// Shape arithmetic and what passes its argument on: nothing of it is a node of the network. `None` for others.
     pub(super) fn plumbing(&self, a: &Arguments<'_>, operator: &str) -> Result<Option<Slot>> {
         Ok(Some(match operator {
+            "contiguous" => {
+                let edge = self.tensor(a, 0, "input")?;
+                if !self.builder.may_move(edge, asks_for_channels_last(a)?) {
+                    return Ok(Some(Slot::Edge(edge)));
+                }
+                return Ok(None);
+            }
             "size" | "shape" => {
                 let edge = self.tensor(a, 0, "self")?;
                 match a.get(1, "dim") {
@@ -39,7 +46,7 @@ impl Lowering<'_> {
                     _ => Extent::Over(left, right),
                 })
             }
-            "identity" | "contiguous" | "clone" | "detach" | "dropout" | "feature_dropout" | "alias" => {
+            "identity" | "clone" | "detach" | "dropout" | "feature_dropout" | "alias" => {
                 self.slot(a, 0, "input")?
             }
             _ => return Ok(None),
@@ -101,6 +108,7 @@ impl Lowering<'_> {
                 let amounts = amounts.as_ints().ok_or_else(|| a.wrong("pad", amounts))?;
                 Shape::Pad { amounts, mode }
             }
+            "contiguous" => Shape::InMemory { channels_last: asks_for_channels_last(a)? },
             "channel_shuffle" => Shape::ChannelShuffle(a.int(1, "groups", None)?),
             _ => return Ok(None),
         }))
@@ -120,5 +128,20 @@ impl Lowering<'_> {
             None => None,
         };
         self.simple(a, name, Op::Shape(Shape::Upsample { size, factors }))
+    }
+}
+
+/// The order of memory that `contiguous` is asked for; where it is not, that of the axes.
+fn asks_for_channels_last(a: &Arguments<'_>) -> Result<bool> {
+    match a.constant(1, "memory_format") {
+        None | Some(Value::None) => Ok(false),
+        // PyTorch's numbers: contiguous, preserve, channels last of images and of volumes.
+        Some(Value::Int(0 | 1)) => Ok(false),
+        Some(Value::Int(2 | 3)) => Ok(true),
+        Some(value) => match value.as_str() {
+            Some("torch.contiguous_format" | "torch.preserve_format") => Ok(false),
+            Some("torch.channels_last" | "torch.channels_last_3d") => Ok(true),
+            _ => Err(a.wrong("memory_format", value)),
+        },
     }
 }

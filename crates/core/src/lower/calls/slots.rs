@@ -122,10 +122,11 @@ impl Lowering<'_> {
         let zero_point = a.constant(zero_point, zero_point_name).ok_or_else(|| a.missing(zero_point_name))?;
         let mut activation = activation_of(scale, zero_point).ok_or_else(|| a.wrong(scale_name, scale))?;
         // Results have the type of the first tensor.
-        if let Some(id) = a.node.arguments.first()
-            && let Ok(Slot::Edge(edge)) = self.resolve(id)
-            && let Some(input) = self.builder.activation(edge)
-        {
+        let mut inputs = Vec::new();
+        if let Some(first) = a.node.arguments.first() {
+            self.collect_edges(first, &mut inputs);
+        }
+        if let Some(input) = inputs.first().and_then(|&edge| self.builder.activation(edge)) {
             activation.code_type = input.code_type;
         }
         Ok(activation)

@@ -214,6 +214,8 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
                 PaddingMode::from_name(mode).ok_or_else(|| refuse(format!("has padding mode '{mode}'")))?;
             Op::Shape(Shape::Pad { amounts: ints(&entry.padding, "padding")?, mode })
         }
+        "contiguous" => Op::Shape(Shape::InMemory { channels_last: false }),
+        "channels_last" => Op::Shape(Shape::InMemory { channels_last: true }),
         "channel_shuffle" => Op::Shape(Shape::ChannelShuffle(int(entry.groups, "groups")?)),
         "batch_norm" => match parts.get(&entry.name) {
             Some(Part::Op { op: op @ Op::BatchNorm(_), .. }) => op.clone(),

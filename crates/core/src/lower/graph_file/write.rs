@@ -171,6 +171,7 @@ fn shape_entry(entry: &mut NodeEntry, node: &Node, shape: &Shape) -> Result<()> 
                 "pads with another value than zero, which a graph file cannot hold",
             ));
         }
+        Shape::InMemory { .. } => {}
         Shape::ChannelShuffle(groups) => entry.groups = Some(*groups),
     }
     Ok(())

@@ -206,7 +206,7 @@ impl TargetOperator {
         let (a, b) = broadcast(a, b)?;
         let (za, zb) = (self.inputs[0].zero_point, self.inputs[1].zero_point);
         let (x, y) = (a.elements(), b.elements());
-        Ok(Tensor::build(a.shape().to_vec(), a.layout(), |i| f(x[i] - za, y[i] - zb)))
+        Ok(Tensor::build(a.shape().to_vec(), a.dense_layout(), |i| f(x[i] - za, y[i] - zb)))
     }
 
     /// (.., M, P) from (.., M, K) and (.., K, P).
@@ -215,7 +215,7 @@ impl TargetOperator {
         // Leading axes are the same: a broadcast one is refused before.
         let (rows, columns, inner) = (shape[rank - 2], shape[rank - 1], a.shape()[rank - 1]);
         let (za, zb) = (self.inputs[0].zero_point, self.inputs[1].zero_point);
-        Tensor::build(shape, a.layout(), |index| {
+        Tensor::build(shape, a.dense_layout(), |index| {
             let (matrix, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
             let from_a = (matrix * rows + row) * inner;
             let from_b = matrix * inner * columns + column;
@@ -303,7 +303,7 @@ impl TargetOperator {
         let area: usize = codes.shape()[2..].iter().product();
         let zero_point = self.inputs[0].zero_point;
         let elements = codes.elements();
-        Ok(Tensor::build(codes.shape().to_vec(), codes.layout(), |index| {
+        Ok(Tensor::build(codes.shape().to_vec(), codes.dense_layout(), |index| {
             let channel = index / area.max(1) % channels.max(1);
             let (multiplier, offset) = (multipliers[channel], offsets[channel]);
             let x = elements[index] - zero_point;
