@@ -11,6 +11,7 @@ mod c_programs;
 mod cmsis_nn;
 mod cmsis_structs;
 mod containers;
+mod engines;
 mod export;
 mod forms;
 mod goldens;
