@@ -15,6 +15,7 @@ import importlib
 import pathlib
 import platform
 import secrets
+import signal
 import sys
 import traceback
 
@@ -119,6 +120,8 @@ def main() -> int:
     if unknown or not found:
         sys.exit(f"--ops: no engine here has {', '.join(sorted(unknown))}\n  hint: --list" if unknown else "no engine is installed")
     seed = options.seed if options.seed is not None else secrets.randbits(32)
+    # Stopped from outside, a run still prints what it has counted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     tester = Tester(command(options.gen_params), options.save, seed)
     print(f"seed {seed}", file=sys.stderr, flush=True)
     for module in found:
