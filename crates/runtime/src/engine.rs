@@ -169,7 +169,7 @@ impl Engine {
             Some(edge) if source != id.0 => {
                 let reals = codes.elements().iter().map(|&code| dequantize(code, edge.activation)).collect();
                 match Tensor::new(codes.shape().to_vec(), reals) {
-                    Ok(reals) => Value::Floats(reals.with_layout(codes.layout())),
+                    Ok(reals) => Value::Floats(reals.with_layout(codes.dense_layout())),
                     Err(_) => Value::Codes(codes),
                 }
             }

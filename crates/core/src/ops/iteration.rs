@@ -294,11 +294,11 @@ mod tests {
     fn a_part_of_a_tensor_has_a_tail_in_every_row() {
         let shape = [2, 70];
         let rows = Layout::Strided(Strides::new(&[100, 1]).unwrap());
-        let part = Vectors::new(&shape, Layout::Contiguous, &[(&shape, rows)]);
+        let part = Vectors::new(&shape, Layout::Contiguous, &[(&shape[..], rows)]);
         let taken: Vec<usize> = (0..140).filter(|&index| part.contains(index)).collect();
         assert_eq!(taken, (0..64).chain(70..134).collect::<Vec<usize>>());
         assert_eq!(part.whole(), None);
-        let own = Vectors::new(&shape, Layout::Contiguous, &[(&shape, Layout::Contiguous)]);
+        let own = Vectors::new(&shape, Layout::Contiguous, &[(&shape[..], Layout::Contiguous)]);
         assert_eq!(own.whole(), Some(128));
         assert!(own.contains(127) && !own.contains(128));
     }
@@ -308,13 +308,14 @@ mod tests {
     fn one_operand_may_be_repeated() {
         let (shape, factors) = ([1, 128, 8, 8], [1, 128, 1, 1]);
         for layout in [Layout::Contiguous, Layout::ChannelsLast] {
-            let vectors = Vectors::new(&shape, layout, &[(&shape, layout), (&factors, Layout::Contiguous)]);
+            let vectors =
+                Vectors::new(&shape, layout, &[(&shape[..], layout), (&factors[..], Layout::Contiguous)]);
             assert!((0..128 * 64).all(|index| vectors.contains(index)), "{layout:?}");
         }
         let mixed = Vectors::new(
             &shape,
             Layout::Contiguous,
-            &[(&shape, Layout::Contiguous), (&shape, Layout::ChannelsLast)],
+            &[(&shape[..], Layout::Contiguous), (&shape[..], Layout::ChannelsLast)],
         );
         assert!(
             !(0..128 * 64).any(|index| mixed.contains(index)),
