@@ -36,6 +36,7 @@ impl Op {
             ),
             Self::AveragePool(pool)
                 if qnnpack
+                    && !pool.ceil_mode
                     && (pool.divisor.is_some()
                         || (!pool.count_include_pad && pool.padding.iter().any(|&p| p > 0))) =>
             {
@@ -64,6 +65,16 @@ impl Op {
                         .into(),
                 )
             }
+            Self::Mul { .. } if context.contract.is_pytorch() && multiplies_memory(inputs, context) => Some(
+                "PyTorch multiplies signed codes place by place in memory, in whatever order the two lie there: these are \
+                 the right codes, not the engine's"
+                    .into(),
+            ),
+            Self::MatMul if context.contract.is_pytorch() => Some(
+                "PyTorch multiplies matrices of floats in an order of additions that is not reproduced: about one code in \
+                 a million differs by one"
+                    .into(),
+            ),
             Self::Quantize
             | Self::Dequantize
             | Self::Layer(_)
@@ -89,4 +100,12 @@ impl Op {
             | Self::Lstm(_) => None,
         }
     }
+}
+
+/// Whether two operands of signed codes and equal shapes lie in different orders of memory, or in none without gaps.
+fn multiplies_memory(inputs: &[&Value], context: &Context<'_>) -> bool {
+    let signed = context.inputs.first().copied().flatten().is_some_and(|a| a.code_type == CodeType::I8);
+    let [Value::Codes(a), Value::Codes(b)] = inputs else { return false };
+    let alike = (a.is_contiguous() && b.is_contiguous()) || (a.is_channels_last() && b.is_channels_last());
+    signed && a.shape() == b.shape() && !alike
 }

@@ -250,7 +250,7 @@ fn same_scale(contract: Contract, input: Activation, output: Activation) -> Resu
 pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
     let shape = pool.shape(input.shape())?;
     let activation = context.input(0)?;
-    let qnnpack = by_qnnpack(context, activation) && input.shape().len() <= 4;
+    let qnnpack = by_qnnpack(context, activation) && input.shape().len() <= 4 && !pool.ceil_mode;
     let output = context.output()?;
     same_scale(context.contract, activation, output)?;
     // PyTorch's kernel for three axes takes and gives channels last, whatever comes.
