@@ -5,7 +5,7 @@ use std::fmt;
 use crate::contract::Contract;
 use crate::error::Reason;
 use crate::network::{EdgeId, IntNetwork};
-use crate::ops::{Context, Op, OpError, Value};
+use crate::ops::{Context, Fusion, Op, OpError, Value};
 use crate::parameters::{Activation, Parameters};
 use crate::reference::{RunError, missing};
 use crate::target::{Overflow, Target, TargetLayer, TargetOperator, without_integers};
@@ -176,7 +176,7 @@ impl<'a> Machine<'a> {
             let name = &self.network.edge(id).name;
             let value = match (value, self.network.edge(id).activation) {
                 (Value::Floats(floats), Some(_)) => self
-                    .apply(&Op::Quantize, &[&Value::Floats(floats)], &values, &[None], Some(id))
+                    .apply(&Op::Quantize, &[&Value::Floats(floats)], &values, &[None], Some(id), Fusion::default())
                     .map_err(|error| at(name, &error))?,
                 (value, _) => vec![value],
             };
@@ -241,8 +241,7 @@ impl<'a> Machine<'a> {
         let inputs = node.inputs.iter().map(|&id| values.get(id)).collect::<Option<Vec<&Value>>>()?;
         let activations: Vec<_> = node.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
         let output = node.outputs.first().and_then(|&id| self.network.edge(id).activation);
-        let signed_as_unsigned = self.network.signed_as_unsigned;
-        let context = Context { contract, inputs: &activations, output, signed_as_unsigned };
+        let context = Context { contract, inputs: &activations, output, fusion: self.network.fusion(node) };
         let difference = || self.network.difference(contract, node);
         let text = node.op.peculiarity(&inputs, &context).or_else(difference)?;
         Some(format!("{}: {text}", node.name))
@@ -284,7 +283,14 @@ impl<'a> Machine<'a> {
                 }
                 let activations: Vec<_> =
                     this.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
-                let results = self.apply(op, &inputs, values, &activations, this.outputs.first().copied());
+                let results = self.apply(
+                    op,
+                    &inputs,
+                    values,
+                    &activations,
+                    this.outputs.first().copied(),
+                    self.network.fusion(this),
+                );
                 let results = results.map_err(|error| at(&this.name, &error))?;
                 if results.len() != this.outputs.len() {
                     let found = format!("{} results", results.len());
@@ -302,18 +308,14 @@ impl<'a> Machine<'a> {
         values: &Values,
         activations: &[Option<Activation>],
         output: Option<EdgeId>,
+        fusion: Fusion,
     ) -> Result<Vec<Value>, OpError> {
         let contract = match self.arithmetic {
             Arithmetic::Contract(contract) => contract,
             Arithmetic::Target(_) => Contract::Exact,
         };
         let output = output.and_then(|id| self.network.edge(id).activation);
-        let signed_as_unsigned = self.network.signed_as_unsigned;
-        op.apply(
-            inputs,
-            &values.shapes,
-            &Context { contract, inputs: activations, output, signed_as_unsigned },
-        )
+        op.apply(inputs, &values.shapes, &Context { contract, inputs: activations, output, fusion })
     }
 }
 

@@ -1,10 +1,10 @@
 //! `IntNetwork`: operations on integer codes, in execution order, each edge with its scale, zero point and reachable codes.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use crate::contract::Contract;
 use crate::error::Reason;
+pub use crate::ops::{Fusion, Unfused};
 use crate::ops::Op;
 use crate::parameters::{Activation, Range, Wiring};
 use crate::tensor::Codes;
@@ -51,24 +51,6 @@ pub struct State {
     pub beginning: Codes,
 }
 
-/// Why ONNX Runtime on x86-64 does not fuse an operator with the DequantizeLinear before and the QuantizeLinear behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfused {
-    /// Signed codes become unsigned ones only where one operator alone reads them, and its kernels are for unsigned ones.
-    SignedCodes,
-    /// A factor, a batch norm or a limit stands between a layer and its QuantizeLinear.
-    Between,
-}
-
-impl fmt::Display for Unfused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SignedCodes => "its int8 codes do not have exactly one reader",
-            Self::Between => "a factor, a batch norm or a limit stands before its QuantizeLinear",
-        })
-    }
-}
-
 /// A network of operations on integer codes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntNetwork {
@@ -78,11 +60,8 @@ pub struct IntNetwork {
     pub wiring: Wiring,
     /// The engine that the user named, where the file needed one.
     pub engine: Option<String>,
-    /// Whether ONNX Runtime on x86-64 computes signed codes of sums, products and means as unsigned ones, 128 higher: what
-    /// it does with operators that stand between DequantizeLinear and QuantizeLinear.
-    pub signed_as_unsigned: bool,
-    /// Nodes, by name, that ONNX Runtime computes in floats although codes go in and come out.
-    pub unfused: BTreeMap<String, Unfused>,
+    /// How ONNX Runtime fuses a node, by its name; nodes without an entry are computed on their codes.
+    pub fusions: BTreeMap<String, Fusion>,
     /// Edges.
     pub edges: Vec<Edge>,
     /// Inputs of the network.
@@ -112,11 +91,20 @@ impl IntNetwork {
         &self.edges[id.0]
     }
 
+    /// How ONNX Runtime fuses a node.
+    pub fn fusion(&self, node: &Node) -> Fusion {
+        self.fusions.get(&node.name).copied().unwrap_or_default()
+    }
+
     /// What a user must know of an engine's results at a node, where they are not reproduced to the last bit.
     pub fn difference(&self, contract: Contract, node: &Node) -> Option<String> {
-        let unfused = self.unfused.get(&node.name).filter(|_| contract == Contract::Onnxruntime)?;
-        Some(format!(
-            "ONNX Runtime computes it in floats, because {unfused}: codes beside a tie may differ by one"
-        ))
+        match self.fusion(node) {
+            Fusion::Floats(unfused) if contract == Contract::Onnxruntime && !node.op.is_exact_in_floats(unfused) => {
+                Some(format!(
+                    "ONNX Runtime computes it in floats, because {unfused}: codes beside a tie may differ by one"
+                ))
+            }
+            Fusion::Codes | Fusion::Unsigned | Fusion::Floats(_) => None,
+        }
     }
 }

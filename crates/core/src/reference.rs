@@ -225,8 +225,8 @@ fn step(
     let activations: Vec<Option<Activation>> =
         node.inputs.iter().map(|&id| network.edge(id).activation).collect();
     let output = node.outputs.first().and_then(|&id| network.edge(id).activation);
-    let signed_as_unsigned = network.signed_as_unsigned;
-    let context = Context { contract, inputs: &activations, output, signed_as_unsigned };
+    let fusion = network.fusion(node);
+    let context = Context { contract, inputs: &activations, output, fusion };
     let inputs = node
         .inputs
         .iter()
@@ -273,8 +273,7 @@ mod tests {
             source_form: "test".into(),
             wiring: Wiring::File,
             engine: None,
-            signed_as_unsigned: false,
-            unfused: std::collections::BTreeMap::new(),
+            fusions: std::collections::BTreeMap::new(),
             edges: vec![
                 edge("input", None),
                 edge("quantize", Some(HALF)),

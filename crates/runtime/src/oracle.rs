@@ -2,7 +2,7 @@
 
 use gen_params_core::contract::Contract;
 use gen_params_core::network::{IntNetwork, Node};
-use gen_params_core::ops::{Context, Op, Shapes, Value};
+use gen_params_core::ops::{Context, Fusion, Op, Shapes, Value};
 use gen_params_core::parameters::Activation;
 use gen_params_core::tensor::{Codes, Layout, Tensor};
 
@@ -15,7 +15,7 @@ pub(crate) struct Oracle {
     contract: Contract,
     inputs: Vec<Option<Activation>>,
     output: Option<Activation>,
-    signed_as_unsigned: bool,
+    fusion: Fusion,
 }
 
 impl Oracle {
@@ -25,13 +25,13 @@ impl Oracle {
             contract,
             inputs: node.inputs.iter().map(|&id| network.edge(id).activation).collect(),
             output: node.outputs.first().and_then(|&id| network.edge(id).activation),
-            signed_as_unsigned: network.signed_as_unsigned,
+            fusion: network.fusion(node),
         }
     }
 
     fn context(&self) -> Context<'_> {
-        let Self { contract, output, signed_as_unsigned, .. } = *self;
-        Context { contract, inputs: &self.inputs, output, signed_as_unsigned }
+        let Self { contract, output, fusion, .. } = *self;
+        Context { contract, inputs: &self.inputs, output, fusion }
     }
 
     /// Its results for some inputs. `known` has the shapes of the edges that sizes are computed from.

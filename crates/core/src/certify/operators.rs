@@ -9,7 +9,7 @@
 
 use crate::contract::Contract;
 use crate::network::{EdgeId, IntNetwork};
-use crate::ops::{Context, Op, Pool, Value, axis_of};
+use crate::ops::{Context, Fusion, Op, Pool, Value, axis_of};
 use crate::parameters::{Activation, Parameters};
 use crate::target::{Target, TargetOperator};
 use crate::tensor::{Codes, Layout, Tensor};
@@ -87,7 +87,7 @@ pub fn certify_operators(
                         contract,
                         inputs,
                         output,
-                        signed_as_unsigned: network.signed_as_unsigned,
+                        fusion: network.fusion(node),
                         shape: shape.map(Vec::as_slice),
                     };
                     question.space().and_then(|space| {
@@ -110,7 +110,7 @@ struct Question<'a> {
     contract: Contract,
     inputs: Vec<Activation>,
     output: Option<Activation>,
-    signed_as_unsigned: bool,
+    fusion: Fusion,
     /// Sizes of the first input, where they are known.
     shape: Option<&'a [usize]>,
 }
@@ -223,8 +223,8 @@ impl Question<'_> {
     }
 
     fn context<'b>(&self, inputs: &'b [Option<Activation>]) -> Context<'b> {
-        let Self { contract, output, signed_as_unsigned, .. } = *self;
-        Context { contract, inputs, output, signed_as_unsigned }
+        let Self { contract, output, fusion, .. } = *self;
+        Context { contract, inputs, output, fusion }
     }
 
     /// One case per element of the operands: all at once, and in PyTorch's engines also one by one.

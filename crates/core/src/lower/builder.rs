@@ -8,7 +8,7 @@ use super::Options;
 use super::budget::Budget;
 use crate::derive::layer_clamp;
 use crate::error::{LowerError, Result};
-use crate::network::{Edge, EdgeId, IntNetwork, Node, State, Unfused};
+use crate::network::{Edge, EdgeId, Fusion, IntNetwork, Node, State};
 use crate::ops::{Function, Op, PaddingMode, Shape};
 use crate::parameters::{Activation, CodeType, Range, Wiring};
 use crate::quantize::quantize;
@@ -28,8 +28,7 @@ impl Builder {
                 source_form: source.form.name().into(),
                 wiring,
                 engine: options.engine.map(|e| e.name().into()),
-                signed_as_unsigned: false,
-                unfused: std::collections::BTreeMap::new(),
+                fusions: std::collections::BTreeMap::new(),
                 edges: Vec::new(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
@@ -142,14 +141,12 @@ impl Builder {
         self.network.inputs.contains(&id)
     }
 
-    /// Its file has sums, products or means between DequantizeLinear and QuantizeLinear.
-    pub(super) fn compute_signed_as_unsigned(&mut self) {
-        self.network.signed_as_unsigned = true;
-    }
-
-    /// ONNX Runtime computes a node in floats.
-    pub(super) fn leave_unfused(&mut self, node: &str, why: Unfused) {
-        self.network.unfused.insert(node.to_owned(), why);
+    /// How ONNX Runtime fuses the node that gives an edge.
+    pub(super) fn set_fusion(&mut self, result: EdgeId, fusion: Fusion) {
+        let node = self.network.nodes.iter().rev().find(|node| node.outputs.contains(&result));
+        if let (Some(node), true) = (node, fusion != Fusion::Codes) {
+            self.network.fusions.insert(node.name.clone(), fusion);
+        }
     }
 
     pub(super) fn warn(&mut self, warning: String) {

@@ -205,6 +205,10 @@ pub(super) fn add(
             }))
         }
         Contract::Onnxruntime => Ok(match sign {
+            Sign::Plus if context.is_float() => zip(&a, &b, |_, x, y| {
+                let sum = dequantize(x, binary.a) + dequantize(y, binary.b);
+                binary.clamp(i64::from(quantize_as(Contract::Onnxruntime, sum, binary.output)))
+            }),
             Sign::Plus => {
                 let sum = FusedSum::new(&binary);
                 zip(&a, &b, |_, x, y| binary.clamp(sum.code(x, y)))
@@ -257,6 +261,10 @@ pub(super) fn multiply(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) 
             rounded(scales * (1.0 / binary.output.scale as f32))
         }
         Contract::LitertXnnpack => rounded(quotient),
+        Contract::Onnxruntime if context.is_float() => zip(&a, &b, |_, x, y| {
+            let real = dequantize(x, binary.a) * dequantize(y, binary.b);
+            binary.clamp(i64::from(quantize_as(Contract::Onnxruntime, real, binary.output)))
+        }),
         Contract::Onnxruntime => zip(&a, &b, |_, x, y| {
             let real = product(x, y) as f32 * quotient + binary.output.zero_point as f32;
             binary.clamp(real.round_ties_even() as i64)

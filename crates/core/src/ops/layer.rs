@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Context, OpError, convolution};
+use super::{Context, OpError, convolution, float_layer};
 use crate::contract::{Contract, Missing, Requantizer};
 use crate::derive::quantize_bias;
 use crate::parameters::{Activation, CodeType, LayerKind, Range, Weight, Window};
@@ -353,6 +353,9 @@ impl Layer {
             .requantizers(context.contract, source, output)
             .map_err(|missing| OpError::new(missing.to_string(), "all of it"))?;
         let accumulators = self.accumulate(context.contract, input, source)?;
+        if context.is_float() && float_layer::is_known(self) {
+            return Ok((accumulators, float_layer::apply(self, input, context)?));
+        }
         let codes = Self::requantize(self.kind, &accumulators, &requantizers);
         Ok((accumulators, codes))
     }

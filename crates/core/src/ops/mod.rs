@@ -11,8 +11,10 @@ mod concatenate;
 mod convolution;
 mod extremum;
 mod fixed_function;
+mod float_layer;
 mod float_mean;
 mod function;
+mod fusion;
 mod gates;
 mod layer;
 mod layer_norm;
@@ -35,6 +37,7 @@ use std::fmt;
 pub use batch_norm::BatchNorm;
 pub use extremum::Extremum;
 pub use function::{Function, Table};
+pub use fusion::{Fusion, Unfused};
 pub use layer::{Bias, Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
 pub use lstm::{GATE_SCALE, GATES, Gate, Lstm, LstmKernel};
@@ -228,8 +231,8 @@ pub struct Context<'a> {
     pub inputs: &'a [Option<Activation>],
     /// S and Z of the result; `None` for floats.
     pub output: Option<Activation>,
-    /// [`IntNetwork::signed_as_unsigned`](crate::network::IntNetwork::signed_as_unsigned).
-    pub signed_as_unsigned: bool,
+    /// How ONNX Runtime fuses it.
+    pub fusion: Fusion,
 }
 
 impl Context<'_> {
@@ -243,6 +246,11 @@ impl Context<'_> {
         self.output.ok_or_else(|| {
             OpError::new("a result whose scale and zero point are not known", "a quantized one")
         })
+    }
+
+    /// Whether the engine computes dequantized floats.
+    fn is_float(&self) -> bool {
+        self.contract == Contract::Onnxruntime && self.fusion.is_float()
     }
 
     /// Exact arithmetic needs scales that are numbers.
@@ -322,6 +330,37 @@ impl Op {
                 [hidden, cell] => lstm.shapes(first, hidden, cell),
                 _ => Err(OpError::new(format!("{} inputs", inputs.len()), "an input and two states")),
             },
+        }
+    }
+
+    /// Whether the codes are ONNX Runtime's to the last bit where it computes the operator on dequantized floats.
+    pub fn is_exact_in_floats(&self, unfused: Unfused) -> bool {
+        match self {
+            Self::Layer(layer) => unfused != Unfused::Between && float_layer::is_known(layer),
+            // One rounding for each operation on an element, and none of a sum.
+            Self::Quantize
+            | Self::Dequantize
+            | Self::Constant(_)
+            | Self::Add { .. }
+            | Self::Sub { .. }
+            | Self::Mul { .. }
+            | Self::Extremum(_)
+            | Self::Concatenate { .. }
+            | Self::MaxPool(_)
+            | Self::Relu
+            | Self::Clamp { .. }
+            | Self::Function(_)
+            | Self::Shape(_) => true,
+            // What is not fused has rules of its own, which are followed and warned of elsewhere.
+            Self::Mean { .. } => true,
+            Self::AveragePool(_)
+            | Self::AdaptiveAveragePool { .. }
+            | Self::MatMul
+            | Self::Softmax { .. }
+            | Self::BatchNorm(_)
+            | Self::LayerNorm(_)
+            | Self::Svdf(_)
+            | Self::Lstm(_) => false,
         }
     }
 

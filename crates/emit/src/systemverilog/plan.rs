@@ -4,7 +4,7 @@ use gen_params_core::contract::Contract;
 use gen_params_core::error::Reason;
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::{EdgeId, IntNetwork, Node};
-use gen_params_core::ops::{Context, Op, Value as EdgeValue};
+use gen_params_core::ops::{Context, Fusion, Op, Value as EdgeValue};
 use gen_params_core::parameters::{Activation, Parameters};
 use gen_params_core::target::Target;
 use gen_params_core::tensor::{Codes, Tensor};
@@ -264,7 +264,7 @@ impl Planner<'_> {
             contract: Contract::Exact,
             inputs: &[marked],
             output: marked,
-            signed_as_unsigned: false,
+            fusion: Fusion::default(),
         };
         let selected = node.op.apply(&[&EdgeValue::Codes(indices)], &self.shapes, &context);
         let selected = selected.map_err(|error| error.to_string())?;

@@ -131,9 +131,9 @@ fn compare(model: &Model, reference: &Reference, on_codes: bool) -> Outcome {
         let (Some(inputs), Some(expected)) = (inputs, expected) else { continue };
         let activations: Vec<_> = node.inputs.iter().map(|&e| network.edge(e).activation).collect();
         let output = node.outputs.first().and_then(|&e| network.edge(e).activation);
-        let signed_as_unsigned = network.signed_as_unsigned;
+        let fusion = network.fusion(node);
         let context =
-            Context { contract: Contract::Onnxruntime, inputs: &activations, output, signed_as_unsigned };
+            Context { contract: Contract::Onnxruntime, inputs: &activations, output, fusion };
         let unfused = unfused_average(&node.op, model.version, inputs[0], &context).filter(|_| !on_codes);
         let results =
             unfused.map_or_else(|| node.op.apply(&inputs, &shapes, &context), |codes| Ok(vec![codes]));

@@ -10,7 +10,7 @@ use gen_params::derive;
 use gen_params::formats::{Argument, Callee, Graph, SourceModel};
 use gen_params::lower;
 use gen_params::network::{EdgeId, IntNetwork};
-use gen_params::ops::{Context, Value};
+use gen_params::ops::{Context, Fusion, Value};
 use gen_params::reference::{self, Keep, Trace};
 use gen_params::tensor::Tensor;
 use npyz::npz::NpzArchive;
@@ -225,7 +225,7 @@ fn every_tensor_of_litert_reference_kernels() {
                 contract: Contract::Litert,
                 inputs: &activations,
                 output,
-                signed_as_unsigned: false,
+                fusion: Fusion::default(),
             };
             let inputs: Option<Vec<&Value>> = node.inputs.iter().map(|id| values[id.0].as_ref()).collect();
             let Some(inputs) = inputs else { continue };

@@ -139,6 +139,7 @@ fn walk(
 ) -> Result<(IntNetwork, BTreeMap<String, EdgeId>)> {
     let mut lowering = Lowering {
         graph: Graph::new(source, options),
+        surroundings: fusion::Surroundings::new(graph),
         source: graph,
         slots: HashMap::new(),
         ranks: HashMap::new(),
@@ -167,6 +168,7 @@ fn walk(
 /// The walk.
 struct Lowering<'a> {
     graph: Graph,
+    surroundings: fusion::Surroundings<'a>,
     source: &'a SourceGraph,
     /// Values that are computed; those of the file are in its facts. What was refused has none.
     slots: HashMap<ValueId, Slot>,
@@ -205,6 +207,7 @@ impl Lowering<'_> {
             return;
         }
         let call = Call::new(node, name);
+        self.graph.compute_in(self.surroundings.of(node));
         match (operator.lower)(self, &call).and_then(|slots| self.held(&call, slots)) {
             Ok(slots) => {
                 if let Some(unread) = call.unread() {
@@ -277,9 +280,7 @@ impl Lowering<'_> {
                 _ => None,
             })
             .collect();
-        let (mut network, edges) = self.graph.finish(&outputs, &named)?;
-        fusion::mark(&mut network, &fusion::signed_codes(self.source), &edges);
-        Ok((network, edges))
+        self.graph.finish(&outputs, &named)
     }
 
     fn facts(&self, id: ValueId) -> Option<&ValueFacts> {

@@ -26,7 +26,6 @@ pub(super) fn max_pool(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<V
 /// `AveragePool(X)`.
 pub(super) fn average_pool(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
     let value = lowering.value(call, 0)?;
-    lowering.graph.compute_signed_as_unsigned();
     one(lowering.averaged(call, &value)?)
 }
 

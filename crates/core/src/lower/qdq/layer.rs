@@ -51,6 +51,7 @@ impl Graph {
             inputs: vec![edge],
             bounds: UNBOUNDED,
             own_scale,
+            fusion: self.fusion,
             after: Vec::new(),
         };
         let layer = self.pending(pending)?;
@@ -146,7 +147,7 @@ impl Graph {
             }
             layer.weight.scale = scaled;
         }
-        self.leave_pending_unfused(&next.name);
+        next.fusion = self.left_between(next.fusion);
         next.op = Op::Layer(layer);
         self.pending(next)
     }

@@ -36,7 +36,7 @@ use gen_params_formats::{Form, SourceModel};
 use super::Options;
 use super::builder::{Builder, numbers_of};
 use crate::error::{LowerError, Result};
-use crate::network::{EdgeId, IntNetwork, Unfused};
+use crate::network::{EdgeId, Fusion, IntNetwork, Unfused};
 use crate::ops::{Op, Shape};
 use crate::parameters::{Activation, CodeType, Range, Wiring};
 
@@ -57,6 +57,7 @@ pub(super) struct Graph {
     /// For each edge that a shape operation or pooling gave, the edge it came from.
     origins: HashMap<EdgeId, EdgeId>,
     reals: u32,
+    fusion: Fusion,
 }
 
 impl Graph {
@@ -68,12 +69,13 @@ impl Graph {
             written: HashMap::new(),
             origins: HashMap::new(),
             reals: 0,
+            fusion: Fusion::Codes,
         }
     }
 
-    /// Signed codes are computed as [unsigned ones](crate::network::IntNetwork::signed_as_unsigned) by ONNX Runtime.
-    pub(super) fn compute_signed_as_unsigned(&mut self) {
-        self.builder.compute_signed_as_unsigned();
+    /// How ONNX Runtime fuses the operations that are met from now on.
+    pub(super) fn compute_in(&mut self, fusion: Fusion) {
+        self.fusion = fusion;
     }
 
     /// Counts the numbers of a constant that the caller keeps.
@@ -89,17 +91,21 @@ impl Graph {
         self.builder.is_spent()
     }
 
-    /// Something stands between a layer and its quantize that the file's engine does not fuse.
-    pub(super) fn leave_unfused(&mut self, layer: &Value) {
-        if let Some(pending) = Self::layer_of(layer) {
-            self.leave_pending_unfused(&pending.name);
-        }
+    /// A layer before something that the file's engine does not fuse, and that stands before its quantize.
+    ///
+    /// # Errors
+    /// The value is no layer's.
+    pub(super) fn left_unfused(&mut self, name: &str, layer: &Value) -> Result<Value> {
+        let Some(pending) = Self::layer_of(layer) else {
+            return Err(LowerError::at(name, "does not follow a layer"));
+        };
+        let fusion = self.left_between(pending.fusion);
+        self.pending(Pending { fusion, ..pending.clone() })
     }
 
-    fn leave_pending_unfused(&mut self, name: &str) {
-        if self.is_onnx {
-            self.builder.leave_unfused(name, Unfused::Between);
-        }
+    /// How a layer is fused whose result something changes before its quantize.
+    fn left_between(&self, fusion: Fusion) -> Fusion {
+        if self.is_onnx { Fusion::Floats(Unfused::Between) } else { fusion }
     }
 
     /// An input of the network: reals, or codes whose S and Z the first dequantize gives.
@@ -287,6 +293,7 @@ impl Graph {
                     inputs: vec![*edge],
                     bounds: UNBOUNDED,
                     own_scale: None,
+                    fusion: Fusion::Codes,
                     after: vec![(name.to_owned(), op)],
                 };
                 Ok(vec![self.pending(quantized)?])

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::{LowerError, Result};
-use crate::network::EdgeId;
+use crate::network::{EdgeId, Fusion};
 use crate::ops::Op;
 use crate::parameters::{Activation, CodeType, Range};
 
@@ -265,6 +265,8 @@ pub(super) struct Pending {
     pub(super) bounds: (f64, f64),
     /// S2 and Z2 of a layer before anything scaled it.
     pub(super) own_scale: Option<(Vec<f64>, Vec<i32>)>,
+    /// How ONNX Runtime fuses it.
+    pub(super) fusion: Fusion,
     /// Operations that followed and that give the same codes after the quantize as before it.
     pub(super) after: Vec<(String, Op)>,
 }

@@ -20,7 +20,7 @@ pub use scale::Choice;
 
 use super::{Overflow, Rounding, Stage, Target, TargetError, unravel};
 use crate::contract::Contract;
-use crate::ops::{Context, Op, OpError, Shapes, Value, axis_of, broadcast};
+use crate::ops::{Context, Fusion, Op, OpError, Shapes, Value, axis_of, broadcast};
 use crate::parameters::{Activation, MultiplierForm, OperatorArithmetic, OperatorParameters, Range, Scale};
 use crate::tensor::{Codes, Tensor, coordinates, element_count, strides};
 
@@ -321,7 +321,7 @@ impl TargetOperator {
             contract: Contract::Exact,
             inputs: &[Some(activation)],
             output: Some(activation),
-            signed_as_unsigned: false,
+            fusion: Fusion::default(),
         };
         let results = self.op.apply(&[&value], known, &context)?;
         Ok(results.into_iter().filter_map(|value| value.codes().cloned()).collect())
