@@ -221,7 +221,8 @@ impl<'a> Planner<'a> {
             Op::Layer(layer) => {
                 let layout =
                     if layer.kind == LayerKind::Linear { Layout::Contiguous } else { Layout::ChannelsLast };
-                if self.needs_reference(layer, node, &images[0]) {
+                let unfused = self.contract == Contract::Onnxruntime && self.network.fusion(node).is_float();
+                if unfused || self.needs_reference(layer, node, &images[0]) {
                     return self.reference(node, oracle);
                 }
                 let activations = [oracle.input(0)?, oracle.output()?];

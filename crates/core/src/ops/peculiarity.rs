@@ -1,6 +1,6 @@
 //! What an engine does that nobody would expect, said in words: it is reproduced, and the user must know.
 
-use super::{Context, Op, Value, axis_of, float_mean};
+use super::{Context, Op, Value, axis_of, float_layer, float_mean};
 use crate::contract::Contract;
 use crate::parameters::CodeType;
 
@@ -64,6 +64,17 @@ impl Op {
                      code in 1,500 differs by one"
                         .into()
                 })
+            }
+            Self::Layer(layer)
+                if context.is_float()
+                    && float_layer::is_known(layer)
+                    && float_layer::depends_on_threads(layer) =>
+            {
+                Some(
+                    "ONNX Runtime computes it in floats, and adds them for a single image in an order that depends on its \
+                     threads: these are its codes with one thread, or for several images"
+                        .into(),
+                )
             }
             Self::Quantize
             | Self::Dequantize

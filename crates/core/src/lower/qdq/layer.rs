@@ -86,7 +86,9 @@ impl Graph {
         let input = next.inputs.first().and_then(|&edge| self.builder.activation(edge));
         let codes = match (&bias.elements, input, &layer.bias) {
             (Elements::Codes(codes, scheme), Some(input), None) if codes.len() == channels => {
-                at_accumulator_scale(scheme, input.scale, &layer.weight.scale)
+                // What is computed in floats takes the file's scale as it is.
+                let nearness = if next.fusion.is_float() { 0.0 } else { FLOAT_ROUNDINGS };
+                at_accumulator_scale(scheme, input.scale, &layer.weight.scale, nearness)
                     .then(|| codes.iter().map(|&c| i64::from(c)).collect())
             }
             _ => None,
@@ -202,15 +204,16 @@ fn pending_layer(name: &str, value: &Value) -> Result<(Pending, Layer)> {
     }
 }
 
-/// True if a bias has the scale S1*S2 and zero point 0 in every channel.
-fn at_accumulator_scale(bias: &Scheme, input: f64, weight: &[f64]) -> bool {
+/// True if a bias has the scale S1*S2 and zero point 0 in every channel; S1*S2 of float32 where it must not differ at all.
+#[allow(clippy::cast_possible_truncation, reason = "files and engines multiply float32 scales")]
+fn at_accumulator_scale(bias: &Scheme, input: f64, weight: &[f64], nearness: f64) -> bool {
     let channels = bias.scale.len().max(weight.len());
     bias.zero_point.iter().all(|&z| z == 0)
         && (0..channels).all(|channel| {
             let (scale, _) = bias.of_channel(channel);
-            let expected =
-                input * weight.get(if weight.len() > 1 { channel } else { 0 }).copied().unwrap_or(f64::NAN);
-            (scale - expected).abs() <= expected * FLOAT_ROUNDINGS
+            let weight = weight.get(if weight.len() > 1 { channel } else { 0 }).copied().unwrap_or(f64::NAN);
+            let expected = if nearness > 0.0 { input * weight } else { f64::from(input as f32 * weight as f32) };
+            (scale - expected).abs() <= expected * nearness
         })
 }
 
