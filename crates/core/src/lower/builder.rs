@@ -132,6 +132,11 @@ impl Builder {
         self.network.edge(id).activation
     }
 
+    /// The node that gives an edge.
+    pub(super) fn producer(&self, id: EdgeId) -> Option<&Node> {
+        self.network.nodes.iter().rev().find(|node| node.outputs.contains(&id))
+    }
+
     /// The name of an edge.
     pub(super) fn name(&self, id: EdgeId) -> &str {
         &self.network.edge(id).name
@@ -143,9 +148,9 @@ impl Builder {
 
     /// How ONNX Runtime fuses the node that gives an edge.
     pub(super) fn set_fusion(&mut self, result: EdgeId, fusion: Fusion) {
-        let node = self.network.nodes.iter().rev().find(|node| node.outputs.contains(&result));
-        if let (Some(node), true) = (node, fusion != Fusion::Codes) {
-            self.network.fusions.insert(node.name.clone(), fusion);
+        let name = self.producer(result).map(|node| node.name.clone());
+        if let Some(name) = name.filter(|_| fusion != Fusion::Codes) {
+            self.network.fusions.insert(name, fusion);
         }
     }
 
@@ -156,6 +161,41 @@ impl Builder {
     pub(super) fn finish(mut self, outputs: Vec<EdgeId>) -> IntNetwork {
         self.network.outputs = outputs;
         self.network
+    }
+
+    /// The network without rearrangements whose results nobody takes, and for each edge that is left, what it was.
+    pub(super) fn finish_without_unused(
+        mut self,
+        outputs: Vec<EdgeId>,
+    ) -> (IntNetwork, HashMap<EdgeId, EdgeId>) {
+        self.network.outputs = outputs;
+        let IntNetwork { nodes, edges, inputs, outputs, states, .. } = &mut self.network;
+        let mut taken = vec![false; edges.len()];
+        let returned = outputs.iter().chain(states.iter().map(|state| &state.after));
+        returned.for_each(|id| taken[id.0] = true);
+        let mut kept: Vec<Node> = Vec::with_capacity(nodes.len());
+        for node in std::mem::take(nodes).into_iter().rev() {
+            let unused = matches!(node.op, Op::Shape(Shape::Permute(_)))
+                && node.outputs.iter().all(|id| !taken[id.0]);
+            if !unused {
+                node.inputs.iter().chain(&node.outputs).for_each(|id| taken[id.0] = true);
+                kept.push(node);
+            }
+        }
+        kept.reverse();
+        inputs.iter().chain(states.iter().map(|state| &state.before)).for_each(|id| taken[id.0] = true);
+        let mut places = HashMap::new();
+        let mut left = Vec::new();
+        for (index, edge) in std::mem::take(edges).into_iter().enumerate().filter(|(index, _)| taken[*index]) {
+            places.insert(EdgeId(index), EdgeId(left.len()));
+            left.push(edge);
+        }
+        let moved = |id: &mut EdgeId| *id = places.get(id).copied().unwrap_or(*id);
+        kept.iter_mut().flat_map(|node| node.inputs.iter_mut().chain(&mut node.outputs)).for_each(moved);
+        inputs.iter_mut().chain(outputs).for_each(moved);
+        states.iter_mut().flat_map(|state| [&mut state.before, &mut state.after]).for_each(moved);
+        (*nodes, *edges) = (kept, left);
+        (self.network, places)
     }
 
     fn edge(&mut self, name: &str, activation: Option<Activation>, range: Option<Range<i32>>) -> EdgeId {

@@ -106,6 +106,19 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// A list of floats, if it is there.
+    pub(super) fn floats(&self, name: &str) -> Result<Option<Vec<f64>>> {
+        match self.attribute(name) {
+            None => Ok(None),
+            Some(value @ Value::List(items)) => {
+                let float = |item: &Value| if let Value::Float(number) = item { Some(*number) } else { None };
+                let floats = items.iter().map(float).collect::<Option<Vec<f64>>>();
+                floats.map(Some).ok_or_else(|| self.wrong(name, value))
+            }
+            Some(other) => Err(self.wrong(name, other)),
+        }
+    }
+
     fn wrong(&self, name: &str, value: &Value) -> LowerError {
         self.refuse(format!("its `{name}` is {}", value.kind()))
     }

@@ -91,7 +91,7 @@ impl<'a> Surroundings<'a> {
             "Add" | "Mul" => self.fused(node, true),
             "AveragePool" => self.fused(node, true),
             "GlobalAveragePool" | "Softmax" | "Sigmoid" | "LeakyRelu" | "Concat" => self.fused(node, false),
-            "ConvTranspose" | "Sub" | "Div" | "Tanh" | "HardSigmoid" | "HardSwish" | "Elu" | "Gelu" | "ReduceMean" => {
+            "com.microsoft.FusedConv" | "com.microsoft.FusedGemm" | "ConvTranspose" | "Sub" | "Div" | "Tanh" | "HardSigmoid" | "HardSwish" | "Elu" | "Gelu" | "ReduceMean" => {
                 Fusion::Floats(Unfused::Kernel)
             }
             _ => Fusion::Codes,
@@ -117,7 +117,9 @@ impl<'a> Surroundings<'a> {
             return of(zero_point);
         }
         if dequantizes(node) {
-            return argument(node, 0).and_then(of).or(Some(Element::UINT8));
+            let codes = argument(node, 0)?;
+            let made = self.producers.get(&codes).filter(|node| quantizes(node));
+            return made.and_then(|node| self.element(node)).or_else(|| of(codes)).or(Some(Element::UINT8));
         }
         let declared = node.keywords.iter().find_map(|(name, argument)| match argument {
             Argument::Constant(Value::Int(number), _) if name == "output_dtype" => Some(*number),

@@ -5,7 +5,7 @@ use super::numbers::{Data, Element, Numbers};
 use super::{Lowering, Slot, one};
 use crate::error::{LowerError, Result};
 use crate::lower::qdq::{Constant, Elements, Scheme, Value};
-use crate::parameters::{CodeType, Range};
+use crate::parameters::{Activation, CodeType, Range};
 
 /// The code type of an integer type.
 ///
@@ -21,6 +21,16 @@ pub(super) fn code_type(place: &str, element: Element) -> Result<CodeType> {
             Err(LowerError::at(place, format!("activations of type {sign}{bits} are not supported")))
         }
     }
+}
+
+/// The integer type of codes.
+fn element_of(activation: Activation) -> Element {
+    let bits = match activation.code_type {
+        CodeType::U8 | CodeType::I8 => 8,
+        CodeType::I16 => 16,
+        CodeType::I32 => 32,
+    };
+    Element { signed: activation.code_type != CodeType::U8, bits }
 }
 
 /// `clamp(rint(x/S) + Z)`.
@@ -43,7 +53,12 @@ pub(super) fn dequantize_linear(lowering: &mut Lowering<'_>, call: &Call<'_>) ->
     let input = call.input(0)?;
     let numbers = lowering.numbers(input);
     let declared = lowering.facts(input).and_then(|facts| Element::of_name(&facts.element_type));
-    let element = numbers.as_ref().map(|n| n.element).or(declared).or(Some(Element::UINT8));
+    // Without a zero point the type is that of the codes.
+    let made = match lowering.slots.get(&input) {
+        Some(Slot::Value(value @ Value::Codes(_))) => lowering.graph.activation_of(value)?.map(element_of),
+        _ => None,
+    };
+    let element = numbers.as_ref().map(|n| n.element).or(made).or(declared).or(Some(Element::UINT8));
     let scheme = lowering.scheme(call, 0, 1, 2, element)?;
     let value = match numbers {
         Some(numbers) => Value::Constant(coded(call, &numbers, scheme.clone())?),
@@ -212,10 +227,15 @@ impl Lowering<'_> {
     ) -> Result<(Vec<f64>, Option<usize>)> {
         let id = call.input(position)?;
         let numbers = self.numbers(id);
-        let Some(reals) = numbers.as_ref().and_then(Numbers::reals) else {
-            return Err(call.refuse(format!("its input {position} is no known real number")));
+        // Zero points and widths are integers of any type where a tool took them from a QuantizeLinear.
+        let values: Vec<f64> = match numbers.as_ref().map(|numbers| &numbers.data) {
+            Some(Data::Reals(reals)) => reals.iter().map(|&x| f64::from(x)).collect(),
+            #[allow(clippy::cast_precision_loss, reason = "zero points and widths are small")]
+            Some(Data::Integers(integers)) => integers.iter().map(|&n| n as f64).collect(),
+            Some(Data::Sizes(_)) | None => {
+                return Err(call.refuse(format!("its input {position} is no known number")));
+            }
         };
-        let values: Vec<f64> = reals.iter().map(|&x| f64::from(x)).collect();
         if values.len() == 1 {
             return Ok((values, None));
         }

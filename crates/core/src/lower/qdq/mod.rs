@@ -232,8 +232,10 @@ impl Graph {
             edges.push(self.output(name, value)?);
         }
         let found = named.iter().filter_map(|(name, value)| Some((name.clone(), self.edge_of(value)?)));
-        let found = found.collect();
-        Ok((self.builder.finish(edges), found))
+        let found: BTreeMap<String, EdgeId> = found.collect();
+        let (network, kept) = self.builder.finish_without_unused(edges);
+        let found = found.into_iter().filter_map(|(name, edge)| Some((name, *kept.get(&edge)?)));
+        Ok((network, found.collect()))
     }
 
     /// S and Z of codes, which are not known for an input before its first dequantize.
@@ -268,6 +270,9 @@ impl Graph {
     /// The value is a float input, or a constant.
     pub(super) fn preserving(&mut self, name: &str, op: Op, value: &Value) -> Result<Vec<Value>> {
         let several = matches!(op, Op::Shape(Shape::Chunk { .. }));
+        if let Some(original) = self.before_inverse(&op, value)? {
+            return Ok(vec![original]);
+        }
         match value {
             Value::Constant(_) => Err(LowerError::at(name, format!("`{}` of a constant", op.name()))),
             Value::Codes(codes) => {
@@ -303,6 +308,47 @@ impl Graph {
                 let results = self.derived(name, op, edge)?;
                 Ok(results.into_iter().map(|edge| Value::Real(self.real(RealKind::Edge(edge)))).collect())
             }
+        }
+    }
+
+    /// What a permutation of axes was applied to, if an operation undoes it.
+    fn before_inverse(&mut self, op: &Op, value: &Value) -> Result<Option<Value>> {
+        if !matches!(op, Op::Shape(Shape::Permute(_))) {
+            return Ok(None);
+        }
+        let edge = match value {
+            Value::Real(Real { kind: RealKind::Edge(edge), .. }) | Value::Codes(Codes::Edge(edge)) => *edge,
+            Value::Real(real) => {
+                let original = self.pending_before_inverse(op, real)?;
+                return Ok(original.map(Value::Real));
+            }
+            Value::Codes(Codes::Quantized { real, activation, range, name }) => {
+                let (activation, range, name) = (*activation, *range, name.clone());
+                let original = self.pending_before_inverse(op, real)?;
+                return Ok(original
+                    .map(|real| Value::Codes(Codes::Quantized { real, activation, range, name })));
+            }
+            Value::Constant(_) => return Ok(None),
+        };
+        let Some(origin) = self.builder.producer(edge).filter(|node| undoes(op, &node.op)) else {
+            return Ok(None);
+        };
+        let Some(&origin) = origin.inputs.first() else { return Ok(None) };
+        Ok(Some(match value {
+            Value::Codes(_) => Value::Codes(Codes::Edge(origin)),
+            Value::Real(_) | Value::Constant(_) => Value::Real(self.real(RealKind::Edge(origin))),
+        }))
+    }
+
+    fn pending_before_inverse(&mut self, op: &Op, real: &Real) -> Result<Option<Real>> {
+        let RealKind::Pending(pending) = &real.kind else { return Ok(None) };
+        let mut original = Pending::clone(pending);
+        match original.after.pop() {
+            Some((_, last)) if undoes(op, &last) => match self.pending(original)? {
+                Value::Real(real) => Ok(Some(real)),
+                Value::Codes(_) | Value::Constant(_) => Ok(None),
+            },
+            _ => Ok(None),
         }
     }
 
@@ -364,6 +410,18 @@ impl Graph {
         let codes = reals.iter().enumerate().map(code).collect();
         Ok(Constant { shape: constant.shape.clone(), elements: Elements::Codes(codes, scheme.clone()) })
     }
+}
+
+/// Whether one permutation of axes brings back the order before another.
+fn undoes(op: &Op, before: &Op) -> bool {
+    let (Op::Shape(Shape::Permute(second)), Op::Shape(Shape::Permute(first))) = (op, before) else {
+        return false;
+    };
+    let place = |axis: usize| {
+        let axis = usize::try_from(*second.get(axis)?).ok()?;
+        usize::try_from(*first.get(axis)?).ok()
+    };
+    first.len() == second.len() && (0..first.len()).all(|axis| place(axis) == Some(axis))
 }
 
 /// The identity of codes of a real tensor.
