@@ -18,6 +18,7 @@ mod layers;
 mod one_network;
 mod onnx;
 mod onnx_fused;
+mod onnx_runtime;
 mod seed;
 mod support;
 mod targets;
