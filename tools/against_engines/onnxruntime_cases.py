@@ -127,6 +127,16 @@ def session(model: bytes, optimized: Path | None = None) -> onnxruntime.Inferenc
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+def given_by(model: onnx.ModelProto, scheme: Scheme) -> Scheme:
+    """The scheme of a model's output after the engine may have made its codes unsigned."""
+    last = next(node for node in model.graph.node if model.graph.output[0].name in node.output)
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in model.graph.initializer}
+    if last.op_type != "DequantizeLinear":
+        return scheme
+    zero = constants[last.input[2]]
+    return Scheme(scheme.scale, int(zero), zero.dtype.type)
+
+
 def finished(network: Network, row: str, array: Array, result: str, scheme: Scheme, as_codes: bool) -> Case:
     """The case of a network whose result is codes (`as_codes`) or reals of `scheme`. Its input has the array's type."""
     output = helper.make_tensor_value_info(result, TYPES[scheme.kind] if as_codes else TensorProto.FLOAT, None)
@@ -141,6 +151,7 @@ def finished(network: Network, row: str, array: Array, result: str, scheme: Sche
             path = Path(folder) / "optimized.onnx"
             session(content, path)
             content = path.read_bytes()
+        scheme = given_by(onnx.load_from_string(content), scheme)
     engine = session(content)
 
     def again(array: Array) -> Array:

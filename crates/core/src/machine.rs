@@ -176,7 +176,14 @@ impl<'a> Machine<'a> {
             let name = &self.network.edge(id).name;
             let value = match (value, self.network.edge(id).activation) {
                 (Value::Floats(floats), Some(_)) => self
-                    .apply(&Op::Quantize, &[&Value::Floats(floats)], &values, &[None], Some(id), Fusion::default())
+                    .apply(
+                        &Op::Quantize,
+                        &[&Value::Floats(floats)],
+                        &values,
+                        &[None],
+                        Some(id),
+                        Fusion::default(),
+                    )
                     .map_err(|error| at(name, &error))?,
                 (value, _) => vec![value],
             };

@@ -77,6 +77,10 @@ pub fn certify_operators(
             ids.iter().map(|&id| network.edge(id).activation).collect::<Option<Vec<Activation>>>()
         };
         let shape = node.inputs.first().and_then(|id| shapes?.get(id.0));
+        if let Some(text) = network.difference(contract, node) {
+            proofs.push(OperatorProof { name: node.name.clone(), op: node.op.name(), counted: Err(text) });
+            continue;
+        }
         let counted = match parameters.operators.iter().find(|operator| operator.name == node.name) {
             None => Err("has no integer-only form with the scales that are known".to_owned()),
             Some(operator) => match (activations(&node.inputs), activations(&node.outputs)) {

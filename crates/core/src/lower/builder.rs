@@ -76,6 +76,11 @@ impl Builder {
         }
     }
 
+    /// How ONNX Runtime fuses the node that will have a name.
+    pub(super) fn set_fusion_of(&mut self, name: &str, fusion: Fusion) {
+        self.network.fusions.insert(name.to_owned(), fusion);
+    }
+
     /// Adds a node and returns its result edges. `name` is made unique with a number if it is taken.
     ///
     /// # Errors
@@ -175,8 +180,8 @@ impl Builder {
         returned.for_each(|id| taken[id.0] = true);
         let mut kept: Vec<Node> = Vec::with_capacity(nodes.len());
         for node in std::mem::take(nodes).into_iter().rev() {
-            let unused = matches!(node.op, Op::Shape(Shape::Permute(_)))
-                && node.outputs.iter().all(|id| !taken[id.0]);
+            let unused =
+                matches!(node.op, Op::Shape(Shape::Permute(_))) && node.outputs.iter().all(|id| !taken[id.0]);
             if !unused {
                 node.inputs.iter().chain(&node.outputs).for_each(|id| taken[id.0] = true);
                 kept.push(node);
@@ -186,7 +191,8 @@ impl Builder {
         inputs.iter().chain(states.iter().map(|state| &state.before)).for_each(|id| taken[id.0] = true);
         let mut places = HashMap::new();
         let mut left = Vec::new();
-        for (index, edge) in std::mem::take(edges).into_iter().enumerate().filter(|(index, _)| taken[*index]) {
+        for (index, edge) in std::mem::take(edges).into_iter().enumerate().filter(|(index, _)| taken[*index])
+        {
             places.insert(EdgeId(index), EdgeId(left.len()));
             left.push(edge);
         }

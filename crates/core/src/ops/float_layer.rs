@@ -246,7 +246,8 @@ impl Floats {
                             .sum::<Option<usize>>();
                         for channel in 0..group_inputs {
                             let start = (image * input[1] + group * group_inputs + channel) * area;
-                            patch[channel * taps + tap] = place.map_or(0.0, |place| self.input[start + place]);
+                            patch[channel * taps + tap] =
+                                place.map_or(0.0, |place| self.input[start + place]);
                         }
                     }
                     for filter in 0..filters {
@@ -285,9 +286,8 @@ impl Floats {
                     for (tap, offset) in offsets.iter().enumerate() {
                         let row = filter * taps + tap;
                         let order = Order::new(filters * taps, area, row);
-                        let weight = |i: usize| {
-                            self.weights[(group * group_inputs + i) * filters * taps + row]
-                        };
+                        let weight =
+                            |i: usize| self.weights[(group * group_inputs + i) * filters * taps + row];
                         let weights: Vec<f32> = (0..group_inputs).map(weight).collect();
                         for (place, patch) in places.iter().zip(&patches) {
                             let target = (0..result.len())
@@ -332,6 +332,7 @@ pub(super) fn apply(layer: &Layer, input: &Codes, context: &Context<'_>) -> Resu
         quantize_as(Contract::Onnxruntime, real, to).clamp(clamp.min, clamp.max)
     };
     let codes = sums.into_iter().enumerate().map(code).collect();
-    let tensor = Tensor::new(shape.clone(), codes).map_err(|e| OpError::new(e.to_string(), "a sound layer"))?;
+    let tensor =
+        Tensor::new(shape.clone(), codes).map_err(|e| OpError::new(e.to_string(), "a sound layer"))?;
     Ok(tensor.with_layout(Layout::ChannelsLast))
 }

@@ -33,6 +33,8 @@ pub enum Unfused {
     Bias,
     /// It has no kernel on codes for it.
     Kernel,
+    /// The engine merges a QuantizeLinear with the one before it.
+    Merged,
     /// What it takes or gives has other readers, or is no result of a DequantizeLinear.
     Surroundings,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Unfused {
             Self::Between => "a factor, a sum, a batch norm or a limit stands before its QuantizeLinear",
             Self::Bias => "its bias is not one of int32 codes with the scale S1*S2 and the zero point 0",
             Self::Kernel => "it has no kernel on codes for it",
+            Self::Merged => "it merges its QuantizeLinear with the one before it, under another scale",
             Self::Surroundings => "it does not stand alone between DequantizeLinear and QuantizeLinear",
         })
     }

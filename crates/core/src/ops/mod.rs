@@ -337,6 +337,7 @@ impl Op {
     pub fn is_exact_in_floats(&self, unfused: Unfused) -> bool {
         match self {
             Self::Layer(layer) => unfused != Unfused::Between && float_layer::is_known(layer),
+            Self::Function(_) if unfused == Unfused::Merged => false,
             // One rounding for each operation on an element, and none of a sum.
             Self::Quantize
             | Self::Dequantize

@@ -64,6 +64,13 @@ pub(super) fn channels(
                 contract.name()
             );
         }
+        if contract == Contract::Onnxruntime && network.fusion(node).is_float() {
+            bail!(
+                "{}: ONNX Runtime does not fuse this layer, but adds up floats: its codes are no function of the accumulators, \
+                 and nothing can be proven of them",
+                node.name
+            );
+        }
         let channels =
             layer_channels(contract, layer, parameters, target).with_context(|| node.name.clone())?;
         layers.push((node.name.clone(), channels));

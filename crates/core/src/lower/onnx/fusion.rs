@@ -91,11 +91,45 @@ impl<'a> Surroundings<'a> {
             "Add" | "Mul" => self.fused(node, true),
             "AveragePool" => self.fused(node, true),
             "GlobalAveragePool" | "Softmax" | "Sigmoid" | "LeakyRelu" | "Concat" => self.fused(node, false),
-            "com.microsoft.FusedConv" | "com.microsoft.FusedGemm" | "ConvTranspose" | "Sub" | "Div" | "Tanh" | "HardSigmoid" | "HardSwish" | "Elu" | "Gelu" | "ReduceMean" => {
-                Fusion::Floats(Unfused::Kernel)
-            }
+            "com.microsoft.FusedConv"
+            | "com.microsoft.FusedGemm"
+            | "ConvTranspose"
+            | "Sub"
+            | "Div"
+            | "Tanh"
+            | "HardSigmoid"
+            | "HardSwish"
+            | "Elu"
+            | "Gelu"
+            | "ReduceMean" => Fusion::Floats(Unfused::Kernel),
+            "QuantizeLinear" if self.is_merged(node) => Fusion::Floats(Unfused::Merged),
             _ => Fusion::Codes,
         }
+    }
+
+    /// Whether the engine makes one pair of two that stand one behind the other, under the scale of what both can hold.
+    fn is_merged(&self, quantize: &Node) -> bool {
+        let before = |id: ValueId| {
+            let mut node = *self.producers.get(&id)?;
+            while matches!(operator(node), "Identity" | "Dropout") {
+                node = *self.producers.get(&argument(node, 0)?)?;
+            }
+            Some(node)
+        };
+        let alone = |node: &Node| node.outputs.first().is_some_and(|&id| self.only_reader(id).is_some());
+        let numbers = |node: &Node| argument(node, 2).is_some();
+        let behind = quantize.outputs.first().and_then(|&id| self.only_reader(id));
+        let Some(dequantize) = argument(quantize, 0).and_then(before).filter(|node| dequantizes(node)) else {
+            return false;
+        };
+        let Some(first) = argument(dequantize, 0).and_then(before).filter(|node| quantizes(node)) else {
+            return false;
+        };
+        let Some(last) = behind.filter(|node| dequantizes(node)) else { return false };
+        alone(first)
+            && alone(dequantize)
+            && [first, dequantize, quantize, last].into_iter().all(numbers)
+            && self.element(first) == self.element(quantize)
     }
 
     fn is_returned(&self, id: ValueId) -> bool {
@@ -241,7 +275,8 @@ impl<'a> Surroundings<'a> {
                 _ => None,
             })
             .collect();
-        let (Some(result), Some(inputs)) = (result, inputs.into_iter().collect::<Option<Vec<Codes>>>()) else {
+        let (Some(result), Some(inputs)) = (result, inputs.into_iter().collect::<Option<Vec<Codes>>>())
+        else {
             return Fusion::Floats(Unfused::Surroundings);
         };
         if !inputs.iter().all(|input| input.is_same(result)) {

@@ -5,6 +5,7 @@ use super::numbers::{Data, Element, Numbers};
 use super::{Lowering, Slot, one};
 use crate::error::{LowerError, Result};
 use crate::lower::qdq::{Constant, Elements, Scheme, Value};
+use crate::ops::Fusion;
 use crate::parameters::{Activation, CodeType, Range};
 
 /// The code type of an integer type.
@@ -44,6 +45,9 @@ pub(super) fn quantize_linear(lowering: &mut Lowering<'_>, call: &Call<'_>) -> R
     let default = if declared == 0 { Some(Element::UINT8) } else { Element::of_number(declared) };
     let scheme = lowering.scheme(call, 0, 1, 2, default)?;
     let value = lowering.value(call, 0)?;
+    if matches!(lowering.surroundings.of(call.node), Fusion::Floats(_)) {
+        lowering.graph.warn_of_merged(&call.name);
+    }
     one(lowering.graph.quantize(&call.name, &value, &scheme)?)
 }
 

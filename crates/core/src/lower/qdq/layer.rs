@@ -3,6 +3,7 @@
 use super::value::{Constant, Elements, Pending, Scheme, Value};
 use super::{Graph, UNBOUNDED};
 use crate::error::{LowerError, Result};
+use crate::network::EdgeId;
 use crate::ops::{Bias, Layer, Op, PaddingMode};
 use crate::parameters::{LayerKind, Weight, Window};
 
@@ -56,12 +57,38 @@ impl Graph {
         };
         let layer = self.pending(pending)?;
         match bias {
-            Some(Value::Constant(bias)) => self.biased(name, &layer, bias),
+            Some(Value::Constant(bias)) => {
+                let quantized = self.quantized_bias(edge, &layer, bias);
+                self.biased(name, &layer, quantized.as_ref().unwrap_or(bias))
+            }
             Some(other) => {
                 Err(LowerError::at(name, format!("its bias is {}, expected a constant", other.kind())))
             }
             None => Ok(layer),
         }
+    }
+
+    /// A float bias of a layer that ONNX Runtime computes in floats: it has given it int32 codes of scale S1*S2 before.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the engine divides and multiplies float32 scales; the cast saturates"
+    )]
+    fn quantized_bias(&self, input: EdgeId, layer: &Value, bias: &Constant) -> Option<Constant> {
+        let (Elements::Reals(reals), Some(pending)) = (&bias.elements, Self::layer_of(layer)) else {
+            return None;
+        };
+        let Op::Layer(layer) = &pending.op else { return None };
+        let input = self.builder.activation(input).filter(|_| pending.fusion.is_float())?;
+        let scales: Vec<f64> =
+            layer.weight.scale.iter().map(|&scale| f64::from(input.scale as f32 * scale as f32)).collect();
+        let scale = |channel: usize| scales.get(if scales.len() > 1 { channel } else { 0 }).copied();
+        let code =
+            |(channel, &real): (usize, &f32)| Some((real / scale(channel)? as f32).round_ties_even() as i32);
+        let codes = reals.iter().enumerate().map(code).collect::<Option<Vec<i32>>>()?;
+        let zeros = vec![0; scales.len()];
+        let axis = (bias.shape.len() == 1 && scales.len() > 1).then_some(0);
+        let elements = Elements::Codes(codes.into(), Scheme::new(scales, zeros, axis, true, 32));
+        Some(Constant { shape: bias.shape.clone(), elements })
     }
 
     /// True for the result of a layer that still takes biases and factors.
@@ -212,7 +239,8 @@ fn at_accumulator_scale(bias: &Scheme, input: f64, weight: &[f64], nearness: f64
         && (0..channels).all(|channel| {
             let (scale, _) = bias.of_channel(channel);
             let weight = weight.get(if weight.len() > 1 { channel } else { 0 }).copied().unwrap_or(f64::NAN);
-            let expected = if nearness > 0.0 { input * weight } else { f64::from(input as f32 * weight as f32) };
+            let expected =
+                if nearness > 0.0 { input * weight } else { f64::from(input as f32 * weight as f32) };
             (scale - expected).abs() <= expected * nearness
         })
 }

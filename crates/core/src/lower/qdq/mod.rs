@@ -91,6 +91,11 @@ impl Graph {
         self.builder.is_spent()
     }
 
+    /// The file's engine merges a quantize with the one before it.
+    pub(super) fn warn_of_merged(&mut self, name: &str) {
+        self.builder.set_fusion_of(name, Fusion::Floats(Unfused::Merged));
+    }
+
     /// A layer before something that the file's engine does not fuse, and that stands before its quantize.
     ///
     /// # Errors
@@ -325,8 +330,9 @@ impl Graph {
             Value::Codes(Codes::Quantized { real, activation, range, name }) => {
                 let (activation, range, name) = (*activation, *range, name.clone());
                 let original = self.pending_before_inverse(op, real)?;
-                return Ok(original
-                    .map(|real| Value::Codes(Codes::Quantized { real, activation, range, name })));
+                return Ok(
+                    original.map(|real| Value::Codes(Codes::Quantized { real, activation, range, name }))
+                );
             }
             Value::Constant(_) => return Ok(None),
         };

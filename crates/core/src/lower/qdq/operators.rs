@@ -55,7 +55,15 @@ impl Graph {
         let inputs = operands.iter().map(|v| self.operand(name, &op, v)).collect::<Result<Vec<EdgeId>>>()?;
         let name = name.to_owned();
         let fusion = self.fusion;
-        self.pending(Pending { name, op, inputs, bounds: UNBOUNDED, own_scale: None, fusion, after: Vec::new() })
+        self.pending(Pending {
+            name,
+            op,
+            inputs,
+            bounds: UNBOUNDED,
+            own_scale: None,
+            fusion,
+            after: Vec::new(),
+        })
     }
 
     /// The product of two values; `x * hardsigmoid(x)` is hardswish.

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::value::{Codes, Pending, Real, RealKind};
 use super::{Graph, UNBOUNDED, key};
-use crate::error::{LowerError, Result};
 use crate::contract::Contract;
+use crate::error::{LowerError, Result};
 use crate::network::{EdgeId, Fusion, Unfused};
 use crate::ops::{Function, Op};
 use crate::parameters::{Activation, Range};
@@ -218,7 +218,6 @@ pub(super) fn full(activation: Activation) -> Range<i32> {
     let (min, max) = activation.code_type.range();
     Range { min, max }
 }
-
 
 fn intersection(a: Range<i32>, b: Range<i32>) -> Range<i32> {
     let min = a.min.max(b.min);
