@@ -630,8 +630,10 @@ def chain(network: Network) -> Made:
         else:
             scheme = Scheme(scheme.scale * rng.uniform(0.5, 1), scheme.zero_point, scheme.kind)
             reals = network.both(network.node("LeakyRelu", [reals], alpha=0.1), scheme)
-    result = network.node("GlobalAveragePool", [reals])
-    return ended(network, array, result, network.result(30 * float(scheme.scale)))
+    if rng.random() < 0.3:
+        reals = network.both(network.node("GlobalAveragePool", [reals]), network.result(30 * float(scheme.scale)))
+    scheme = network.result(90 * float(scheme.scale))
+    return ended(network, array, network.node("LeakyRelu", [reals], alpha=0.25), scheme)
 
 
 BUILDERS: dict[str, Callable[[Network], Made]] = {

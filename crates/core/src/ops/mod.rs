@@ -338,6 +338,8 @@ impl Op {
         match self {
             Self::Layer(layer) => unfused != Unfused::Between && float_layer::is_known(layer),
             Self::Function(_) if unfused == Unfused::Merged => false,
+            // Its exponential and its error function are its own.
+            Self::Function(Function::Elu(_) | Function::Gelu) => false,
             // One rounding for each operation on an element, and none of a sum.
             Self::Quantize
             | Self::Dequantize

@@ -71,8 +71,8 @@ impl Op {
                     && float_layer::depends_on_threads(layer) =>
             {
                 Some(
-                    "ONNX Runtime computes it in floats, and adds them for a single image in an order that depends on its \
-                     threads: these are its codes with one thread, or for several images"
+                    "ONNX Runtime does not fuse this layer, and adds its products for a single image in an order that depends \
+                     on the number of threads: these are its codes with one thread, or for several images"
                         .into(),
                 )
             }

@@ -5,7 +5,7 @@ use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::fixed_point::FixedPoint;
 use crate::parameters::{Activation, CodeType};
-use crate::quantize::{dequantize, quantize};
+use crate::quantize::{dequantize, quantize, quantize_as};
 use crate::tensor::{Codes, Layout, Tensor, coordinates, strides};
 
 /// A pooling window, one entry per spatial axis.
@@ -123,6 +123,8 @@ enum Rounding {
     HalfAway,
     /// rint(sum(S1*(x - Z1)) / n / S3 + Z3), the sum in float32 in the order of the window.
     Floats,
+    /// rint(sum(S1*(x - Z1)) / n / S3) + Z3: as `Floats`, of a mean that is quantized by itself.
+    Quantized,
     /// rint(S * (S1 / (S3*n))) + Z3.
     Rescaled,
     /// S times TFLite's factor of S1/S3, divided by n before it multiplies; rounded twice, or once for 16-bit codes.
@@ -171,6 +173,9 @@ impl Rounding {
             Self::Floats => {
                 let mean = real / divisor as f32;
                 (mean / output.scale as f32 + output.zero_point as f32).round_ties_even() as i64
+            }
+            Self::Quantized => {
+                return quantize_as(Contract::Onnxruntime, real / divisor as f32, output);
             }
             Self::Rescaled => {
                 let factor = input.scale as f32 / (output.scale as f32 * divisor as f32);
@@ -240,6 +245,7 @@ pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Resu
     same_scale(context.contract, activation, output)?;
     let rounding = match context.contract {
         Contract::Exact => Rounding::Exact,
+        Contract::Onnxruntime if context.is_float() => Rounding::Quantized,
         Contract::Onnxruntime => Rounding::Floats,
         Contract::Litert | Contract::LitertXnnpack => Rounding::HalfAway,
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
@@ -302,6 +308,7 @@ pub(super) fn adaptive(size: &[Option<i64>], input: &Codes, context: &Context<'_
     let global = shape[2..].iter().all(|&size| size == 1);
     let rounding = match context.contract {
         Contract::Exact => Rounding::Exact,
+        Contract::Onnxruntime if global && context.is_float() => Rounding::Quantized,
         Contract::Onnxruntime if global => Rounding::Rescaled,
         Contract::Litert | Contract::LitertXnnpack if global => {
             same_scale(context.contract, activation, output)?;

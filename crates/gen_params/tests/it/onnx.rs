@@ -132,8 +132,7 @@ fn compare(model: &Model, reference: &Reference, on_codes: bool) -> Outcome {
         let activations: Vec<_> = node.inputs.iter().map(|&e| network.edge(e).activation).collect();
         let output = node.outputs.first().and_then(|&e| network.edge(e).activation);
         let fusion = network.fusion(node);
-        let context =
-            Context { contract: Contract::Onnxruntime, inputs: &activations, output, fusion };
+        let context = Context { contract: Contract::Onnxruntime, inputs: &activations, output, fusion };
         let unfused = unfused_average(&node.op, model.version, inputs[0], &context).filter(|_| !on_codes);
         let results =
             unfused.map_or_else(|| node.op.apply(&inputs, &shapes, &context), |codes| Ok(vec![codes]));

@@ -19,7 +19,10 @@ fn folder() -> PathBuf {
     fixtures().join("onnx_runtime")
 }
 
-fn array<T: npyz::Deserialize>(archive: &mut NpzArchive<BufReader<File>>, name: &str) -> (Vec<usize>, Vec<T>) {
+fn array<T: npyz::Deserialize>(
+    archive: &mut NpzArchive<BufReader<File>>,
+    name: &str,
+) -> (Vec<usize>, Vec<T>) {
     let file = archive.by_name(name).unwrap().unwrap();
     let shape = file.shape().iter().map(|&size| size.try_into().unwrap()).collect();
     (shape, file.into_vec::<T>().unwrap())
@@ -93,7 +96,11 @@ fn what_stays_float_is_known_by_name() {
     let expected = ["0", "2.a", "2.Add", "3.a", "3.down", "3.Add", "4.a"].map(signed);
     assert_eq!(float, expected);
     let bias = crate::support::network(&folder().join("bias_uint8.onnx"));
-    assert!(bias.fusions.values().any(|fusion| *fusion == Fusion::Floats(Unfused::Bias)), "{:?}", bias.fusions);
+    assert!(
+        bias.fusions.values().any(|fusion| *fusion == Fusion::Floats(Unfused::Bias)),
+        "{:?}",
+        bias.fusions
+    );
 }
 
 /// A tool that takes zero points from a QuantizeLinear leaves them integers; the codes are those of Brevitas.
