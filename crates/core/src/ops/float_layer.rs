@@ -365,3 +365,49 @@ pub(super) fn apply(layer: &Layer, input: &Codes, context: &Context<'_>) -> Resu
     let tensor = Tensor::new(shape, codes).map_err(|e| OpError::new(e.to_string(), "a sound layer"))?;
     Ok(tensor.with_layout(layout))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The standard library's is the processor's, or libm's.
+    #[test]
+    fn products_are_added_with_one_rounding() {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Few bits, so that sums often lie between two float32.
+            f32::from_bits((state & 0x8fff_0000) | 0x3f00_0000)
+        };
+        let mut failures = Vec::new();
+        for _ in 0..100_000 {
+            let (x, w, sum) = (next(), next() * 1.000_000_1, next() * 4096.0);
+            if fused(x, w, sum).to_bits() != x.mul_add(w, sum).to_bits() {
+                failures.push((x, w, sum));
+            }
+        }
+        let ties =
+            [(1.0 + f32::EPSILON, 1.0 - f32::EPSILON, 1.0), (1.0, 0.5, 16_777_217.0), (1e-30, 1e-9, 0.0)];
+        failures.extend(ties.into_iter().filter(|&(x, w, sum)| fused(x, w, sum) != x.mul_add(w, sum)));
+        assert!(failures.is_empty(), "{} differ: {:?}", failures.len(), failures.first());
+    }
+
+    /// Read from the engine's kernels: which columns and filters make it change how it adds.
+    #[test]
+    fn orders_follow_the_shape_of_the_matrix() {
+        let rows = [
+            ((1, 1, 0), Order::Fours),
+            ((1, 50, 0), Order::Fours),
+            ((7, 1, 3), Order::Lanes { rows: 4 }),
+            ((7, 1, 4), Order::Lanes { rows: 2 }),
+            ((7, 1, 6), Order::Lanes { rows: 1 }),
+            ((8, 65, 0), Order::Chain { block: 128 }),
+            ((8, 64, 0), Order::Chain { block: 256 }),
+            ((8, 16, 0), Order::Chain { block: 1024 }),
+            ((8, 2, 0), Order::Chain { block: 1024 }),
+        ];
+        for ((filters, columns, row), expected) in rows {
+            assert_eq!(Order::new(filters, columns, row), expected, "{filters} x {columns}, row {row}");
+        }
+    }
+}
