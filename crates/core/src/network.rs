@@ -103,7 +103,7 @@ impl IntNetwork {
                 if contract == Contract::Onnxruntime && !node.op.is_exact_in_floats(unfused) =>
             {
                 Some(match unfused {
-                    Unfused::Merged => {
+                    Unfused::Merged | Unfused::ForeignBias => {
                         format!("ONNX Runtime does otherwise, because {unfused}: its codes may differ")
                     }
                     _ => format!(

@@ -31,6 +31,8 @@ pub enum Unfused {
     Between,
     /// The bias is none of int32 codes of scale S1*S2 and zero point 0.
     Bias,
+    /// The engine takes the codes of an int32 bias of another scale, or with a zero point, for those of scale S1*S2.
+    ForeignBias,
     /// It has no kernel on codes for it.
     Kernel,
     /// The engine merges a QuantizeLinear with the one before it.
@@ -45,6 +47,9 @@ impl fmt::Display for Unfused {
             Self::SignedCodes => "its int8 codes do not have exactly one reader",
             Self::Between => "a factor, a sum, a batch norm or a limit stands before its QuantizeLinear",
             Self::Bias => "its bias is not one of int32 codes with the scale S1*S2 and the zero point 0",
+            Self::ForeignBias => {
+                "it takes its bias, which has another scale than S1*S2 or a zero point, for one of that scale"
+            }
             Self::Kernel => "it has no kernel on codes for it",
             Self::Merged => "it merges its QuantizeLinear with the one before it, under another scale",
             Self::Surroundings => "it does not stand alone between DequantizeLinear and QuantizeLinear",

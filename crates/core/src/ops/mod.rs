@@ -336,7 +336,9 @@ impl Op {
     /// Whether the codes are ONNX Runtime's to the last bit where it computes the operator on dequantized floats.
     pub fn is_exact_in_floats(&self, unfused: Unfused) -> bool {
         match self {
-            Self::Layer(layer) => unfused != Unfused::Between && float_layer::is_known(layer),
+            Self::Layer(layer) => {
+                !matches!(unfused, Unfused::Between | Unfused::ForeignBias) && float_layer::is_known(layer)
+            }
             Self::Function(_) if unfused == Unfused::Merged => false,
             // Its exponential and its error function are its own.
             Self::Function(Function::Elu(_) | Function::Gelu) => false,

@@ -304,21 +304,30 @@ impl<'a> Surroundings<'a> {
                 Unfused::Surroundings
             });
         }
-        match argument(node, 2) {
-            Some(bias) if !self.is_accumulator_bias(node, bias) => Fusion::Floats(Unfused::Bias),
-            _ => Fusion::Codes,
+        let Some(bias) = argument(node, 2) else { return Fusion::Codes };
+        match self.bias_scale(node, bias) {
+            BiasScale::Same => Fusion::Codes,
+            BiasScale::None => Fusion::Floats(Unfused::Bias),
+            // Of matrix products the engine looks at the type only, of convolutions not closely.
+            BiasScale::Far if is_convolution => Fusion::Floats(Unfused::Bias),
+            BiasScale::Near | BiasScale::Far => Fusion::Floats(Unfused::ForeignBias),
         }
     }
 
-    /// Whether a bias has the scale S1*S2 and the zero point 0. A float one is given them by the engine.
-    fn is_accumulator_bias(&self, node: &Node, bias: ValueId) -> bool {
+    /// How near the scale of a bias is to S1*S2. A float bias is given that scale by the engine.
+    fn bias_scale(&self, node: &Node, bias: ValueId) -> BiasScale {
         let Some(dequantize) = self.producers.get(&bias).filter(|node| dequantizes(node)) else {
-            return self.numbers(bias).is_some();
+            return if self.numbers(bias).is_some() { BiasScale::Same } else { BiasScale::None };
         };
-        let Some(Element { signed: true, bits: 32 }) = self.element(dequantize) else { return false };
+        let Some(Element { signed: true, bits: 32 }) = self.element(dequantize) else {
+            return BiasScale::None;
+        };
         let zero = argument(dequantize, 2).is_none_or(|id| {
             self.numbers(id).is_some_and(|n| n.integers().is_some_and(|z| z.iter().all(|&z| z == 0)))
         });
+        if !zero {
+            return BiasScale::Far;
+        }
         let scales = |node: &Node| {
             let numbers = self.numbers(argument(node, 1)?)?;
             numbers.reals().map(<[f32]>::to_vec)
@@ -331,15 +340,25 @@ impl<'a> Surroundings<'a> {
             scales(node)
         };
         let (Some(own), Some(input), Some(weight)) = (scales(dequantize), source(0), source(1)) else {
-            return zero;
+            return BiasScale::Same;
         };
         let at = |scales: &[f32], channel: usize| {
             scales.get(if scales.len() > 1 { channel } else { 0 }).copied().unwrap_or(f32::NAN)
         };
-        zero && (0..own.len().max(weight.len())).all(|channel| {
-            let expected = at(&input, 0) * at(&weight, channel);
-            (at(&own, channel) - expected).abs() <= expected.abs() * BIAS_TOLERANCE
-        })
+        let channels = own.len().max(weight.len());
+        let all = |nearness: &dyn Fn(f32) -> f32| {
+            (0..channels).all(|channel| {
+                let expected = at(&input, 0) * at(&weight, channel);
+                (at(&own, channel) - expected).abs() <= nearness(expected)
+            })
+        };
+        if all(&|expected| expected * SAME_SCALE) {
+            BiasScale::Same
+        } else if all(&|expected| expected * NEAR_SCALE + NEAR) {
+            BiasScale::Near
+        } else {
+            BiasScale::Far
+        }
     }
 
     /// A matrix product: with a known sum behind it, the engine makes a layer with a bias of it.
@@ -368,5 +387,22 @@ impl<'a> Surroundings<'a> {
     }
 }
 
-/// Relative distance within which the engine takes a bias' scale for S1*S2.
-const BIAS_TOLERANCE: f32 = 1e-5;
+/// The scale of a bias beside S1*S2.
+enum BiasScale {
+    /// But for a few roundings of float32.
+    Same,
+    /// So near that the engine takes it for the same.
+    Near,
+    /// Further away, or with a zero point.
+    Far,
+    /// There are no int32 codes.
+    None,
+}
+
+/// Relative distance within which scales are the same: a few roundings of float32.
+const SAME_SCALE: f32 = 1e-6;
+
+/// Relative distance, and the absolute one beside it, within which the engine takes a convolution's bias for one of scale
+/// S1*S2: found by trying.
+const NEAR_SCALE: f32 = 0.01;
+const NEAR: f32 = 1e-6;
