@@ -68,6 +68,13 @@ impl Pool {
         Ok(shape)
     }
 
+    /// Whether the window is as large as an input (N, C, spatial...), without padding.
+    fn is_whole(&self, input: &[usize]) -> bool {
+        let sizes = input.iter().skip(2);
+        self.kernel.iter().zip(sizes).all(|(&kernel, &size)| usize::try_from(kernel) == Ok(size))
+            && self.padding.iter().chain(self.padding_end()).all(|&side| side == 0)
+    }
+
     /// Padding after each axis.
     pub fn padding_end(&self) -> &Vec<i64> {
         self.padding_end.as_ref().unwrap_or(&self.padding)
@@ -246,6 +253,8 @@ pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Resu
     let rounding = match context.contract {
         Contract::Exact => Rounding::Exact,
         Contract::Onnxruntime if context.is_float() => Rounding::Quantized,
+        // A window that is the whole image has the kernel of the mean of all positions.
+        Contract::Onnxruntime if pool.is_whole(input.shape()) => Rounding::Rescaled,
         Contract::Onnxruntime => Rounding::Floats,
         Contract::Litert | Contract::LitertXnnpack => Rounding::HalfAway,
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
