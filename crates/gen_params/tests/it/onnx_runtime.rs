@@ -65,6 +65,7 @@ fn every_code_is_onnx_runtimes() {
         ("bias_other_scale", "bias_other_scale"),
         ("bias_zero_point", "bias_zero_point"),
         ("output_type", "output_type"),
+        ("average_of_image", "average_of_image"),
         ("residual", "residual"),
         ("residual_optimized", "residual"),
     ];
