@@ -50,7 +50,9 @@ fn differing(model: &str, values: &str) -> (usize, usize) {
         array::<u8>(&mut archive, "y").1.into_iter().map(i32::from).collect()
     };
     assert_eq!(ours.len(), theirs.len(), "{model}");
-    (ours.iter().zip(&theirs).filter(|(a, b)| a != b).count(), theirs.len())
+    // In its optimized file the engine has made codes unsigned, 128 higher.
+    let higher = if signed && model.ends_with("_optimized") { 128 } else { 0 };
+    (ours.iter().zip(&theirs).filter(|(a, b)| **a != **b + higher).count(), theirs.len())
 }
 
 #[test]
