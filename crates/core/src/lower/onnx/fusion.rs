@@ -84,6 +84,10 @@ impl<'a> Surroundings<'a> {
 
     /// How the engine fuses a node.
     pub(super) fn of(&self, node: &Node) -> Fusion {
+        // QONNX's quantizers are none that the engine has.
+        if !self.graph.nodes.iter().any(dequantizes) {
+            return Fusion::Codes;
+        }
         match operator(node) {
             "Conv" => self.layer(node, true),
             "Gemm" => self.layer(node, false),
