@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
 use gen_params::emit::target_file::TargetFile;
+use gen_params::error::LowerError;
 use gen_params::formats::Form;
 use gen_params::machine::{Arithmetic, Machine, Values as Edges};
 use gen_params::network::{EdgeId, IntNetwork};
@@ -22,6 +23,9 @@ use crate::hardware::target_file;
 use crate::input::{Input, Values};
 use crate::model::Model;
 use crate::{arithmetic, table, terminal};
+
+/// [`derive::derive`] or [`derive::derive_any`].
+type Derive = fn(&IntNetwork, &derive::Options) -> std::result::Result<Parameters, LowerError>;
 
 /// A model, lowered and derived for a target.
 pub(crate) struct Prepared {
@@ -40,14 +44,24 @@ impl Prepared {
 
     /// The same for a target that has been read.
     pub(crate) fn for_target(source: &Source, target: TargetFile) -> Result<Self> {
+        Self::with(source, target, derive::derive)
+    }
+
+    fn with(source: &Source, target: TargetFile, derive: Derive) -> Result<Self> {
         let model = Model::open(source)?;
         let name = || model.name();
         let network = lower::lower(&model.source, &model.options).with_context(name)?;
-        let parameters = derive::derive(&network, &target.derivation).with_context(name)?;
+        let parameters = derive(&network, &target.derivation).with_context(name)?;
         for warning in &parameters.warnings {
             terminal::warning(warning);
         }
         Ok(Self { model, target, network, parameters })
+    }
+
+    /// Reads a model to run it: one without integers to derive runs, too.
+    pub(crate) fn open_to_run(subject: &Subject) -> Result<Self> {
+        let target = target_file(&subject.derivation, Some(&subject.target))?;
+        Self::with(&subject.source, target, derive::derive_any)
     }
 
     /// The input that `path` names, pixels in the order of axes that the network takes.

@@ -176,7 +176,14 @@ impl<'a> Machine<'a> {
             let name = &self.network.edge(id).name;
             let value = match (value, self.network.edge(id).activation) {
                 (Value::Floats(floats), Some(_)) => self
-                    .apply(&Op::Quantize, &[&Value::Floats(floats)], &values, &[None], Some(id))
+                    .apply(
+                        &Op::Quantize,
+                        &[&Value::Floats(floats)],
+                        &values,
+                        &[None],
+                        Some(id),
+                        self.contract(),
+                    )
                     .map_err(|error| at(name, &error))?,
                 (value, _) => vec![value],
             };
@@ -238,6 +245,7 @@ impl<'a> Machine<'a> {
     pub fn peculiarity(&self, node: usize, values: &Values) -> Option<String> {
         let Arithmetic::Contract(contract) = self.arithmetic else { return None };
         let node = self.network.nodes.get(node)?;
+        let contract = self.network.contract_of(node, contract);
         let inputs = node.inputs.iter().map(|&id| values.get(id)).collect::<Option<Vec<&Value>>>()?;
         let activations: Vec<_> = node.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
         let output = node.outputs.first().and_then(|&id| self.network.edge(id).activation);
@@ -273,7 +281,7 @@ impl<'a> Machine<'a> {
                 })?;
                 Ok(Step { results: vec![Value::Codes(tensor)], overflows: computed.overflows })
             }
-            (op, _, _, _) => {
+            _ => {
                 if let Some(operator) = self.operator(node) {
                     let codes = inputs.iter().map(|value| value.codes()).collect::<Option<Vec<&Codes>>>();
                     let codes =
@@ -284,7 +292,17 @@ impl<'a> Machine<'a> {
                 }
                 let activations: Vec<_> =
                     this.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
-                let results = self.apply(op, &inputs, values, &activations, this.outputs.first().copied());
+                let results = {
+                    let contract = self.network.contract_of(this, self.contract());
+                    self.apply(
+                        &this.op,
+                        &inputs,
+                        values,
+                        &activations,
+                        this.outputs.first().copied(),
+                        contract,
+                    )
+                };
                 let results = results.map_err(|error| at(&this.name, &error))?;
                 if results.len() != this.outputs.len() {
                     let found = format!("{} results", results.len());
@@ -295,6 +313,14 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// The engine whose arithmetic the rest of the network has.
+    fn contract(&self) -> Contract {
+        match self.arithmetic {
+            Arithmetic::Contract(contract) => contract,
+            Arithmetic::Target(_) => Contract::Exact,
+        }
+    }
+
     fn apply(
         &self,
         op: &Op,
@@ -302,11 +328,8 @@ impl<'a> Machine<'a> {
         values: &Values,
         activations: &[Option<Activation>],
         output: Option<EdgeId>,
+        contract: Contract,
     ) -> Result<Vec<Value>, OpError> {
-        let contract = match self.arithmetic {
-            Arithmetic::Contract(contract) => contract,
-            Arithmetic::Target(_) => Contract::Exact,
-        };
         let output = output.and_then(|id| self.network.edge(id).activation);
         let signed_as_unsigned = self.network.signed_as_unsigned;
         op.apply(

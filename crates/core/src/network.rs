@@ -1,6 +1,6 @@
 //! `IntNetwork`: operations on integer codes, in execution order, each edge with its scale, zero point and reachable codes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::contract::Contract;
@@ -83,6 +83,8 @@ pub struct IntNetwork {
     pub signed_as_unsigned: bool,
     /// Nodes, by name, that ONNX Runtime computes in floats although codes go in and come out.
     pub unfused: BTreeMap<String, Unfused>,
+    /// Nodes, by name, that LiteRT's XNNPACK delegate leaves for another reason than their types and scales.
+    pub undelegated: BTreeSet<String>,
     /// Edges.
     pub edges: Vec<Edge>,
     /// Inputs of the network.
@@ -110,6 +112,22 @@ impl IntNetwork {
     /// The edge of an id of this network.
     pub fn edge(&self, id: EdgeId) -> &Edge {
         &self.edges[id.0]
+    }
+
+    /// The contract whose arithmetic a node has in an engine: what LiteRT's XNNPACK delegate leaves is computed by other
+    /// kernels.
+    pub fn contract_of(&self, node: &Node, contract: Contract) -> Contract {
+        if contract != Contract::LitertXnnpack {
+            return contract;
+        }
+        let inputs: Vec<Option<Activation>> =
+            node.inputs.iter().map(|&id| self.edge(id).activation).collect();
+        let output = node.outputs.first().and_then(|&id| self.edge(id).activation);
+        if self.undelegated.contains(&node.name) || !node.op.is_delegated(&inputs, output) {
+            Contract::LitertBuiltin
+        } else {
+            contract
+        }
     }
 
     /// What a user must know of an engine's results at a node, where they are not reproduced to the last bit.

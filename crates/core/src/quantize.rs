@@ -13,9 +13,12 @@ pub fn quantize_as(contract: Contract, x: f32, activation: Activation) -> i32 {
     #[allow(clippy::cast_possible_truncation, reason = "the engines hold scales as float32")]
     let scaled = x / activation.scale as f32;
     match contract {
-        Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 | Contract::LitertXnnpack => {
-            quantize(x, activation)
-        }
+        Contract::Fbgemm
+        | Contract::Qnnpack
+        | Contract::Onednn
+        | Contract::X86
+        | Contract::LitertXnnpack
+        | Contract::LitertBuiltin => quantize(x, activation),
         Contract::Onnxruntime => offset(scaled.round_ties_even(), activation),
         Contract::Litert => offset(scaled.round(), activation),
         Contract::Exact => match Ratio::from_f64(f64::from(x)) {

@@ -226,6 +226,7 @@ fn step(
         node.inputs.iter().map(|&id| network.edge(id).activation).collect();
     let output = node.outputs.first().and_then(|&id| network.edge(id).activation);
     let signed_as_unsigned = network.signed_as_unsigned;
+    let contract = network.contract_of(node, contract);
     let context = Context { contract, inputs: &activations, output, signed_as_unsigned };
     let inputs = node
         .inputs
@@ -275,6 +276,7 @@ mod tests {
             engine: None,
             signed_as_unsigned: false,
             unfused: std::collections::BTreeMap::new(),
+            undelegated: std::collections::BTreeSet::new(),
             edges: vec![
                 edge("input", None),
                 edge("quantize", Some(HALF)),

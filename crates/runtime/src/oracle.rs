@@ -22,7 +22,7 @@ impl Oracle {
     pub(crate) fn new(network: &IntNetwork, node: &Node, contract: Contract) -> Self {
         Self {
             node: node.clone(),
-            contract,
+            contract: network.contract_of(node, contract),
             inputs: node.inputs.iter().map(|&id| network.edge(id).activation).collect(),
             output: node.outputs.first().and_then(|&id| network.edge(id).activation),
             signed_as_unsigned: network.signed_as_unsigned,

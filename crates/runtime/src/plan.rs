@@ -164,7 +164,8 @@ impl<'a> Planner<'a> {
                     | Contract::Qnnpack
                     | Contract::Onednn
                     | Contract::X86
-                    | Contract::LitertXnnpack => None,
+                    | Contract::LitertXnnpack
+                    | Contract::LitertBuiltin => None,
                     Contract::Onnxruntime | Contract::Litert | Contract::Exact => Some(Box::new(oracle)),
                 };
                 self.steps.push(Step::Load { input, edge: node.outputs[0].0, reference });
@@ -225,8 +226,14 @@ impl<'a> Planner<'a> {
                     return self.reference(node, oracle);
                 }
                 let activations = [oracle.input(0)?, oracle.output()?];
-                let step =
-                    LayerStep::new(&node.name, layer, self.contract, activations, &images[0], &output)?;
+                let step = LayerStep::new(
+                    &node.name,
+                    layer,
+                    self.network.contract_of(node, self.contract),
+                    activations,
+                    &images[0],
+                    &output,
+                )?;
                 (Computation::Layer(Box::new(step)), vec![layout])
             }
             Op::Relu | Op::Function(_) => {

@@ -100,7 +100,7 @@ impl Form {
                 bias: constants!(requantizers, Rounded, bias)?,
                 multiplier: constants!(requantizers, Rounded, multiplier)?,
             },
-            Arithmetic::Fixed { .. } | Arithmetic::Exact { .. } => return None,
+            Arithmetic::Fixed { .. } | Arithmetic::Nearest { .. } | Arithmetic::Exact { .. } => return None,
         })
     }
 }

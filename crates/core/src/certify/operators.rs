@@ -84,7 +84,7 @@ pub fn certify_operators(
                     let output = outputs.first().copied();
                     let question = Question {
                         op: &node.op,
-                        contract,
+                        contract: network.contract_of(node, contract),
                         inputs,
                         output,
                         signed_as_unsigned: network.signed_as_unsigned,

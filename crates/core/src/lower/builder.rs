@@ -30,6 +30,7 @@ impl Builder {
                 engine: options.engine.map(|e| e.name().into()),
                 signed_as_unsigned: false,
                 unfused: std::collections::BTreeMap::new(),
+                undelegated: std::collections::BTreeSet::new(),
                 edges: Vec::new(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
@@ -150,6 +151,11 @@ impl Builder {
     /// ONNX Runtime computes a node in floats.
     pub(super) fn leave_unfused(&mut self, node: &str, why: Unfused) {
         self.network.unfused.insert(node.to_owned(), why);
+    }
+
+    /// LiteRT's XNNPACK delegate does not take a node.
+    pub(super) fn leave_undelegated(&mut self, node: &str) {
+        self.network.undelegated.insert(node.to_owned());
     }
 
     pub(super) fn warn(&mut self, warning: String) {

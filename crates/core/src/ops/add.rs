@@ -215,7 +215,7 @@ pub(super) fn add(
                 binary.clamp(i64::from(quantize_as(Contract::Onnxruntime, difference, binary.output)))
             }),
         }),
-        Contract::Litert => {
+        Contract::Litert | Contract::LitertBuiltin => {
             let sum = LeftShiftedSum::new(&binary, sign).ok_or_else(refuse)?;
             Ok(zip(&a, &b, |_, x, y| binary.clamp(sum.code(&binary, x, y))))
         }
@@ -261,7 +261,7 @@ pub(super) fn multiply(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) 
             let real = product(x, y) as f32 * quotient + binary.output.zero_point as f32;
             binary.clamp(real.round_ties_even() as i64)
         }),
-        Contract::Litert => {
+        Contract::Litert | Contract::LitertBuiltin => {
             // TFLite multiplies and divides the scales as float32.
             let factor = FixedPoint::of(f64::from(quotient))
                 .ok_or_else(|| OpError::new("scales too far apart", "a product below 2^31"))?;

@@ -23,7 +23,9 @@ fn bound(value: f64, activation: Activation, contract: Contract) -> i32 {
         }
         Contract::Onnxruntime => quantize_as(contract, narrow, activation),
         // The delegate takes the bounds that TFLite computes.
-        Contract::Litert | Contract::LitertXnnpack => quantize_as(Contract::Litert, narrow, activation),
+        Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin => {
+            quantize_as(Contract::Litert, narrow, activation)
+        }
         Contract::Exact => match Ratio::from_f64(value) {
             Some(value) => round_exact(&value, activation).unwrap_or(activation.zero_point),
             None => quantize(narrow, activation),

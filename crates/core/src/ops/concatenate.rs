@@ -48,7 +48,9 @@ pub(super) fn concatenate(axis: i64, inputs: &[&Codes], context: &Context<'_>) -
     let activations: Vec<Activation> =
         (0..inputs.len()).map(|i| context.input(i)).collect::<Result<_, _>>()?;
     let differs = activations.iter().any(|&input| input != output);
-    if differs && matches!(context.contract, Contract::Litert | Contract::LitertXnnpack) {
+    let litert =
+        matches!(context.contract, Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin);
+    if differs && litert {
         return Err(OpError::new(
             "inputs whose scale or zero point is not the result's",
             "equal ones, as TFLite concatenates codes; requantize them before",

@@ -1,10 +1,11 @@
 //! Element-wise functions: tables of 256 codes.
 
 use super::fixed_function::{CoarseLeakyRelu, HardSwish, LeakyRelu, Requantization};
+use super::wide_function::WideFunction;
 use super::{Context, OpError};
 use crate::contract::Contract;
 use crate::parameters::{Activation, CodeType};
-use crate::quantize::{dequantize, dequantize_fused, quantize, quantize_as};
+use crate::quantize::{dequantize, dequantize_fused, offset, quantize, quantize_as};
 use crate::tensor::{Codes, Tensor};
 
 /// Element-wise functions.
@@ -108,6 +109,40 @@ impl Function {
         }
     }
 
+    /// The function of a float32 as XNNPACK's table has it.
+    #[allow(clippy::cast_possible_truncation, reason = "XNNPACK narrows the result to float32")]
+    fn of_f32_in_xnnpack(self, x: f32) -> f32 {
+        match self {
+            Self::Sigmoid if x > 100.0 => 1.0,
+            Self::Sigmoid if x < -100.0 => 0.0,
+            Self::Sigmoid => {
+                let power = f64::from(x).exp();
+                (power / (1.0 + power)) as f32
+            }
+            Self::Tanh
+            | Self::Hardswish
+            | Self::Hardsigmoid
+            | Self::LeakyRelu(_)
+            | Self::Elu(_)
+            | Self::Gelu
+            | Self::Requantize { .. } => self.of_f32(x),
+        }
+    }
+
+    /// An entry of TFLite's tables: `round(f(S1*(code - Z1)) * (1/S3)) + Z3` in float32, ties away from zero.
+    ///
+    /// Source: TFLite `kernels/internal/common.h`, `LUTPopulateInt8`.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "TFLite computes in float32; the cast saturates"
+    )]
+    fn of_litert(self, code: i32, input: Activation, output: Activation) -> i32 {
+        let x = input.scale as f32 * (code - input.zero_point) as f32;
+        let rescaled = (self.of_f32(x) * (1.0 / output.scale as f32)).round();
+        offset(rescaled, output)
+    }
+
     /// The function of a real number.
     fn of_f64(self, x: f64) -> f64 {
         match self {
@@ -169,14 +204,20 @@ impl Function {
             (Contract::Onnxruntime, _) => same(table(&|code| {
                 quantize_as(contract, self.of_f32_in_onnx(dequantize(code, input)), output)
             })),
-            (Contract::Litert | Contract::LitertXnnpack, Self::Sigmoid | Self::Tanh) => {
-                same(table(&|code| self.exact(code, input, output)))
+            (Contract::Litert | Contract::LitertBuiltin, Self::Sigmoid | Self::Tanh) => {
+                same(table(&|code| self.of_litert(code, input, output)))
             }
-            (Contract::Litert | Contract::LitertXnnpack, Self::Hardswish) => {
+            (Contract::LitertXnnpack, Self::Sigmoid | Self::Tanh) => {
+                same(table(&|code| lookup(self.of_f32_in_xnnpack(dequantize(code, input)), output)))
+            }
+            (Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin, Self::Hardswish) => {
                 let hardswish = HardSwish::new(input, output).ok_or_else(far)?;
                 same(table(&|code| hardswish.code(code, input, output)))
             }
-            (Contract::Litert | Contract::LitertXnnpack, Self::Requantize { min, max }) => {
+            (
+                Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin,
+                Self::Requantize { min, max },
+            ) => {
                 let requantization =
                     Requantization::new(contract, [min, max], input, output).ok_or_else(far)?;
                 same(table(&|code| requantization.code(code, input, output)))
@@ -185,11 +226,14 @@ impl Function {
                 let relu = CoarseLeakyRelu::new(slope, input, output).ok_or_else(far)?;
                 same(table(&|code| relu.code(code, input, output)))
             }
-            (Contract::Litert, Self::LeakyRelu(slope)) => {
+            (Contract::Litert | Contract::LitertBuiltin, Self::LeakyRelu(slope)) => {
                 let relu = LeakyRelu::new(slope, input, output).ok_or_else(far)?;
                 same(table(&|code| relu.code(code, input, output)))
             }
-            (Contract::Litert | Contract::LitertXnnpack, Self::Hardsigmoid | Self::Elu(_) | Self::Gelu) => {
+            (
+                Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin,
+                Self::Hardsigmoid | Self::Elu(_) | Self::Gelu,
+            ) => {
                 return Err(OpError::no_formula(self.name(), contract));
             }
             (_, Self::Hardswish) if qnnpack => {
@@ -253,11 +297,15 @@ impl Function {
         let far = || OpError::new("scales too far apart", "quotients that the engine can hold");
         Ok(match (contract, self) {
             (Contract::Exact, _) => input.map(|&code| self.exact(code, from, to)),
-            (Contract::Litert, Self::LeakyRelu(slope)) => {
+            (Contract::Litert | Contract::LitertBuiltin, Self::LeakyRelu(slope)) => {
                 let relu = LeakyRelu::new(slope, from, to).ok_or_else(far)?;
                 input.map(|&code| relu.code(code, from, to))
             }
-            (Contract::Litert, Self::Requantize { min, max }) => {
+            (Contract::Litert | Contract::LitertBuiltin, Self::Sigmoid | Self::Tanh) => {
+                let function = WideFunction::new(self == Self::Tanh, from, to)?;
+                input.map(|&code| function.code(code))
+            }
+            (Contract::Litert | Contract::LitertBuiltin, Self::Requantize { min, max }) => {
                 let requantization = Requantization::new(contract, [min, max], from, to).ok_or_else(far)?;
                 input.map(|&code| requantization.code(code, from, to))
             }
@@ -266,7 +314,7 @@ impl Function {
     }
 }
 
-/// QNNPACK's tables: the zero point is added before rounding.
+/// QNNPACK's and XNNPACK's tables: the zero point is added before rounding.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,

@@ -50,6 +50,7 @@ impl Scaling {
             Contract::Onnxruntime | Contract::LitertXnnpack => Self::Rounded(s1 * s2 / s3),
             Contract::Litert if output.code_type == CodeType::I16 => Self::Reduced(factor()?),
             Contract::Litert => Self::Double(factor()?),
+            Contract::LitertBuiltin => return Err(OpError::no_formula("matmul", context.contract)),
             Contract::Exact => {
                 context.finite()?;
                 let scales = Ratio::from_f64(a.scale).zip(Ratio::from_f64(b.scale));

@@ -9,6 +9,7 @@ mod batch_norm;
 mod clamp;
 mod concatenate;
 mod convolution;
+mod delegated;
 mod extremum;
 mod fixed_function;
 mod float_mean;
@@ -27,6 +28,7 @@ mod softmax;
 mod svdf;
 #[cfg(test)]
 mod tests;
+mod wide_function;
 mod wide_softmax;
 mod window;
 
@@ -334,7 +336,7 @@ impl Op {
         }
         let contract = context.contract;
         match contract {
-            Contract::Litert | Contract::Exact => {}
+            Contract::Litert | Contract::LitertBuiltin | Contract::Exact => {}
             Contract::Fbgemm
             | Contract::Qnnpack
             | Contract::Onednn
@@ -352,7 +354,7 @@ impl Op {
         match (self, contract) {
             (
                 Self::BatchNorm(_) | Self::LayerNorm(_),
-                Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack,
+                Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin,
             )
             | (
                 Self::Svdf(_) | Self::Lstm(_),

@@ -125,7 +125,7 @@ enum Rounding {
     Floats,
     /// rint(S * (S1 / (S3*n))) + Z3.
     Rescaled,
-    /// S times TFLite's factor of S1/S3, divided by n before it multiplies; rounded twice, or once for 16-bit codes.
+    /// S times TFLite's factor of S1/S3, divided by n before it multiplies; rounded twice.
     Fixed(FixedPoint),
     /// The exact quotient, ties to even.
     Exact,
@@ -178,11 +178,8 @@ impl Rounding {
                 rounded.saturating_add(i64::from(output.zero_point))
             }
             Self::Fixed(factor) => {
-                let mean = match output.code_type {
-                    CodeType::I16 | CodeType::I32 => factor.reduced(sum),
-                    CodeType::U8 | CodeType::I8 => i64::from(factor.double(sum as i32)),
-                };
-                mean.saturating_add(i64::from(output.zero_point))
+                // The sum has 32 bits, whatever the codes have.
+                i64::from(factor.double(sum as i32)).saturating_add(i64::from(output.zero_point))
             }
             Self::Exact => {
                 let mean =
@@ -223,10 +220,12 @@ fn box_sum(
 /// Refuses a result whose S and Z are not the input's, for engines that only pass them on.
 fn same_scale(contract: Contract, input: Activation, output: Activation) -> Result<(), OpError> {
     match contract {
-        Contract::Litert | Contract::LitertXnnpack if input != output => Err(OpError::new(
-            "a result with a scale and zero point of its own",
-            "those of its input, as TFLite averages codes",
-        )),
+        Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin if input != output => {
+            Err(OpError::new(
+                "a result with a scale and zero point of its own",
+                "those of its input, as TFLite averages codes",
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -241,7 +240,7 @@ pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Resu
     let rounding = match context.contract {
         Contract::Exact => Rounding::Exact,
         Contract::Onnxruntime => Rounding::Floats,
-        Contract::Litert | Contract::LitertXnnpack => Rounding::HalfAway,
+        Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin => Rounding::HalfAway,
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
             if qnnpack || input.is_channels_last() =>
         {
@@ -303,11 +302,14 @@ pub(super) fn adaptive(size: &[Option<i64>], input: &Codes, context: &Context<'_
     let rounding = match context.contract {
         Contract::Exact => Rounding::Exact,
         Contract::Onnxruntime if global => Rounding::Rescaled,
-        Contract::Litert | Contract::LitertXnnpack if global => {
+        Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin if global => {
             same_scale(context.contract, activation, output)?;
             Rounding::HalfAway
         }
-        contract @ (Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack) => {
+        contract @ (Contract::Onnxruntime
+        | Contract::Litert
+        | Contract::LitertXnnpack
+        | Contract::LitertBuiltin) => {
             return Err(OpError::no_formula("adaptive_avg_pool to more than one position", contract));
         }
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
@@ -373,7 +375,9 @@ pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_
     let by_qnnpack = by_qnnpack(context, activation) && rank == 4 && innermost && reduced.len() == 2;
     let rounding = match context.contract {
         Contract::Exact => Some(Rounding::Exact),
-        Contract::Litert => Some(Rounding::Fixed(folded_factor(activation, output, count)?)),
+        Contract::Litert | Contract::LitertBuiltin => {
+            Some(Rounding::Fixed(folded_factor(activation, output, count)?))
+        }
         // The sum is the engine's; its order of roundings is not known: 22 of 38,400 codes differ by one.
         Contract::LitertXnnpack => Some(Rounding::Rescaled),
         Contract::Onnxruntime => return float_mean::mean(axes, shape, input, context),

@@ -31,7 +31,8 @@ pub(super) fn softmax(axis: i64, input: &Codes, context: &Context<'_>) -> Result
     }
     let step = strides(shape)[axis];
     let elements = input.elements();
-    if context.contract == Contract::Litert && source.code_type == CodeType::I16 {
+    let fixed = matches!(context.contract, Contract::Litert | Contract::LitertBuiltin);
+    if fixed && source.code_type == CodeType::I16 {
         let softmax = WideSoftmax::new(source, output)?;
         return Ok(Tensor::build(shape.to_vec(), input.layout(), |index| {
             let first = index - coordinates(index, shape)[axis] * step;
@@ -43,6 +44,12 @@ pub(super) fn softmax(axis: i64, input: &Codes, context: &Context<'_>) -> Result
         return Ok(Tensor::build(shape.to_vec(), input.layout(), |index| {
             let first = index - coordinates(index, shape)[axis] * step;
             softmax.code((0..shape[axis]).map(|i| elements[first + i * step]), elements[index])
+        }));
+    }
+    if context.contract == Contract::LitertBuiltin {
+        return Ok(Tensor::build(shape.to_vec(), input.layout(), |index| {
+            let first = index - coordinates(index, shape)[axis] * step;
+            float_share((0..shape[axis]).map(|i| elements[first + i * step]), elements[index], source, output)
         }));
     }
     Ok(Tensor::build(shape.to_vec(), input.layout(), |index| {
@@ -66,12 +73,40 @@ pub(super) fn softmax(axis: i64, input: &Codes, context: &Context<'_>) -> Result
             | Contract::Onednn
             | Contract::X86
             | Contract::Litert
+            | Contract::LitertBuiltin
             | Contract::Exact => {
                 let sum: f64 = line().map(|code| f64::from(power(code))).sum();
                 quantize(power(elements[index]) / sum as f32, output)
             }
         }
     }))
+}
+
+/// The code of an element of a line in TFLite's optimized kernel: float32 exponentials, added up in the order of the line,
+/// and one reciprocal.
+///
+/// Source: TFLite `kernels/internal/optimized/optimized_ops.h`.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the kernel computes in float32"
+)]
+fn float_share(
+    line: impl Iterator<Item = i32> + Clone,
+    element: i32,
+    input: Activation,
+    output: Activation,
+) -> i32 {
+    let largest = line.clone().max().unwrap_or(0);
+    let scale = -(input.scale as f32);
+    let power = |code: i32| f64::from(scale * (largest - code) as f32).exp() as f32;
+    let sum = line.fold(0.0_f32, |sum, code| sum + power(code));
+    let share = power(element) * (1.0 / (sum * output.scale as f32));
+    let rounded = match output.code_type {
+        CodeType::U8 => (share + 0.5) as i64,
+        CodeType::I8 | CodeType::I16 | CodeType::I32 => share.round() as i64,
+    };
+    clamped(rounded, output)
 }
 
 /// TFLite's softmax in fixed point, of 8-bit codes to codes of 8 or 16 bits that count 1/256 or 1/65536 from the smallest

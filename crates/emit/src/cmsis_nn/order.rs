@@ -158,6 +158,7 @@ mod tests {
             engine: None,
             signed_as_unsigned: false,
             unfused: std::collections::BTreeMap::new(),
+            undelegated: std::collections::BTreeSet::new(),
             edges,
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(chain.len())],

@@ -36,6 +36,7 @@ impl Case {
             engine: None,
             signed_as_unsigned: false,
             unfused: std::collections::BTreeMap::new(),
+            undelegated: std::collections::BTreeSet::new(),
             edges: vec![edge("input", self.input, self.largest), edge("output", self.output, 255)],
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(1)],

@@ -64,8 +64,8 @@ pub(super) fn channels(
                 contract.name()
             );
         }
-        let channels =
-            layer_channels(contract, layer, parameters, target).with_context(|| node.name.clone())?;
+        let channels = layer_channels(network.contract_of(node, contract), layer, parameters, target)
+            .with_context(|| node.name.clone())?;
         layers.push((node.name.clone(), channels));
     }
     Ok(layers)

@@ -36,6 +36,7 @@ fn network(op: Op, inputs: &[Activation], output: Activation) -> IntNetwork {
         engine: None,
         signed_as_unsigned: false,
         unfused: std::collections::BTreeMap::new(),
+        undelegated: std::collections::BTreeSet::new(),
         edges,
         inputs: ids.iter().copied().chain([lone]).collect(),
         outputs: vec![result, lone_result],
