@@ -224,7 +224,7 @@ def bias(d, net, dtype, scale_in, scale_w, channels, spread, operator):
 def layer(d, net, x, shape, axis, channels, taps, result, operator, make_options, order=None):
     """Adds a layer with weights; the output scale is chosen so that most sums stay within the codes."""
     codes, scale, zero, kind = weights(d, x.dtype, shape, channels, operator != "TRANSPOSE_CONV")
-    w = net.tensor(shape, kind, scale, zero, codes, axis)
+    w = net.tensor(shape, kind, scale, zero, codes, axis if np.size(scale) > 1 else 0)
     low, high = RANGES[x.dtype]
     deviation = np.sqrt(taps) * (high - low) / 4 * max(1.0, float(np.abs(codes.astype(np.int64) - zero).mean()))
     b = bias(d, net, x.dtype, x.scale, scale, channels, deviation, operator)
@@ -316,9 +316,9 @@ def computed_sizes(net, x, result):
 def linear(d, net, x=None):
     x = x or net.input([d.of(1, 1, 2, 5), d.int(1, 40)], dtype := d.dtype(), *d.activation(dtype))
     inputs, outputs = x.shape[-1], d.int(1, 20)
-    keep = len(x.shape) == 2 or d.chance(0.5)
-    result = [*x.shape[:-1], outputs] if keep else [int(np.prod(x.shape[:-1])), outputs]
-    made = options("FullyConnected", fusedActivationFunction=d.fused(), keepNumDims=keep)
+    # Without its axes, rows would take the place of images.
+    result = [*x.shape[:-1], outputs]
+    made = options("FullyConnected", fusedActivationFunction=d.fused(), keepNumDims=True)
     return layer(d, net, x, [outputs, inputs], 0, outputs, inputs, result, "FULLY_CONNECTED", made)
 
 
@@ -327,9 +327,10 @@ def pair(operator):
 
     def make(d, net, x=None):
         x = x or net.input(d.image(5, 9), dtype := d.dtype(), *d.activation(dtype))
-        shape = d.of(x.shape, x.shape, [x.shape[-1]], [1] * len(x.shape), x.shape[1:] if len(x.shape) == 4 else x.shape)
+        whole = [1, *x.shape[1:]]
+        shape = d.of(whole, whole, [x.shape[-1]], [1] * len(x.shape), x.shape[1:] if len(x.shape) == 4 else x.shape)
         scale, zero = d.scale(x.scale, d.of(1, 3, 6)), d.zero(x.dtype)
-        if d.chance(0.3) and list(shape) == list(x.shape):
+        if d.chance(0.3):
             other = x
             scale, zero = x.scale, x.zero
         else:
@@ -567,15 +568,15 @@ def svdf(d, net, x=None):
     batch, inputs, rank, units, memory = 1, d.int(1, 12), d.int(1, 3), d.int(1, 6), d.int(1, 6)
     filters = rank * units
     x = net.input([batch, inputs], "int8", *d.activation("int8"))
-    kept = d.of("int8", "int16")
+    kept = "int16"
     feature, time = d.scale(0.01, 2), d.scale(0.01, 2)
-    state_scale = d.scale(x.scale * feature * 128 * (2 if kept == "int8" else 2**-7), 2)
+    state_scale = d.scale(x.scale * feature, 2)
     wf = net.tensor([filters, inputs], "int8", feature, 0, d.codes([filters, inputs], "int8"))
-    wt = net.tensor([filters, memory], kept, time if kept == "int8" else time / 256, 0, d.codes([filters, memory], kept))
+    wt = net.tensor([filters, memory], kept, time / 256, 0, d.codes([filters, memory], kept))
     values = np.rint(d.rng.normal(0, 2000, units))
     b = net.tensor([units], "int32", state_scale * wt.scale, 0, values)
     state = net.tensor([batch, memory * filters], kept, state_scale, 0, variable=True)
-    y = net.tensor([batch, units], "int8", d.scale(state_scale * wt.scale * 2**13, 2) if kept == "int8" else d.scale(state_scale * wt.scale * 2**28, 2), -128)
+    y = net.tensor([batch, units], "int8", d.scale(state_scale * wt.scale * 2**21, 3), -128)
     fused = "RELU"
     made = options("SVDF", rank=rank, fusedActivationFunction=getattr(schema.ActivationFunctionType, fused))
     net.add("SVDF", [x, wf, wt, b, state], [y], made, version=3)

@@ -7,6 +7,9 @@ use crate::fixed_point::FixedPoint;
 use crate::ops::{Bias, Layer};
 use crate::parameters::{CodeType, LayerKind, Range};
 
+/// Channels that TFLite's optimized kernels round at a time.
+const BLOCK: usize = 8;
+
 /// Whether TFLite's reference kernels add up in 64 bits: 16-bit codes, but for a bias of 32 bits.
 fn has_wide_sums(layer: &Layer, input: CodeType) -> bool {
     input == CodeType::I16 && !matches!(layer.bias, Some(Bias::Real(_) | Bias::Codes(_)))
@@ -81,22 +84,30 @@ impl Scales {
         }
     }
 
-    /// TFLite's optimized kernels, whose matrix products round twice, ties up; what adds up in 64 bits, and depthwise
-    /// convolutions of 16-bit codes, is left to the reference.
+    /// TFLite's optimized kernels, whose matrix products round twice, ties up. Depthwise and transposed convolutions do so
+    /// with eight channels at a time, and the channels that are left round as the reference does. What adds up in 64 bits,
+    /// and depthwise convolutions of 16-bit codes, the reference itself computes.
+    ///
+    /// Source: TFLite `optimized/optimized_ops.h`, `Quantize`; ruy.
     pub(super) fn litert_builtin(
         &self,
         bias: i64,
         layer: &Layer,
         input: CodeType,
+        channel: usize,
     ) -> Result<Arithmetic, Missing> {
         let unbiased = layer.kind == LayerKind::Linear && layer.bias.is_none();
-        if has_wide_sums(layer, input) && !unbiased {
+        let depthwise = layer.is_depthwise();
+        if has_wide_sums(layer, input) && !unbiased || depthwise && input == CodeType::I16 {
             return self.litert(bias, layer, input);
         }
         if !fits_32_bits(bias) {
             return Err(Missing::Bias);
         }
-        self.fixed(bias, FixedRounding::DoubleUp)
+        let in_blocks = depthwise || matches!(layer.kind, LayerKind::ConvTranspose(_));
+        let whole = layer.output_channels() / BLOCK * BLOCK;
+        let left = in_blocks && input != CodeType::U8 && channel >= whole;
+        self.fixed(bias, if left { FixedRounding::Double } else { FixedRounding::DoubleUp })
     }
 
     fn fixed(&self, bias: i64, rounding: FixedRounding) -> Result<Arithmetic, Missing> {

@@ -166,7 +166,7 @@ impl Requantizer {
         let scales = Scales { input: input.scale, weight: weight_scale, output: output.scale };
         let arithmetic = match contract.of_layer(layer) {
             Contract::Litert => scales.litert(integer, layer, input.code_type)?,
-            Contract::LitertBuiltin => scales.litert_builtin(integer, layer, input.code_type)?,
+            Contract::LitertBuiltin => scales.litert_builtin(integer, layer, input.code_type, channel)?,
             engine if wide => return Err(Missing::Wide(engine)),
             Contract::Fbgemm | Contract::X86 => scales.fbgemm(real, per_channel),
             Contract::Qnnpack => match &layer.bias {

@@ -219,6 +219,12 @@ impl Layer {
         }
     }
 
+    /// Whether each of several input channels has filters of its own.
+    pub(crate) fn is_depthwise(&self) -> bool {
+        let groups = self.window.as_ref().and_then(|window| window.groups).unwrap_or(1);
+        matches!(self.kind, LayerKind::Conv(_)) && groups > 1 && self.weight.shape.get(1) == Some(&1)
+    }
+
     /// Z2 of an output channel.
     pub(super) fn weight_zero_point(&self, channel: usize) -> i32 {
         let zeros = &self.weight.zero_point;

@@ -1,8 +1,8 @@
 //! What an engine does that nobody would expect, said in words: it is reproduced, and the user must know.
 
-use super::{Context, Op, Value, axis_of, float_mean};
+use super::{Context, Function, Layer, Op, Value, axis_of, float_mean};
 use crate::contract::Contract;
-use crate::parameters::CodeType;
+use crate::parameters::{CodeType, LayerKind};
 
 impl Op {
     /// Why this engine's results for these inputs are not those of the operation's equation; `None` where they are.
@@ -10,6 +10,7 @@ impl Op {
         let codes = inputs.first()?.codes()?;
         let qnnpack = context.contract == Contract::Qnnpack
             && context.inputs.first().copied().flatten().is_some_and(|a| a.code_type == CodeType::U8);
+        let wide = context.inputs.iter().copied().flatten().any(|a| a.code_type.is_wide());
         match self {
             Self::Layer(layer)
                 if layer.saturates_pairs(context.contract) && codes.elements().iter().any(|&c| c > 127) =>
@@ -31,9 +32,16 @@ impl Op {
             {
                 Some("QNNPACK's average pooling divides by the whole window whatever the model asks for".into())
             }
-            Self::Mean { .. } if context.contract == Contract::LitertXnnpack => Some(
-                "XNNPACK's mean is not reproduced to the last bit: about one code in 1,700 differs by one".into(),
-            ),
+            Self::Layer(layer) if context.contract == Contract::LitertBuiltin => layer.doubtful_rounding(),
+            Self::Add { .. } | Self::Sub { .. } | Self::Mul { .. } | Self::Function(Function::Requantize { .. })
+                if context.contract == Contract::LitertBuiltin && !wide =>
+            {
+                Some(
+                    "XNNPACK leaves it to a kernel of LiteRT that rounds elements otherwise by sixteens: ties may differ \
+                     by one"
+                        .into(),
+                )
+            }
             Self::Mean { axes, .. }
                 if context.contract == Contract::Onnxruntime
                     && float_mean::is_product_of_matrices(axes, codes.shape().len()) =>
@@ -88,6 +96,27 @@ impl Op {
             | Self::Softmax { .. }
             | Self::Svdf(_)
             | Self::Lstm(_) => None,
+        }
+    }
+}
+
+impl Layer {
+    /// What LiteRT's optimized kernels round by the place of an element in memory, or by an operator that is not known any
+    /// more.
+    fn doubtful_rounding(&self) -> Option<String> {
+        let one_input = self.weight.shape.get(1) == Some(&1);
+        match self.kind {
+            LayerKind::ConvTranspose(_) if self.weight.offset != 0 => Some(
+                "XNNPACK leaves it to a kernel of LiteRT that rounds the last elements of a tensor otherwise: ties among \
+                 them may differ by one"
+                    .into(),
+            ),
+            LayerKind::Conv(_) if one_input && !self.is_depthwise() && self.weight.bits < 8 => Some(
+                "XNNPACK leaves it to a kernel of LiteRT that rounds a depthwise convolution of one channel otherwise: if it \
+                 is one, ties may differ by one"
+                    .into(),
+            ),
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) | LayerKind::Linear => None,
         }
     }
 }

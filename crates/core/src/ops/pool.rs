@@ -125,6 +125,10 @@ enum Rounding {
     Floats,
     /// rint(S * (S1 / (S3*n))) + Z3.
     Rescaled,
+    /// rint(sum(x) * m + (Z3 - n*Z1*m)), m = (S1/S3) * (1/n): XNNPACK's mean.
+    ///
+    /// Source: XNNPACK `operators/reduce-nd.c`, `reference/unary-elementwise.cc`.
+    RawRescaled,
     /// S times TFLite's factor of S1/S3, divided by n before it multiplies; rounded twice.
     Fixed(FixedPoint),
     /// The exact quotient, ties to even.
@@ -176,6 +180,12 @@ impl Rounding {
                 let factor = input.scale as f32 / (output.scale as f32 * divisor as f32);
                 let rounded = (sum as f32 * factor).round_ties_even() as i64;
                 rounded.saturating_add(i64::from(output.zero_point))
+            }
+            Self::RawRescaled => {
+                let factor = input.scale as f32 / output.scale as f32 * (1.0 / count as f32);
+                let raw = sum + i64::from(zero_point) * count;
+                let offset = output.zero_point as f32 - (count * i64::from(zero_point)) as f32 * factor;
+                (raw as f32 * factor + offset).round_ties_even() as i64
             }
             Self::Fixed(factor) => {
                 // The sum has 32 bits, whatever the codes have.
@@ -378,8 +388,7 @@ pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_
         Contract::Litert | Contract::LitertBuiltin => {
             Some(Rounding::Fixed(folded_factor(activation, output, count)?))
         }
-        // The sum is the engine's; its order of roundings is not known: 22 of 38,400 codes differ by one.
-        Contract::LitertXnnpack => Some(Rounding::Rescaled),
+        Contract::LitertXnnpack => Some(Rounding::RawRescaled),
         Contract::Onnxruntime => return float_mean::mean(axes, shape, input, context),
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => {
             if by_qnnpack {

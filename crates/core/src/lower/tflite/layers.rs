@@ -108,7 +108,9 @@ pub(super) fn transposed(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result
     window.padding_end = (after != before).then_some(after);
     (window.padding, window.output_padding) = (Some(before), Some(extra));
     let layer = lowering.layer(call, LayerKind::ConvTranspose(2), weight, 3, Some(window))?;
-    if lowering.constant(call.input(0)?).is_none() {
+    let strides_beyond =
+        [kernel_h, kernel_w].into_iter().zip(stride).any(|(kernel, step)| wide(kernel) < i64::from(step));
+    if lowering.constant(call.input(0)?).is_none() || same && strides_beyond {
         lowering.builder.leave_undelegated(&call.node.name);
     }
     let edge = lowering.ordered(call, input, Order::ChannelsFirst)?;
