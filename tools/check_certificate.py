@@ -6,6 +6,7 @@ found by halving the range until both ends give one code; then every stretch bet
 with 0 if the certificate says what is found, 1 if not.
 """
 import json
+import math
 import struct
 import sys
 from fractions import Fraction
@@ -36,6 +37,9 @@ def reference_code(reference, accumulator):
     if name == "fixed":
         code = fixed_product(accumulator + constants["bias"], constants["factor"], constants["rounding"])
         return clamp(code + zero_point, limits["min"], limits["max"])
+    if name == "nearest":
+        code = nearest_away(wide_or_wrapped(accumulator + constants["bias"], constants["wide"]) * constants["multiplier"])
+        return clamp(code + zero_point, limits["min"], limits["max"])
     c = {key: f32(value) for key, value in constants.items()}
     if name == "rounded":
         real = f32(f32(accumulator + constants["bias"]) * c["multiplier"])
@@ -56,6 +60,18 @@ def reference_code(reference, accumulator):
     return clamp(code, limits["min"], limits["max"])
 
 
+def wide_or_wrapped(value, wide):
+    """A sum of 64 bits, or its low 32 bits, as a float64."""
+    return float(value if wide else (value + (1 << 31)) % (1 << 32) - (1 << 31))
+
+
+def nearest_away(real):
+    """Ties away from zero; what is beyond 32 bits becomes the smallest integer."""
+    whole = math.floor(abs(real))
+    whole += abs(real) - whole >= 0.5
+    return (whole if real >= 0 else -whole) if whole < 1 << 31 else -1 << 31
+
+
 def divide(value, n, rounding):
     """value / 2^n as an integer."""
     if n <= 0:
@@ -74,12 +90,10 @@ def divide(value, n, rounding):
 def fixed_product(value, factor, rounding):
     """value * multiplier * 2^(exponent - 31), as TFLite rounds it."""
     multiplier, exponent = factor["multiplier"], factor["exponent"]
-    if rounding == "double":
-        high = divide((value << max(exponent, 0)) * multiplier, 31, "half-up")
-        return divide(high, max(-exponent, 0), "half-away")
     if rounding == "reduced":
         return divide(value * min((multiplier + (1 << 15)) >> 16, 0x7FFF), 15 - exponent, "half-up")
-    return divide(value * multiplier, 31 - exponent, "half-up")
+    high = divide((value << max(exponent, 0)) * multiplier, 31, "half-up")
+    return divide(high, max(-exponent, 0), {"double": "half-away", "double_up": "half-up"}[rounding])
 
 
 def hardware_code(hardware, accumulator):

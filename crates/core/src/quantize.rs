@@ -45,6 +45,18 @@ pub fn quantize(x: f32, activation: Activation) -> i32 {
     offset((x * reciprocal).round_ties_even(), activation)
 }
 
+/// `clamp(rint(x * (1/S) + Z), qmin, qmax)` in binary32: QNNPACK's and XNNPACK's tables, and XNNPACK's bounds.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the engine narrows to float32; the cast saturates"
+)]
+pub(crate) fn table_entry(value: f32, output: Activation) -> i32 {
+    let (min, max) = output.code_type.range();
+    let code = (value * (1.0 / output.scale as f32) + output.zero_point as f32).round_ties_even();
+    (code as i32).clamp(min, max)
+}
+
 /// `(code - Z) * S` in binary32: what `torch.dequantize` gives.
 #[allow(
     clippy::cast_possible_truncation,

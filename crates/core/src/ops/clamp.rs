@@ -4,7 +4,7 @@ use super::{Context, OpError};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::parameters::{Activation, CodeType};
-use crate::quantize::{quantize, quantize_as, round_exact};
+use crate::quantize::{quantize, quantize_as, round_exact, table_entry};
 use crate::tensor::{Codes, Layout, Tensor};
 
 /// max(code, Z).
@@ -22,10 +22,9 @@ fn bound(value: f64, activation: Activation, contract: Contract) -> i32 {
             quantize(narrow, activation)
         }
         Contract::Onnxruntime => quantize_as(contract, narrow, activation),
-        // The delegate takes the bounds that TFLite computes.
-        Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin => {
-            quantize_as(Contract::Litert, narrow, activation)
-        }
+        // The delegate adds the zero point before it rounds.
+        Contract::LitertXnnpack => table_entry(narrow, activation),
+        Contract::Litert | Contract::LitertBuiltin => quantize_as(Contract::Litert, narrow, activation),
         Contract::Exact => match Ratio::from_f64(value) {
             Some(value) => round_exact(&value, activation).unwrap_or(activation.zero_point),
             None => quantize(narrow, activation),

@@ -5,7 +5,7 @@ use super::wide_function::WideFunction;
 use super::{Context, OpError};
 use crate::contract::Contract;
 use crate::parameters::{Activation, CodeType};
-use crate::quantize::{dequantize, dequantize_fused, offset, quantize, quantize_as};
+use crate::quantize::{dequantize, dequantize_fused, offset, quantize, quantize_as, table_entry};
 use crate::tensor::{Codes, Tensor};
 
 /// Element-wise functions.
@@ -208,7 +208,7 @@ impl Function {
                 same(table(&|code| self.of_litert(code, input, output)))
             }
             (Contract::LitertXnnpack, Self::Sigmoid | Self::Tanh) => {
-                same(table(&|code| lookup(self.of_f32_in_xnnpack(dequantize(code, input)), output)))
+                same(table(&|code| table_entry(self.of_f32_in_xnnpack(dequantize(code, input)), output)))
             }
             (Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin, Self::Hardswish) => {
                 let hardswish = HardSwish::new(input, output).ok_or_else(far)?;
@@ -237,7 +237,7 @@ impl Function {
                 return Err(OpError::no_formula(self.name(), contract));
             }
             (_, Self::Hardswish) if qnnpack => {
-                let codes = table(&|code| lookup(self.of_f32(dequantize(code, input)), output));
+                let codes = table(&|code| table_entry(self.of_f32(dequantize(code, input)), output));
                 (codes, codes)
             }
             (_, Self::Sigmoid | Self::Tanh | Self::Gelu | Self::Requantize { .. }) => {
@@ -312,18 +312,6 @@ impl Function {
             _ => return Err(OpError::no_formula(self.name(), contract)),
         })
     }
-}
-
-/// QNNPACK's and XNNPACK's tables: the zero point is added before rounding.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "the engine narrows to float32; the cast saturates"
-)]
-fn lookup(value: f32, output: Activation) -> i32 {
-    let (min, max) = output.code_type.range();
-    let code = (value * (1.0 / output.scale as f32) + output.zero_point as f32).round_ties_even();
-    (code as i32).clamp(min, max)
 }
 
 /// erf(x), by its series near zero and its continued fraction far from it; about 1e-15.

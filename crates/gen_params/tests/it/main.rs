@@ -22,4 +22,5 @@ mod seed;
 mod support;
 mod targets;
 mod tflite;
+mod tflite_kernels;
 mod windows;
