@@ -302,7 +302,8 @@ impl Function {
                 input.map(|&code| relu.code(code, from, to))
             }
             (Contract::Litert | Contract::LitertBuiltin, Self::Sigmoid | Self::Tanh) => {
-                let function = WideFunction::new(self == Self::Tanh, from, to)?;
+                let function =
+                    WideFunction::new(self == Self::Tanh, contract == Contract::LitertBuiltin, from, to)?;
                 input.map(|&code| function.code(code))
             }
             (Contract::Litert | Contract::LitertBuiltin, Self::Requantize { min, max }) => {
