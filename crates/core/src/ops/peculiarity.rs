@@ -41,14 +41,20 @@ impl Op {
                 Some("QNNPACK's average pooling divides by the whole window whatever the model asks for".into())
             }
             Self::Layer(layer) if context.contract == Contract::LitertBuiltin => layer.doubtful_rounding(),
-            Self::Add { .. } | Self::Sub { .. } | Self::Mul { .. } | Self::Function(Function::Requantize { .. })
-                if context.contract == Contract::LitertBuiltin && !wide =>
+            Self::Add { .. }
+            | Self::Sub { .. }
+            | Self::Mul { .. }
+            | Self::Function(Function::Requantize { min: f64::NEG_INFINITY, max: f64::INFINITY })
+                if context.contract == Contract::LitertBuiltin =>
             {
-                Some(
+                // Sums of 16-bit codes that are not repeated along an axis have such a kernel, too.
+                let one_shape = inputs.windows(2).all(|pair| pair[0].shape() == pair[1].shape());
+                let by_sixteens = !wide || matches!(self, Self::Add { .. }) && one_shape;
+                by_sixteens.then(|| {
                     "XNNPACK leaves it to a kernel of LiteRT that rounds elements otherwise by sixteens: ties may differ \
                      by one"
-                        .into(),
-                )
+                        .into()
+                })
             }
             Self::Mean { axes, .. }
                 if context.contract == Contract::Onnxruntime
