@@ -116,8 +116,27 @@ def is_tie(real, accumulator, level):
     return exact == level - Fraction(1, 2)
 
 
+def occurring(runs, start, end):
+    """How many accumulators from start to end, which is not one of them, occur, and the first of them."""
+    count, first = 0, None
+    for run in runs:
+        step = run["step"]
+        begin = max(run["first"], run["first"] + -(-(start - run["first"]) // step) * step)
+        last = min(run["last"], end - 1)
+        if begin <= last:
+            count += (last - begin) // step + 1
+            first = begin if first is None else first
+    return count, first
+
+
 def prove(channel):
     low, high = channel["accumulator"]["min"], channel["accumulator"]["max"]
+    runs = channel.get("sums", {"runs": [{"first": low, "last": high, "step": 1}]})["runs"]
+    ends = [run[end] for run in runs for end in ("first", "last")]
+    aligned = all(run["step"] >= 1 and (run["last"] - run["first"]) % run["step"] == 0 for run in runs)
+    apart = all(a["last"] < b["first"] for a, b in zip(runs, runs[1:]))
+    if not aligned or not apart or ends != sorted(ends) or (ends[0], ends[-1]) != (low, high):
+        raise ValueError("runs of accumulators that are not those of the range")
     limits = channel["hardware"]["clamp"]
     functions = [
         lambda a: clamp(reference_code(channel["reference"], a), limits["min"], limits["max"]),
@@ -131,14 +150,17 @@ def prove(channel):
         distance = abs(codes[0] - codes[1])
         if distance == 0:
             continue
-        witness = {"accumulator": start, "reference": codes[0], "hardware": codes[1]}
-        differing += end - start
+        count, accumulator = occurring(runs, start, end)
+        if count == 0:
+            continue
+        witness = {"accumulator": accumulator, "reference": codes[0], "hardware": codes[1]}
+        differing += count
         first = first or witness
         if largest is None or distance > abs(largest["reference"] - largest["hardware"]):
             largest = witness
         level = max(codes) - channel["hardware"]["zero_point"]
-        only_ties = only_ties and distance == 1 and end - start == 1 and is_tie(channel["real"], start, level)
-    counts = {"reachable": high - low + 1, "differing": differing, "first": first, "largest": largest}
+        only_ties = only_ties and distance == 1 and count == 1 and is_tie(channel["real"], accumulator, level)
+    counts = {"reachable": occurring(runs, low, high + 1)[0], "differing": differing, "first": first, "largest": largest}
     return counts, only_ties
 
 
