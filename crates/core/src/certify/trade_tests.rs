@@ -103,7 +103,7 @@ fn compare(channels: &[Channel], widths: std::ops::RangeInclusive<u32>) -> (usiz
                 let n = u32::try_from(found.hardware.shift).unwrap();
                 let tried = (trade.shift(bits).saturating_sub(3)..=trade.shift(bits) + 2).contains(&n);
                 if recounted(&codes, &found.hardware) != found.rank() {
-                    failures.push((number, freedom, bits, found.rank(), found.best, expected));
+                    failures.push((number, freedom, bits, found.clone(), expected));
                 }
                 searches += 1;
                 improved += usize::from(
@@ -112,12 +112,12 @@ fn compare(channels: &[Channel], widths: std::ops::RangeInclusive<u32>) -> (usiz
                         .is_none_or(|nearest| nearest.rank() > found.rank()),
                 );
                 if found.rank() > expected || (tried && found.rank() < expected) || !found.best {
-                    failures.push((number, freedom, bits, found.rank(), found.best, expected));
+                    failures.push((number, freedom, bits, found.clone(), expected));
                 }
                 // With a shift given, nothing is better than what is the best of all.
                 let there = trade.best(freedom, bits, Some(n), None, None, BOXES).unwrap();
                 if there.rank() != found.rank() || !there.best {
-                    failures.push((number, freedom, bits, there.rank(), there.best, found.rank()));
+                    failures.push((number, freedom, bits, there, found.rank()));
                 }
                 before = Some(found);
             }

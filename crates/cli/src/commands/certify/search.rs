@@ -226,6 +226,6 @@ impl Search {
 pub(super) fn narrowest(by_width: &[Width], holds: impl Fn(&Summary) -> bool) -> Option<Bits> {
     let (bits, _) = WIDTHS.zip(by_width).find(|(_, width)| holds(&width.summary))?;
     // A narrower one might, where it is not known to be the best of its width.
-    let narrower = WIDTHS.zip(by_width).take_while(|(narrower, _)| *narrower < bits);
-    Some(Bits { bits, narrowest: narrower.into_iter().all(|(_, width)| width.best) })
+    let mut narrower = WIDTHS.zip(by_width).take_while(|(narrower, _)| *narrower < bits);
+    Some(Bits { bits, narrowest: narrower.all(|(_, width)| width.best) })
 }

@@ -266,13 +266,15 @@ impl<'a> Search<'a> {
             let sum = if lower { ranks.at(ranks.below(low + 1) - 1) } else { ranks.at(ranks.below(high)) };
             Some((place, sum?))
         };
-        let nearest = |&(_, sum): &(usize, i64)| if lower { low - sum } else { sum - high };
+        let widest = self.reach[channel].centred_at;
+        let nearest =
+            |&(place, sum): &(usize, i64)| (if lower { low - sum } else { sum - high }, place != widest);
         if let Some((place, sum)) = (0..self.places.len()).filter_map(first).min_by_key(nearest) {
             return (place, vec![sum]);
         }
         let near = (0..ATTEMPTS).map(|step| if lower { low - step } else { high + step });
         let end = if lower { min } else { max };
-        (self.reach[channel].centred_at, near.filter(|sum| (min..=max).contains(sum)).chain([end]).collect())
+        (widest, near.filter(|sum| (min..=max).contains(sum)).chain([end]).collect())
     }
 
     /// The sums over centred weights that codes have at a place; `None` if they are too many to be known.
