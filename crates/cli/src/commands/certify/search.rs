@@ -8,11 +8,11 @@ use gen_params::certify::{CertifiedLayer, Channel, Chosen, Equal, Freedom, Summa
 /// Widths of M0 in bits that are tried.
 pub(super) const WIDTHS: std::ops::RangeInclusive<u32> = 1..=32;
 
-/// Boxes that all searches with the same freedom may look at together, whatever the network's size is.
-const ALL_BOXES: u32 = 4_000_000;
+/// Boxes that all searches with the same freedom may look at together, whatever the network's size is: seconds.
+const ALL_BOXES: u32 = 500_000;
 
-/// And each of them, at least and at most.
-const BOXES: (u32, u32) = (64, 100_000);
+/// Each of them may look at no more, however few there are.
+const LARGEST_BOXES: u32 = 100_000;
 
 /// Who shares a shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl<'a> Tasks<'a> {
         });
         let channels: usize = layers.iter().map(|layer| layer.channels.len()).sum();
         let searches = u32::try_from(channels * WIDTHS.count()).unwrap_or(u32::MAX).max(1);
-        let boxes = (ALL_BOXES / searches).clamp(BOXES.0, BOXES.1);
+        let boxes = (ALL_BOXES / searches).min(LARGEST_BOXES);
         Ok(Self { sharing, layers: prepared.collect::<Result<_>>()?, boxes })
     }
 
@@ -139,7 +139,8 @@ impl<'a> Tasks<'a> {
         };
         // What is possible with less is possible with all bits: no width is better, and none is looked through any more
         // once it is as good.
-        let last = WIDTHS.zip(shifts).last().filter(|_| freedom != Freedom::Nearest);
+        let searched = freedom != Freedom::Nearest && self.boxes > 0;
+        let last = WIDTHS.zip(shifts).last().filter(|_| searched);
         let goal = last.and_then(|(bits, &shift)| best(bits, shift, None)).filter(|goal| goal.best);
         let mut before: Option<Chosen> = None;
         for (index, (bits, &shift)) in WIDTHS.zip(shifts).enumerate() {
