@@ -122,7 +122,7 @@ impl Problem {
             let by_x = |point: &&(i128, i128)| point.0;
             [points.iter().min_by_key(by_x).copied(), points.iter().max_by_key(by_x).copied()]
         };
-        let (mut low, mut high) = (0, LARGEST_MULTIPLIER);
+        let (mut low, mut high) = (1, LARGEST_MULTIPLIER);
         for (x1, reached) in ends(&self.reached).into_iter().flatten() {
             for (x0, missed) in ends(&self.missed).into_iter().flatten() {
                 // M0*(x0 - x1) <= (missed - reached)*2^n - 1
@@ -137,7 +137,7 @@ impl Problem {
         (low, high)
     }
 
-    /// The smallest M0 for n with any C.
+    /// The smallest M0 for n with any C; 0 is none.
     fn free(&self, n: u32) -> Option<i128> {
         let (mut low, mut high) = self.bracket(n);
         while low <= high {
@@ -157,9 +157,9 @@ impl Problem {
         None
     }
 
-    /// The smallest M0 for n with C = 2^(n-1).
+    /// The smallest M0 for n with C = 2^(n-1); 0 is none.
     fn half(&self, n: u32) -> Option<i128> {
-        let (mut low, mut high) = (0, LARGEST_MULTIPLIER);
+        let (mut low, mut high) = (1, LARGEST_MULTIPLIER);
         // factor * M0 >= least
         let mut require = |factor: i128, least: i128| match factor {
             1.. => low = low.max(-(-least).div_euclid(factor)),
