@@ -10,7 +10,7 @@ use gen_params::certify::Freedom;
 
 use super::alternatives::{EQUAL, cell};
 use super::plot::{MARKS, decades};
-use super::search::{Bits, Search, SearchedLayer, WIDTHS, Width, narrowest};
+use super::search::{Bits, Search, SearchedLayer, Sharing, WIDTHS, Width, narrowest};
 use crate::outputs::ruled;
 use crate::table::count;
 
@@ -125,7 +125,7 @@ fn narrowest_table(out: &mut impl Write, search: &Search, within: Option<f64>) -
     };
     for layer in &search.layers {
         let mut row = vec![layer.name.clone()];
-        row.extend(Freedom::ALL.map(|freedom| show(of_layer(layer, freedom, within))));
+        row.extend(Freedom::ALL.map(|freedom| show(of_layer(layer, search.sharing, freedom, within))));
         table.add_row(row);
     }
     if search.layers.len() > 1 {
@@ -140,20 +140,38 @@ fn narrowest_table(out: &mut impl Write, search: &Search, within: Option<f64>) -
     Ok(())
 }
 
+/// Bits of the narrowest M0 with which all channels are equal, each with a shift of its own, where that is a proof: of
+/// every bias there is none.
+fn proven(layer: &SearchedLayer, sharing: Sharing, freedom: Freedom) -> Option<u32> {
+    let channels = layer.equal[freedom as usize].iter().copied();
+    let is_proof = sharing == Sharing::Channel && freedom != Freedom::Bias;
+    channels.filter(|_| is_proof).collect::<Option<Vec<u32>>>()?.into_iter().max()
+}
+
 /// The narrowest M0 of a layer that is equal, or within a bound.
-fn of_layer(layer: &SearchedLayer, freedom: Freedom, within: Option<f64>) -> Option<Bits> {
-    narrowest(&layer.by_width[freedom as usize], |summary| match within {
-        None => summary.differing == 0,
-        Some(fraction) => summary.is_within(fraction),
-    })
+fn of_layer(layer: &SearchedLayer, sharing: Sharing, freedom: Freedom, within: Option<f64>) -> Option<Bits> {
+    let by_width = &layer.by_width[freedom as usize];
+    match within {
+        None => {
+            let found = narrowest(by_width, |summary| summary.differing == 0)?;
+            let proven = proven(layer, sharing, freedom) == Some(found.bits);
+            Some(Bits { narrowest: found.narrowest || proven, ..found })
+        }
+        Some(fraction) => narrowest(by_width, |summary| summary.is_within(fraction)),
+    }
 }
 
 /// The narrowest M0 of the network that is equal, or within a bound.
 pub(super) fn of_network(search: &Search, freedom: Freedom, within: Option<f64>) -> Option<Bits> {
-    narrowest(&search.network(freedom), |summary| match within {
-        None => summary.differing == 0,
-        Some(fraction) => summary.is_within(fraction),
-    })
+    match within {
+        // Equal in every layer: as wide as the widest, which is no narrower if that layer's is not.
+        None => {
+            let layers = search.layers.iter().map(|layer| of_layer(layer, search.sharing, freedom, None));
+            let layers = layers.collect::<Option<Vec<Bits>>>()?;
+            layers.into_iter().max_by_key(|found| (found.bits, found.narrowest))
+        }
+        Some(fraction) => narrowest(&search.network(freedom), |summary| summary.is_within(fraction)),
+    }
 }
 
 /// Everything that was found.
@@ -179,8 +197,8 @@ pub(super) fn to_json(search: &Search, within: Option<f64>) -> Json {
     let layers = search.layers.iter().map(|layer| {
         json!({
             "name": layer.name,
-            "equal": by_freedom(&|freedom| bits(of_layer(layer, freedom, None))),
-            "within": within.map(|f| by_freedom(&|freedom| bits(of_layer(layer, freedom, Some(f))))),
+            "equal": by_freedom(&|freedom| bits(of_layer(layer, search.sharing, freedom, None))),
+            "within": within.map(|f| by_freedom(&|freedom| bits(of_layer(layer, search.sharing, freedom, Some(f))))),
             "channels_equal": by_freedom(&|freedom| json!(layer.equal[freedom as usize])),
             "by_width": by_freedom(&|freedom| curve(&layer.by_width[freedom as usize])),
         })
