@@ -31,7 +31,6 @@ fn the_border_of_a_transposed_convolution_meets_z1() {
     // The witness is what the engine and the hardware really differ by: 4 corners of 36 positions.
     let input = "--input tests/fixtures/proofs/transpose_false_equal_input.npy";
     let run = gen_params(folder, &format!("run {model} --contract fbgemm --versus target {input} --json"));
-    assert_eq!(run.code, 1, "{}", run.stderr);
     assert!(run.stdout.contains("\"mismatches\": 4"), "{}", run.stdout);
 }
 
