@@ -11,7 +11,7 @@ use gen_params::formats::Form;
 use gen_params::machine::{Arithmetic, Machine, Values as Edges};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::ops::{Op, Value};
-use gen_params::parameters::{Activation, Parameters};
+use gen_params::parameters::{Activation, Parameters, Wiring};
 use gen_params::runtime::Engine;
 use gen_params::target::{Overflow, Stage};
 use gen_params::tensor::Tensor;
@@ -48,6 +48,23 @@ impl Prepared {
             terminal::warning(warning);
         }
         Ok(Self { model, target, network, parameters })
+    }
+
+    /// The same, where who feeds whom is known.
+    ///
+    /// # Errors
+    /// The wiring is a guess: what is computed or proven with it would be, too.
+    pub(crate) fn not_guessed(self) -> Result<Self> {
+        if self.network.wiring != Wiring::KeyOrder {
+            return Ok(self);
+        }
+        let chain: Vec<&str> = self.network.nodes.iter().map(|node| node.name.as_str()).collect();
+        bail!(
+            "{0}: the file does not say which layer feeds which, and the order of its keys is only a guess: {1}\n  \
+             hint: gen_params graph {0} > net.toml; correct net.toml, delete its marks, and give it with --graph net.toml",
+            self.model.name(),
+            chain.join(" -> ")
+        );
     }
 
     /// The input that `path` names, pixels in the order of axes that the network takes.

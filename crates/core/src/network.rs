@@ -1,5 +1,7 @@
 //! `IntNetwork`: operations on integer codes, in execution order, each edge with its scale, zero point and reachable codes.
 
+mod verify;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -20,7 +20,7 @@ use crate::table::thousands;
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
-    let prepared = Prepared::open(&arguments.subject)?;
+    let prepared = Prepared::open(&arguments.subject)?.not_guessed()?;
     let chosen = prepared.arithmetic("--contract", &arguments.contract)?;
     let machine = prepared.machine(chosen)?;
     let folder = Folder::open(&arguments.dump)?;

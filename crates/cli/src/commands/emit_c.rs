@@ -42,7 +42,7 @@ impl Output {
 }
 
 fn program(arguments: &EmitC) -> Result<()> {
-    let prepared = Prepared::open(&arguments.subject)?;
+    let prepared = Prepared::open(&arguments.subject)?.not_guessed()?;
     let machine = prepared.on_target()?;
     let model = &prepared.model;
     let (images, known_answers) =
@@ -66,7 +66,7 @@ fn cmsis_nn(arguments: &EmitC) -> Result<()> {
     let Subject { source, derivation, target } = &arguments.subject;
     let name = derivation.target.clone().unwrap_or_else(|| "cmsis-nn".to_owned());
     let derivation = Derivation { target: Some(name), ..derivation.clone() };
-    let prepared = Prepared::for_target(source, target_file(&derivation, Some(target))?)?;
+    let prepared = Prepared::for_target(source, target_file(&derivation, Some(target))?)?.not_guessed()?;
     let machine = prepared.on_target()?;
     let model = &prepared.model;
     let images = match &arguments.input {

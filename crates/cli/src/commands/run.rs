@@ -18,7 +18,7 @@ use crate::simulation::{self, OverflowList, Prepared};
 use crate::{arithmetic, outputs, terminal};
 
 pub(crate) fn run(arguments: &Run) -> Result<Finding> {
-    let prepared = Prepared::open(&arguments.subject)?;
+    let prepared = Prepared::open(&arguments.subject)?.not_guessed()?;
     let chosen = match &arguments.contract {
         Some(name) => prepared.arithmetic("--contract", name)?,
         None if arguments.stages => prepared.arithmetic("--contract", arithmetic::TARGET)?,

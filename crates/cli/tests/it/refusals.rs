@@ -69,3 +69,33 @@ fn hostile_files_are_refused() {
     paths.retain(|path| !sound.iter().any(|sound| path.ends_with(sound)));
     all_refused(&paths);
 }
+
+/// What is computed or proven along a guess would be a guess, too.
+#[test]
+fn a_guessed_topology_is_asked_for() {
+    let fixtures = root().join("tests/fixtures/modules");
+    let place = tempfile::tempdir().unwrap();
+    let graph = place.path().join("net.toml");
+    for model in ["frelu.pt", "frelu_sd.pt", "reg.pt"] {
+        let path = fixtures.join(model).display().to_string();
+        let drafted = run_in(place.path(), &["graph", &path]);
+        assert_eq!(drafted.code, Some(0), "{}", drafted.stderr);
+        fs::write(&graph, &drafted.stdout).unwrap();
+        let input = fixtures.join("frelu.npy").display().to_string();
+        for arguments in [
+            &["run", &path, "--input", &input][..],
+            &["run", &path, "--input", &input, "--graph", "net.toml"],
+            &["certify", &path, "--against", "fbgemm"],
+            &["certify", &path, "--against", "fbgemm", "--graph", "net.toml"],
+            &["emit", "c", &path, "--shape", "1x8x8", "-o", "out"],
+            &["emit", "sv", &path, "--shape", "1x8x8", "-o", "out"],
+        ] {
+            let run = run_in(place.path(), arguments);
+            assert_eq!(run.code, Some(2), "{arguments:?}\n{}", run.screen());
+            let asks =
+                run.stderr.contains("hint: gen_params graph ") && run.stderr.contains("--graph net.toml");
+            assert!(asks && run.stderr.contains(" -> "), "{arguments:?}\n{}", run.screen());
+            assert!(!place.path().join("out").exists(), "{arguments:?}");
+        }
+    }
+}

@@ -62,6 +62,11 @@ impl Builder {
         id
     }
 
+    /// An edge that stands for the result of something refused, so that what takes it is looked at, too.
+    pub(super) fn placeholder(&mut self, name: &str) -> EdgeId {
+        self.edge(name, None, None)
+    }
+
     /// Adds a state that begins with these codes, and returns the edge that has it.
     pub(super) fn state(&mut self, name: &str, activation: Activation, beginning: Codes) -> EdgeId {
         let name = self.unique(name);

@@ -7,8 +7,13 @@
 //!    `key_order` by a guess that is named as one;
 //!    `onnx`, `tflite` and `export` are the same for the graphs of those files; `qdq` makes integers of float graphs with
 //!    Quantize and Dequantize nodes, whichever file they are from;
-//! 4. `builder`: edges with scale, zero point and reachable codes, by the rule of each operation.
+//! 4. `builder`: edges with scale, zero point and reachable codes, by the rule of each operation;
+//! 5. [`IntNetwork::verify`]: what every network must be, whoever made it.
+//!
+//! `arguments` reads the arguments of PyTorch's operators by the names and defaults of `signatures`, and refuses what
+//! nobody read.
 
+mod arguments;
 mod budget;
 mod builder;
 mod calls;
@@ -19,6 +24,7 @@ mod onnx;
 mod parts;
 mod prepared;
 mod qdq;
+mod signatures;
 mod tflite;
 
 use std::collections::BTreeMap;
@@ -30,6 +36,7 @@ use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::Op;
 use crate::parameters::Wiring;
 use graph_file::GraphFile;
+use key_order::Unplaced;
 
 /// A PyTorch quantized engine: it decides the activation range of a prepared checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,6 +91,7 @@ pub struct Options {
 /// Every reason why the file cannot become one: float, dynamic or uncalibrated networks, unsupported nodes (all of
 /// them), a wiring that the file does not hold and that must not be guessed.
 pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
+    let source = &*prepared::modern(source);
     let mut warnings = Vec::new();
     let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
         match source.form {
@@ -93,23 +101,31 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
             _ => calls::lower(source, graph, options, &mut warnings)?,
         }
     } else {
-        let parts = match source.form {
+        let own = match (source.form, &options.graph) {
             // Their layers are not modules: what the user's graph names are the nodes of the file's own.
-            Form::ExportedProgram | Form::Onnx | Form::Tflite => {
-                parts_of(&layers(source, &file_only(options))?)
+            (Form::ExportedProgram | Form::Onnx | Form::Tflite, _) => {
+                Some(layers(source, &file_only(options))?)
             }
-            Form::StateDict | Form::Module | Form::GraphModule | Form::TorchScript => {
-                parts::recognise(source, options, &mut warnings)?
+            // The same, unless their own graph has what is refused: then it is the modules that are named.
+            (Form::GraphModule | Form::TorchScript, Some(_)) => lower(source, &file_only(options)).ok(),
+            (Form::StateDict | Form::Module | Form::GraphModule | Form::TorchScript, _) => None,
+        };
+        let parts = match &own {
+            Some(network) => {
+                warnings.extend(network.warnings.iter().cloned());
+                parts_of(network)
             }
+            None => parts::recognise(source, options, &mut warnings)?,
         };
         match &options.graph {
-            Some(file) => graph_file::lower(source, &parts, file, options)?,
-            None => key_order::lower(source, parts, options, &mut warnings)?,
+            Some(file) => graph_file::lower(source, &parts, own.as_ref(), file, options)?,
+            None => key_order::lower(source, parts, options, Unplaced::LeaveOut, &mut warnings)?,
         }
     };
     let mut network = network;
     warnings.append(&mut network.warnings);
     network.warnings = warnings;
+    network.verify()?;
     Ok(network)
 }
 
@@ -157,6 +173,7 @@ pub fn operators(form: Form) -> Vec<&'static str> {
 /// # Errors
 /// As [`lower`], but for the wiring.
 pub fn layers(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
+    let source = &*prepared::modern(source);
     match (&source.graph, source.form) {
         (Some(graph), Form::ExportedProgram) => return export::layers(source, graph, options),
         (Some(_), _) => return lower(source, options),
@@ -173,6 +190,7 @@ pub fn layers(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     }
     let mut network = builder.finish(Vec::new());
     network.warnings = warnings;
+    network.verify()?;
     Ok(network)
 }
 
@@ -182,7 +200,17 @@ pub fn layers(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
 /// # Errors
 /// As [`lower`], but for the wiring.
 pub fn draft(source: &SourceModel, options: &Options) -> Result<GraphFile> {
-    match lower(source, options) {
+    let source = &*prepared::modern(source);
+    let lowered = lower(source, options).and_then(|network| {
+        if (source.form, network.wiring) == (Form::Module, Wiring::KeyOrder) && options.graph.is_none() {
+            // Also what has no known place, for the user to put it there.
+            let parts = parts::recognise(source, options, &mut Vec::new())?;
+            key_order::lower(source, parts, options, Unplaced::Keep, &mut Vec::new())
+        } else {
+            Ok(network)
+        }
+    });
+    match lowered {
         Ok(network) => {
             let named = |name: &str| {
                 source.modules.get(name).is_some_and(|m| {
@@ -192,7 +220,7 @@ pub fn draft(source: &SourceModel, options: &Options) -> Result<GraphFile> {
             GraphFile::from_network(&network, named)
         }
         Err(error) if source.graph.is_some() => Err(error),
-        Err(_) => Ok(graph_file::draft(&parts::recognise(source, options, &mut Vec::new())?)),
+        Err(_) => graph_file::draft(&parts::recognise(source, options, &mut Vec::new())?),
     }
 }
 

@@ -19,6 +19,7 @@ mod one_network;
 mod onnx;
 mod onnx_fused;
 mod seed;
+mod silence;
 mod support;
 mod targets;
 mod tflite;

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     if let Some(fraction) = arguments.within.filter(|fraction| !(0.0..=1.0).contains(fraction)) {
         bail!("--within: found {fraction}, expected a fraction of accumulators, 0 to 1");
     }
-    let prepared = Prepared::open(&arguments.subject)?;
+    let prepared = Prepared::open(&arguments.subject)?.not_guessed()?;
     let file = &prepared.target;
     let target = file.arithmetic;
     let certificate = prove::prove(&prepared, contract, target)

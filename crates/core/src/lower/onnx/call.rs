@@ -50,10 +50,13 @@ impl<'a> Call<'a> {
     /// An attribute, if it is there.
     pub(super) fn attribute(&self, name: &str) -> Option<&'a Value> {
         let (own, argument) = self.node.keywords.iter().find(|(own, _)| own == name)?;
-        self.read.borrow_mut().push(own);
         match argument {
-            Argument::Constant(value, _) => Some(value),
-            _ => None,
+            Argument::Constant(value, _) => {
+                self.read.borrow_mut().push(own);
+                Some(value)
+            }
+            // A graph: nobody has read it, and the node is refused for it.
+            Argument::Value(_) | Argument::List(_) => None,
         }
     }
 

@@ -93,7 +93,7 @@ pub(super) fn lower(source: &SourceModel, graph: &Graph, options: &Options) -> R
         }
         let call = Call::new(node);
         let lowered = match OPERATORS.iter().find(|(name, _)| *name == call.operator) {
-            Some((_, lower)) => lower(&mut lowering, &call),
+            Some((_, lower)) => lower(&mut lowering, &call).and_then(|()| call.finish()),
             None => Err(call.refuse("is not supported")),
         };
         // Later operators are still looked at, so that all reasons are listed at once.
