@@ -9,6 +9,7 @@ use gen_params::formats::SourceModel;
 use gen_params::lower::{self, graph_file::GraphFile};
 
 use crate::arguments::Source;
+use crate::terminal;
 
 /// A model that was read.
 pub(crate) struct Model {
@@ -25,6 +26,15 @@ impl Model {
         let graph = source.graph.as_deref().map(read_graph).transpose()?;
         if let Some(epsilon) = source.bn_eps.filter(|e| !(e.is_finite() && *e > 0.0)) {
             bail!("--bn-eps: found {epsilon}, expected a positive number");
+        }
+        if graph.as_ref().is_some_and(|graph| graph.guess)
+            && let Some(path) = &source.graph
+        {
+            terminal::warning(&format!(
+                "{}: still holds guesses, `guess = true` or lines marked `# guess`, and is believed no more than the order \
+                 of keys: correct the lines, then delete the marks",
+                path.display()
+            ));
         }
         let options = lower::Options {
             engine: source.engine.map(Into::into),

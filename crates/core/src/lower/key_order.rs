@@ -14,17 +14,9 @@ use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Layer, Op, Shape};
 use crate::parameters::{Activation, LayerKind, Wiring};
 
-/// What becomes of operations whose place is not in the file and that leave S and Z as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unplaced {
-    /// They stand where they are registered, for a draft that is to be edited.
-    Keep,
-    /// They are left out, as they are in a state_dict, which does not name them.
-    LeaveOut,
-}
-
 /// A module outside `nn.Sequential` is registered anywhere, and applied wherever `forward` says, as often as it says.
-/// What changes S and Z stays: without it nothing behind it would have an input.
+/// What leaves S and Z as they are is left out, as it is in a state_dict, which does not name it; what changes them stays:
+/// without it nothing behind it would have an input.
 fn leave_out(source: &SourceModel, parts: &mut Parts, warnings: &mut Vec<String>) {
     let mut left: Vec<String> = Vec::new();
     parts.retain(|path, part| {
@@ -59,7 +51,6 @@ pub(super) fn lower(
     source: &SourceModel,
     mut parts: Parts,
     options: &Options,
-    unplaced: Unplaced,
     warnings: &mut Vec<String>,
 ) -> Result<IntNetwork> {
     pair_fx_observers(source, &mut parts);
@@ -72,7 +63,7 @@ pub(super) fn lower(
     }
     let sequential = source.form != Form::StateDict && is_sequential(source);
     let wiring = if sequential { Wiring::File } else { Wiring::KeyOrder };
-    if unplaced == Unplaced::LeaveOut && wiring == Wiring::KeyOrder && source.form == Form::Module {
+    if wiring == Wiring::KeyOrder && source.form == Form::Module {
         leave_out(source, &mut parts, warnings);
     }
     let dequantize =

@@ -36,7 +36,6 @@ use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::Op;
 use crate::parameters::Wiring;
 use graph_file::GraphFile;
-use key_order::Unplaced;
 
 /// A PyTorch quantized engine: it decides the activation range of a prepared checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -118,8 +117,23 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
             None => parts::recognise(source, options, &mut warnings)?,
         };
         match &options.graph {
-            Some(file) => graph_file::lower(source, &parts, own.as_ref(), file, options)?,
-            None => key_order::lower(source, parts, options, Unplaced::LeaveOut, &mut warnings)?,
+            Some(file) => {
+                let given = graph_file::lower(source, &parts, own.as_ref(), file, options)?;
+                // A draft that nobody has touched is the guess that it was made of.
+                let mut said = Vec::new();
+                let guess = match file.guess && own.is_none() {
+                    true => key_order::lower(source, parts, options, &mut said).ok(),
+                    false => None,
+                };
+                match guess.filter(|guess| guess.nodes == given.nodes && guess.edges == given.edges) {
+                    Some(guess) => {
+                        warnings.append(&mut said);
+                        guess
+                    }
+                    None => given,
+                }
+            }
+            None => key_order::lower(source, parts, options, &mut warnings)?,
         }
     };
     let mut network = network;
@@ -201,23 +215,18 @@ pub fn layers(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
 /// As [`lower`], but for the wiring.
 pub fn draft(source: &SourceModel, options: &Options) -> Result<GraphFile> {
     let source = &*prepared::modern(source);
-    let lowered = lower(source, options).and_then(|network| {
-        if (source.form, network.wiring) == (Form::Module, Wiring::KeyOrder) && options.graph.is_none() {
-            // Also what has no known place, for the user to put it there.
-            let parts = parts::recognise(source, options, &mut Vec::new())?;
-            key_order::lower(source, parts, options, Unplaced::Keep, &mut Vec::new())
-        } else {
-            Ok(network)
-        }
-    });
-    match lowered {
+    match lower(source, options) {
         Ok(network) => {
             let named = |name: &str| {
                 source.modules.get(name).is_some_and(|m| {
                     m.attributes.contains_key("scale") || m.attributes.contains_key("output_scale")
                 }) || source.modules.contains_key(&format!("{name}.activation_post_process"))
             };
-            GraphFile::from_network(&network, named)
+            let mut file = GraphFile::from_network(&network, named)?;
+            if (source.form, network.wiring) == (Form::Module, Wiring::KeyOrder) {
+                file.unplaced(&parts::recognise(source, options, &mut Vec::new())?)?;
+            }
+            Ok(file)
         }
         Err(error) if source.graph.is_some() => Err(error),
         Err(_) => graph_file::draft(&parts::recognise(source, options, &mut Vec::new())?),

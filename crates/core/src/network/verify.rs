@@ -156,9 +156,14 @@ impl Check<'_> {
             for (what, count) in counts.into_iter().filter(|(_, count)| *count != 1 && *count != channels) {
                 self.file(name, format!("has {count} {what} for its weights, expected 1 or {channels}"));
             }
-            let biases = bias.as_ref().map(Bias::len);
-            if let Some(count) = biases.filter(|count| *count != channels) {
-                self.file(name, format!("has {count} biases, expected {channels}"));
+            if let Some(count) = bias.as_ref().map(Bias::len).filter(|count| *count != channels) {
+                let meant = match kind {
+                    LayerKind::Conv(_) => {
+                        "; if it is a transposed convolution, which a state_dict does not tell, say so with --graph"
+                    }
+                    LayerKind::Linear | LayerKind::ConvTranspose(_) => "",
+                };
+                self.file(name, format!("has {count} biases for {channels} output channels{meant}"));
             }
         }
         if let Some(scale) = weight.scale.iter().find(|scale| !is_scale(**scale)) {

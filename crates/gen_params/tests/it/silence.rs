@@ -144,7 +144,7 @@ fn an_attribute_that_nobody_reads_refuses_its_module_by_name() {
 fn a_draft_is_a_guess_until_its_marks_are_gone() {
     for file in ["frelu.pt", "frelu_sd.pt", "reg.pt", "mixed.pt"] {
         let text = draft(&modules(file), &lower::Options::default()).unwrap();
-        let nodes = text.matches("[[node]]").count();
+        let nodes = text.lines().filter(|line| *line == "[[node]]").count();
         let marked = text.lines().filter(|line| line.starts_with("inputs = ") && line.contains("# guess"));
         assert_eq!(marked.count(), nodes, "{file}:\n{text}");
         assert!(text.contains("guess = true"), "{file}:\n{text}");
@@ -155,12 +155,15 @@ fn a_draft_is_a_guess_until_its_marks_are_gone() {
         };
         let (untouched, warnings) = wiring(&text).unwrap();
         assert_eq!(untouched, Wiring::KeyOrder, "{file}");
-        assert!(warnings.contains("still holds guesses"), "{file}: {warnings}");
+        assert!(
+            warnings.contains("the order of its keys was taken for the order of execution"),
+            "{file}: {warnings}"
+        );
         // Only the key, or only the comments: still a guess.
         assert_eq!(wiring(&text.replace("guess = true\n", "")).unwrap().0, Wiring::KeyOrder, "{file}");
         assert_eq!(wiring(&text.replace("  # guess", "  # yes")).unwrap().0, Wiring::KeyOrder, "{file}");
         let confirmed = text.replace("guess = true\n", "").replace("  # guess", "  # yes");
-        let (confirmed, warnings) = wiring(&confirmed.replace("\"# guess\"", "")).unwrap();
+        let (confirmed, warnings) = wiring(&confirmed).unwrap();
         assert_eq!(confirmed, Wiring::GraphFile, "{file}: {warnings}");
     }
 }
@@ -214,7 +217,10 @@ fn an_observer_that_never_ran_and_the_names_of_old_pytorch_refuse_nothing() {
     }
     assert_no_failures(&failures, checked);
     let warnings = network(&modules("unused_fbgemm.pt")).warnings.join("\n");
-    assert!(warnings.contains("first.skip_add, second.skip_add never saw data"), "{warnings}");
+    assert!(
+        warnings.contains("first.skip_add has scale 1 and zero point 0: taken for a functional"),
+        "{warnings}"
+    );
 }
 
 #[test]
@@ -256,7 +262,7 @@ fn the_scale_of_an_observer_tells_the_engine() {
             }
         }
     }
-    assert!(checked > 10, "{checked} prepared files");
+    assert!(checked >= 10, "{checked} prepared files");
     assert_no_failures(&failures, checked);
 }
 
@@ -305,7 +311,6 @@ fn a_graph_that_was_printed_gives_the_same_integers() {
             }
         };
         checked += 1;
-        // What is marked and unknown in a draft of the keys' order is another test's.
         let graph = match GraphFile::parse(&text) {
             Ok(graph) => graph,
             Err(error) => {
@@ -320,10 +325,13 @@ fn a_graph_that_was_printed_gives_the_same_integers() {
             Err(error) => failures.push(format!("{name}: --graph: {error}")),
             Ok(given) => {
                 let same = given.layers == expected.layers && given.operators == expected.operators;
-                if !same && network.wiring != Wiring::KeyOrder {
+                if !same {
                     failures.push(format!("{name}: {}", first_difference(&expected, &given)));
-                } else if given.layers.len() != expected.layers.len() {
-                    failures.push(format!("{name}: layers are missing"));
+                } else if given.warnings != expected.warnings {
+                    failures.push(format!(
+                        "{name}: warns {:?}, expected {:?}",
+                        given.warnings, expected.warnings
+                    ));
                 }
             }
         }

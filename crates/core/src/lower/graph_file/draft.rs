@@ -30,7 +30,10 @@ pub(in crate::lower) fn draft(parts: &Parts) -> Result<GraphFile> {
                 entry.op = "add".into();
                 entry.inputs.push(UNKNOWN.into());
             }
-            Part::Op { op, .. } => write::of_op(&mut entry, op, None)?,
+            Part::Op { op, .. } => {
+                entry.op = op.name().into();
+                write::of_op(&mut entry, op, None)?;
+            }
             Part::Observer(_) | Part::Nothing | Part::Float | Part::Unknown(_) | Part::Unspecified => {
                 continue;
             }
@@ -39,5 +42,5 @@ pub(in crate::lower) fn draft(parts: &Parts) -> Result<GraphFile> {
     }
     let output = node.last().map(|n| n.name.clone()).into_iter().collect();
     let input = vec![InputEntry { name: "input".into(), scale: None, zero_point: None, dtype: None }];
-    Ok(GraphFile { schema: SCHEMA, guess: true, output, input, node })
+    Ok(GraphFile { schema: SCHEMA, guess: true, output, input, node, unplaced: Vec::new() })
 }

@@ -15,7 +15,9 @@ pub(super) use self::read::lower;
 pub use self::vocabulary::documentation;
 use self::write::{entry, reference};
 use crate::error::{LowerError, Result};
+use crate::lower::parts::{Part, Parts};
 use crate::network::IntNetwork;
+use crate::ops::Op;
 use crate::parameters::Wiring;
 
 /// The version of the format that this reads and writes.
@@ -38,6 +40,9 @@ pub struct GraphFile {
     /// Operations in execution order.
     #[serde(default)]
     pub node: Vec<NodeEntry>,
+    /// Operations of the model whose place nobody knows: written as comments.
+    #[serde(skip)]
+    pub unplaced: Vec<NodeEntry>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -206,7 +211,8 @@ impl GraphFile {
             return Err(LowerError { reasons, hint: Some("docs/graph_files.md lists what there is".into()) });
         }
         let mut file: Self = toml::from_str(text).map_err(no_toml)?;
-        file.guess |= text.lines().any(|line| line.contains(MARK));
+        // What is a comment altogether explains, and marks nothing.
+        file.guess |= text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(MARK));
         if file.schema != SCHEMA {
             return Err(LowerError::new(format!("found graph schema {}, expected {SCHEMA}", file.schema)));
         }
@@ -245,7 +251,14 @@ impl GraphFile {
         });
         let input = input.collect();
         let output = network.outputs.iter().map(|&id| reference(network, id)).collect();
-        Ok(Self { schema: SCHEMA, guess: network.wiring == Wiring::KeyOrder, output, input, node })
+        Ok(Self {
+            schema: SCHEMA,
+            guess: network.wiring == Wiring::KeyOrder,
+            output,
+            input,
+            node,
+            unplaced: Vec::new(),
+        })
     }
 
     /// TOML text. Of a guess, every guessed line is marked.
@@ -263,7 +276,37 @@ impl GraphFile {
             body = self.marked(&body);
         }
         text.push_str(&body);
+        if !self.unplaced.is_empty() {
+            text.push_str(UNPLACED);
+        }
+        for node in &self.unplaced {
+            let node = toml::to_string(node)
+                .map_err(|e| LowerError::new(format!("cannot be written as TOML: {e}")))?;
+            text.push_str("\n# [[node]]\n");
+            for line in node.lines() {
+                text.push_str("# ");
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
         Ok(text)
+    }
+
+    /// Lists what the model has and no node of this file is.
+    pub(super) fn unplaced(&mut self, parts: &Parts) -> Result<()> {
+        for (path, part) in parts {
+            let Part::Op { op, .. } = part else { continue };
+            if matches!(op, Op::Quantize | Op::Dequantize) || self.node.iter().any(|node| &node.name == path)
+            {
+                continue;
+            }
+            let inputs = vec![UNKNOWN.into()];
+            let mut entry =
+                NodeEntry { name: path.clone(), op: op.name().into(), inputs, ..NodeEntry::default() };
+            write::of_op(&mut entry, op, None)?;
+            self.unplaced.push(entry);
+        }
+        Ok(())
     }
 
     /// The body with a mark on each line that was guessed, and a line for what is not known at all.
@@ -301,6 +344,11 @@ const HEAD: &str = "# Topology of a quantized network: one [[node]] per operatio
 /// What a guess begins with.
 const GUESS: &str = "# The model does not hold its topology: lines marked with \"# guess\" were guessed. Correct them, delete the marks
 # and the line \"guess = true\"; until then this is believed no more than the order of the keys.
+";
+
+/// What stands above operations without a place.
+const UNPLACED: &str = "
+# The model has these, too; where forward() applies them, and how often, is not in it. Put each where it belongs.
 ";
 
 /// The mark of a guessed line.

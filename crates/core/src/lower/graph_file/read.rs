@@ -71,7 +71,11 @@ pub(in crate::lower) fn lower(
             }
             let two =
                 matches!(op, Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::Extremum(_) | Op::MatMul);
-            let needed = if two { 2 } else { 1 };
+            let needed = match op {
+                Op::Constant(_) => 0,
+                _ if two => 2,
+                _ => 1,
+            };
             if inputs.len() < entry.inputs.len() {
                 return Err(LowerError { reasons: Vec::new(), hint: None });
             }

@@ -68,8 +68,9 @@ pub(in crate::lower) fn padding_mode(place: &str, module: &Module) -> Result<Pad
 /// nobody says otherwise, because nothing here computes anything else.
 #[rustfmt::skip]
 const ATTRIBUTES: &[(&[&str], &[&str], &[(&str, Literal)])] = &[
-    (&["ReLU", "ReLU6", "Sigmoid", "Tanh", "Hardswish", "Hardsigmoid", "Quantize", "DeQuantize", "DeQuantStub"], &[], &[]),
+    (&["ReLU", "Sigmoid", "Tanh", "Hardswish", "Hardsigmoid", "Quantize", "DeQuantize", "DeQuantStub"], &[], &[]),
     (&["Hardtanh"], &["min_val", "max_val"], &[]),
+    (&["ReLU6"], &[], &[("min_val", Literal::Int(0)), ("max_val", Literal::Int(6))]),
     (&["GELU"], &[], &[("approximate", Literal::Text("none"))]),
     (&["LeakyReLU"], &["negative_slope"], &[]),
     (&["ELU"], &["alpha"], &[]),

@@ -68,12 +68,11 @@ pub(super) fn recognise(
         parts: Parts::new(),
         refusal: LowerError { reasons: Vec::new(), hint: None },
         epsilon_assumed: false,
-        unused: Vec::new(),
     };
     for (path, module) in &source.modules {
         recogniser.module(path, module);
     }
-    let Recogniser { mut parts, mut refusal, epsilon_assumed, unused, .. } = recogniser;
+    let Recogniser { mut parts, mut refusal, epsilon_assumed, .. } = recogniser;
     if !refusal.reasons.is_empty() {
         // What holds of the whole file is found at every observer: once says it.
         refusal.reasons.dedup_by(|a, b| a.text == b.text && a.place.is_empty() && b.place.is_empty());
@@ -85,9 +84,6 @@ pub(super) fn recognise(
         );
     }
     refuse_uncalibrated(&parts)?;
-    if !unused.is_empty() {
-        warnings.push(format!("{} never saw data: taken for what is never executed", unused.join(", ")));
-    }
     sequence::forget_unknown_relus(source, &mut parts);
     Ok(parts)
 }
@@ -99,8 +95,6 @@ struct Recogniser<'a> {
     parts: Parts,
     refusal: LowerError,
     epsilon_assumed: bool,
-    /// Functionals whose observers never saw data.
-    unused: Vec<String>,
 }
 
 impl Recogniser<'_> {
@@ -267,10 +261,12 @@ impl Recogniser<'_> {
         if !prepared::is_observer(module, "activation_post_process") {
             return Ok(());
         }
-        // A functional that no forward() calls, as torchvision's `skip_add` in blocks without a shortcut.
-        let has_weight = self.source.modules.get(parent).is_some_and(|m| m.attributes.contains_key("weight"));
-        if !has_weight && !self.parts.contains_key(parent) && prepared::never_ran(self.source, path) {
-            self.unused.push(parent.to_owned());
+        // A functional that no forward() calls, as torchvision's `skip_add` in blocks without a shortcut: after convert its
+        // scale is 1 and its zero point 0.
+        let is_functional =
+            !self.source.modules.get(parent).is_some_and(|m| m.attributes.contains_key("weight"))
+                && matches!(self.parts.get(parent), None | Some(Part::Unspecified));
+        if is_functional && prepared::never_ran(self.source, path) {
             let activation = Activation { scale: 1.0, zero_point: 0, code_type: CodeType::U8 };
             self.parts.insert(parent.into(), Part::Bare { activation, looks_like_stub: false });
             return Ok(());
