@@ -25,7 +25,12 @@ screen!(not_a_checkpoint, "LICENSE-MIT");
 screen!(a_float_checkpoint, "tests/fixtures/containers/float.pt");
 screen!(dynamic_quantization, "tests/fixtures/containers/dynamic.pt");
 screen!(never_calibrated, "tests/fixtures/containers/uncalibrated_converted.pt");
-screen!(prepared_without_engine, "tests/fixtures/containers/observers_on_prepared.pt");
+screen!(
+    prepared_for_another_engine,
+    "tests/fixtures/containers/observers_on_prepared.pt",
+    "--engine",
+    "qnnpack"
+);
 screen!(a_residual_state_dict, "tests/fixtures/layers/branches_fbgemm/converted_state_dict.pt");
 screen!(constant_too_small, "examples/fashion_mnist/lenet_script.pt", "8");
 screen!(constant_too_large, "examples/fashion_mnist/lenet_script.pt", "60");

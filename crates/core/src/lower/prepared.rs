@@ -71,7 +71,7 @@ pub(super) fn activation(source: &SourceModel, options: &Options, path: &str) ->
     if !(min.is_finite() && max.is_finite()) {
         return Err(refuse("has a min_val or max_val that is not finite"));
     }
-    let (qmin, qmax) = codes(source, options, path, outer, inner)?;
+    let (qmin, qmax) = codes(source, options, outer, inner)?;
     let code_type = match (qmin, qmax) {
         (0..=255, 0..=255) if qmin < qmax => CodeType::U8,
         (-128..=127, -128..=127) if qmin < qmax => CodeType::I8,
@@ -98,13 +98,7 @@ pub(super) fn activation(source: &SourceModel, options: &Options, path: &str) ->
 
 /// Smallest and largest code of an activation: as the observer says, as the scale tells that training computed with it,
 /// as the other observers of the file tell, or as the user's engine has it.
-fn codes(
-    source: &SourceModel,
-    options: &Options,
-    path: &str,
-    outer: &Module,
-    inner: &Module,
-) -> Result<(i64, i64)> {
+fn codes(source: &SourceModel, options: &Options, outer: &Module, inner: &Module) -> Result<(i64, i64)> {
     let stored =
         |name: &str| [inner, outer].into_iter().find_map(|m| m.attributes.get(name).and_then(Value::as_i64));
     let known = match (stored("quant_min"), stored("quant_max")) {
@@ -122,15 +116,14 @@ fn codes(
                 .filter(|engine| i64::from(engine.largest_activation()) == steps)
                 .map(Engine::name)
                 .collect();
-            Err(LowerError::at(
-                path,
-                format!(
-                    "has {} codes, and --engine {} has {}: (max - min) / scale of its observer is {steps}",
-                    steps + 1,
-                    engine.name(),
-                    engine.largest_activation() + 1
-                ),
-            )
+            // Of all observers, and said once.
+            Err(LowerError::new(format!(
+                "was trained with activations of {} codes, for (max - min) / scale of its observers is {steps}, and \
+                 --engine {} has {}",
+                steps + 1,
+                engine.name(),
+                engine.largest_activation() + 1
+            ))
             .hint(match fitting.as_slice() {
                 [] => "leave --engine out: the file tells its codes".to_owned(),
                 names => format!("the file was trained for {}: name that, or leave --engine out", names.join(" or ")),
