@@ -142,8 +142,7 @@ pub(super) fn same(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot>
     if call.operator.contains("dropout") && call.flag("train")? {
         return Err(call.refuse("is in training mode").hint("call model.eval() before exporting"));
     }
-    let name = if call.operator.contains("dropout") { "input" } else { "self" };
-    lowering.value(call, name).map(Slot::Value)
+    lowering.value(call, call.first()).map(Slot::Value)
 }
 
 impl Lowering<'_> {
