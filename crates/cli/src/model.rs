@@ -8,7 +8,7 @@ use gen_params::emit::SourceFile;
 use gen_params::formats::SourceModel;
 use gen_params::lower::{self, graph_file::GraphFile};
 
-use crate::arguments::Source;
+use crate::arguments::{Source, hint_for_missing};
 
 /// A model that was read.
 pub(crate) struct Model {
@@ -32,6 +32,11 @@ impl Model {
             batch_norm_epsilon: source.bn_eps,
         };
         let name = path.display().to_string();
+        if !path.exists()
+            && let Some(hint) = hint_for_missing(&path)
+        {
+            bail!("{name}: no such file\n  hint: {hint}");
+        }
         let bytes = gen_params::map_file(&path).with_context(|| name.clone())?;
         let read =
             gen_params::read_with(bytes.clone(), &gen_params::Folder::of(&path)).with_context(|| name)?;

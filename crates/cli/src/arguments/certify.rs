@@ -26,7 +26,7 @@ pub(crate) struct Certify {
     #[arg(long)]
     pub(crate) search: bool,
     /// Who shares a shift in the search [each channel has its own, or the network CONSTANT]
-    #[arg(long, value_enum, requires = "search", conflicts_with = "constant")]
+    #[arg(long, value_enum, requires = "search", conflicts_with_all = ["constant", "constant_option"])]
     pub(crate) shift: Option<ShiftName>,
     /// Draw width against differing accumulators as SVG
     #[arg(long, value_name = "FILE", requires = "search")]

@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
     };
     let target = target_file(&arguments.derivation, None)?;
     let parameters = derive::derive(&network, &target.derivation).with_context(name)?;
-    let mut stdout = anstream::stdout();
+    let mut stdout = terminal::out();
     if arguments.json {
         let source = model.source_file();
         let manifest = Manifest::describe(&parameters, Some(source), &Formats::none());

@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Run) -> Result<Finding> {
         _ => None,
     };
 
-    let mut stdout = anstream::stdout();
+    let mut stdout = terminal::out();
     if arguments.json {
         let report = report(&prepared, chosen, &input, &results, accuracy.as_ref());
         writeln!(stdout, "{report:#}")?;

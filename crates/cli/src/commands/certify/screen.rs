@@ -20,6 +20,7 @@ use crate::arguments::Certify;
 use crate::arithmetic;
 use crate::outputs::ruled;
 use crate::table::count;
+use crate::terminal;
 
 /// Everything that was found.
 pub(super) struct Report<'a> {
@@ -35,7 +36,7 @@ pub(super) struct Report<'a> {
 impl Report<'_> {
     /// Prints it.
     pub(super) fn show(&self, arguments: &Certify) -> Result<()> {
-        let mut stdout = anstream::stdout();
+        let mut stdout = terminal::out();
         if arguments.json {
             writeln!(stdout, "{:#}", self.to_json(arguments.within))?;
             return Ok(());
