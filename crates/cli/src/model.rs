@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use gen_params::emit::SourceFile;
-use gen_params::formats::SourceModel;
+use gen_params::formats::{SourceModel, recipe};
 use gen_params::lower::{self, graph_file::GraphFile};
 
 use crate::arguments::{Source, hint_for_missing};
@@ -36,6 +36,12 @@ impl Model {
             && let Some(hint) = hint_for_missing(&path)
         {
             bail!("{name}: no such file\n  hint: {hint}");
+        }
+        if path.join("saved_model.pb").is_file() {
+            bail!(
+                "{name}: found a TensorFlow SavedModel, expected a model file\n  hint: load it as a Keras model, then {}",
+                recipe::TFLITE
+            );
         }
         let bytes = gen_params::map_file(&path).with_context(|| name.clone())?;
         let read =

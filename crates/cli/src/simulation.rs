@@ -19,7 +19,7 @@ use gen_params::{derive, lower};
 
 use crate::arguments::{InputOptions, Source, Subject};
 use crate::hardware::target_file;
-use crate::input::{Input, Values};
+use crate::input::{Input, Remark, Values};
 use crate::model::Model;
 use crate::{arithmetic, table, terminal};
 
@@ -53,7 +53,20 @@ impl Prepared {
     /// The input that `path` names, pixels in the order of axes that the network takes.
     pub(crate) fn input(&self, path: &Path, options: &InputOptions) -> Result<Input> {
         let input = Input::read(path, options)?;
+        match self.taken().and_then(|activation| input.remarks(activation)) {
+            Some(remark @ Remark::Codes(_)) => terminal::say(format!("{}: {remark}", path.display())),
+            Some(remark @ Remark::Saturates { .. }) => {
+                terminal::warning(&format!("{}: {remark}", path.display()));
+            }
+            None => {}
+        }
         Ok(if self.model.source.form == Form::Tflite { input.channels_last() } else { input })
+    }
+
+    /// S, Z and type of the codes that the network makes of its input, where it has one, and they are known.
+    fn taken(&self) -> Option<Activation> {
+        let &[input] = self.network.inputs.as_slice() else { return None };
+        self.network.input_activation(input)
     }
 
     /// The arithmetic of the name that `flag` gives.

@@ -227,11 +227,7 @@ impl<'a> Machine<'a> {
 
     /// S, Z and type of an input of the network: its own, or those of the `quantize` that takes it.
     pub fn input_activation(&self, id: EdgeId) -> Option<Activation> {
-        self.network.edge(id).activation.or_else(|| {
-            let quantize =
-                self.network.nodes.iter().find(|n| n.op == Op::Quantize && n.inputs.contains(&id))?;
-            self.network.edge(*quantize.outputs.first()?).activation
-        })
+        self.network.input_activation(id)
     }
 
     /// What the engine does at a node, on these values, that nobody would expect; it is reproduced.

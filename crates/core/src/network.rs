@@ -112,6 +112,14 @@ impl IntNetwork {
         &self.edges[id.0]
     }
 
+    /// S, Z and type of an input of the network: its own, or those of the `quantize` that takes it.
+    pub fn input_activation(&self, id: EdgeId) -> Option<Activation> {
+        self.edge(id).activation.or_else(|| {
+            let quantize = self.nodes.iter().find(|n| n.op == Op::Quantize && n.inputs.contains(&id))?;
+            self.edge(*quantize.outputs.first()?).activation
+        })
+    }
+
     /// What a user must know of an engine's results at a node, where they are not reproduced to the last bit.
     pub fn difference(&self, contract: Contract, node: &Node) -> Option<String> {
         let unfused = self.unfused.get(&node.name).filter(|_| contract == Contract::Onnxruntime)?;

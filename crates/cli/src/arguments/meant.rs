@@ -90,6 +90,11 @@ fn meant(words: &[OsString], error: &clap::Error) -> Option<Error> {
              sv MODEL"
         ));
     }
+    if error.kind() == ErrorKind::ArgumentConflict
+        && let Some(more) = error.get(ContextKind::InvalidSubcommand)
+    {
+        return Some(anyhow!("found {more} behind MODEL and CONSTANT, expected options or nothing"));
+    }
     let text = |kind| error.get(kind).map(ToString::to_string);
     let value = match (error.kind(), text(ContextKind::InvalidArg)) {
         (ErrorKind::ValueValidation, Some(argument)) if argument.contains("CONSTANT") => {
@@ -196,6 +201,7 @@ mod tests {
             (&["model.pth", "weights"], "-o weights"),
             (&["model.pth", "1.5"], "CONSTANT: found 1.5, expected n, 0 to 127, or auto"),
             (&["run", "--input", "x", "model.pth", "Cargo.toml"], "--input Cargo.toml"),
+            (&["model.pth", "16", "17"], "found 17 behind MODEL and CONSTANT"),
             (&["emit", "model.pth"], "expected c or sv"),
         ];
         for (words, right) in rows {

@@ -17,6 +17,10 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
     let name = || model.name();
     let network = match lower::lower(&model.source, &model.options) {
         Ok(network) => network,
+        // Where the file has a topology, what it says is what cannot be derived.
+        Err(error) if model.source.graph.is_some() && model.options.graph.is_none() => {
+            return Err(error).with_context(name);
+        }
         Err(error) => {
             // Without a topology there is still something to show; without layers there is not.
             let layers =

@@ -131,12 +131,20 @@ pub fn layer_channels(
         let Some((((bias, &multiplier), &shift), &weight_scale)) = numbers else {
             return Err(Refusal::Unsound("not every list has one entry for each channel"));
         };
-        let (real_bias, bias_code) = match &layer.bias {
-            Some(Bias::Real(values)) => (values.get(index).copied().unwrap_or(0.0), 0),
-            Some(Bias::Codes(codes) | Bias::WideCodes(codes)) => {
-                (0.0, codes.get(index).copied().unwrap_or(0))
-            }
-            None => (0.0, 0),
+        let own_bias = match &layer.bias {
+            Some(Bias::Real(values)) => values.get(index).map(|&real| (real, 0)),
+            Some(Bias::Codes(codes) | Bias::WideCodes(codes)) => codes.get(index).map(|&code| (0.0, code)),
+            None => Some((0.0, 0)),
+        };
+        let Some((real_bias, bias_code)) = own_bias else {
+            return Err(Refusal::Unsound("not every channel has a bias"));
+        };
+        let constant = match &hardware.rounding_constant {
+            None => None,
+            Some(constants) => match of_channel(constants) {
+                Some(constant) => Some(constant),
+                None => return Err(Refusal::Unsound("not every channel has a constant of its own")),
+            },
         };
         channels.push(Channel {
             accumulator: Range { min: narrow(accumulator.min)?, max: narrow(accumulator.max)? },
@@ -154,7 +162,7 @@ pub fn layer_channels(
                 multiplier,
                 shift,
                 rounding: target.rounding,
-                constant: hardware.rounding_constant.as_ref().and_then(|constants| of_channel(constants)),
+                constant,
                 zero_point: hardware.output_zero_point,
                 clamp: hardware.clamp,
             },

@@ -156,7 +156,8 @@ fn bias_codes(layer: &Layer, channels: usize, input: Option<Activation>) -> Resu
 /// `bias - Z1*weight_sum + K*Z1*Z2` per output channel.
 fn fold_bias(layer: &Layer, input: Activation, bias: &[i64], weight_sum: &[i32]) -> Result<Vec<i64>, String> {
     let bits = bias_bits(Some(input));
-    let taps = i64::try_from(layer.weight.codes.len() / bias.len().max(1)).unwrap_or(i64::MAX);
+    let taps = i64::try_from(layer.weight.codes.len() / bias.len().max(1))
+        .map_err(|_| "has more weights of a channel than 63 bits can count".to_owned())?;
     let z1 = i64::from(input.zero_point);
     let folded = bias.iter().zip(weight_sum).enumerate().map(|(channel, (&b, &sum))| {
         let z2 = of_channel(&layer.weight.zero_point, channel);

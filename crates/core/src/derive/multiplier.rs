@@ -126,11 +126,15 @@ impl Multipliers {
                 of_channels(large, distinct.len())
             ));
         }
+        let shift = |n: i64| {
+            i32::try_from(n)
+                .map_err(|_| LowerError::at(name, format!("its shift n = {n} does not fit in 32 bits")))
+        };
         let spread = |channel: usize| &distinct[if distinct.len() > 1 { channel } else { 0 }];
         Ok(Self {
             real: (0..channels).map(|channel| spread(channel).real).collect(),
             multiplier: (0..channels).map(|channel| spread(channel).m0).collect(),
-            shift: (0..channels).map(|c| i32::try_from(spread(c).n).unwrap_or_default()).collect(),
+            shift: (0..channels).map(|channel| shift(spread(channel).n)).collect::<Result<_>>()?,
         })
     }
 }

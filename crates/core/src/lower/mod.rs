@@ -20,6 +20,7 @@ mod parts;
 mod prepared;
 mod qdq;
 mod tflite;
+mod unquantized;
 
 use std::collections::BTreeMap;
 
@@ -84,6 +85,11 @@ pub struct Options {
 /// Every reason why the file cannot become one: float, dynamic or uncalibrated networks, unsupported nodes (all of
 /// them), a wiring that the file does not hold and that must not be guessed.
 pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
+    let refused = |error| unquantized::cause(source).unwrap_or(error);
+    wired(source, options).map_err(refused)
+}
+
+fn wired(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     let mut warnings = Vec::new();
     let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
         match source.form {

@@ -94,11 +94,9 @@ pub(super) fn activation(source: &SourceModel, options: &Options, path: &str) ->
     }
     #[allow(clippy::cast_possible_truncation, reason = "|min/scale| <= steps by the choice of scale")]
     let zero_point = (qmin - (min / scale).round_ties_even() as i64).clamp(qmin, qmax);
-    Ok(Activation {
-        scale: f64::from(scale),
-        zero_point: i32::try_from(zero_point).unwrap_or_default(),
-        code_type,
-    })
+    let zero_point = i32::try_from(zero_point)
+        .map_err(|_| refuse(&format!("has a zero point of {zero_point}, which is no 8-bit code")))?;
+    Ok(Activation { scale: f64::from(scale), zero_point, code_type })
 }
 
 /// A FixedQParamsFakeQuantize (after sigmoid, tanh, ...): scale and zero point as stored.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use gen_params_core::network::{EdgeId, Node};
 use gen_params_core::ops::{Op, Pool, Span};
 use gen_params_core::parameters::{OperatorArithmetic, Range, Scale};
-use gen_params_core::target::{Means, TargetOperator};
+use gen_params_core::target::{Means, Port, TargetOperator};
 
 use super::kernels::{Kernel, Kernels};
 use super::layer::Axis;
@@ -73,7 +73,7 @@ impl Network<'_> {
                      {}\n}};\n\n",
                     shape[0],
                     shape[1],
-                    self.input_fields(operator, input),
+                    self.input_fields(operator, input)?,
                     output_fields(operator),
                 );
                 let constant_bytes = 8 * multipliers.len();
@@ -122,9 +122,8 @@ impl Network<'_> {
     }
 
     /// `.flip = 0, .zero_point = 3`.
-    fn input_fields(&self, operator: &TargetOperator, id: EdgeId) -> String {
-        let zero_point = operator.inputs.first().map_or(0, |port| port.zero_point);
-        format!(".flip = {}, .zero_point = {zero_point}", self.flip(id))
+    fn input_fields(&self, operator: &TargetOperator, id: EdgeId) -> Result<String, String> {
+        Ok(format!(".flip = {}, .zero_point = {}", self.flip(id), first_input(operator)?.zero_point))
     }
 
     fn pair(
@@ -231,7 +230,9 @@ impl Network<'_> {
         };
         let shape = &self.shapes[output.0];
         let rank = i64::try_from(shape.len()).unwrap_or(i64::MAX);
-        let axis = usize::try_from(if *axis < 0 { axis + rank } else { *axis }).unwrap_or(0);
+        let counted = if *axis < 0 { axis + rank } else { *axis };
+        let axis = usize::try_from(counted).ok().filter(|axis| *axis < shape.len());
+        let axis = axis.ok_or_else(|| format!("an axis {counted} of {rank}"))?;
         let rows: usize = shape[..axis].iter().product();
         let step: usize = shape[axis..].iter().product();
         let name = identifier(&node.name);
@@ -324,8 +325,9 @@ impl Network<'_> {
         data.push_str(&text::array("uint8_t", &format!("{name}_shift"), &shifts));
         let mut which = "NULL".to_owned();
         if divisors.len() > 1 {
-            let index = |divisor: &i64| divisors.binary_search(divisor).unwrap_or(0);
-            let indices: Vec<usize> = means.divisors.iter().map(index).collect();
+            let index = |divisor: &i64| divisors.binary_search(divisor);
+            let indices = means.divisors.iter().map(index).collect::<Result<Vec<usize>, _>>();
+            let indices = indices.map_err(|_| "a window of a size that has no multiplier")?;
             if divisors.len() > 256 {
                 return Err(format!("windows of {} different sizes, expected at most 256", divisors.len()));
             }
@@ -337,7 +339,7 @@ impl Network<'_> {
             "static const struct mean {name}_mean = {{\n    .axes = {{{}}},\n    .multiplier = {name}_multiplier, .shift = \
              {name}_shift, .divisor = {which},\n    {}, {}\n}};\n\n",
             axes.join(", "),
-            self.input_fields(operator, input),
+            self.input_fields(operator, input)?,
             output_fields(operator),
         );
         let calls = format!(
@@ -399,7 +401,7 @@ impl Network<'_> {
         let results = shape.sources(&self.shapes[input.0], &known).map_err(|error| error.to_string())?;
         let name = identifier(&node.name);
         let (mut data, mut calls) = (format!("/* {} */\n", self.comment(node)), String::new());
-        let filling = shape.filling(operator.inputs.first().map_or(0, |port| port.zero_point));
+        let filling = shape.filling(first_input(operator)?.zero_point);
         for (part, ((sizes, sources), output)) in results.iter().zip(&node.outputs).enumerate() {
             let tables = tables(sizes, sources).ok_or("places that are no sum of one term per axis")?;
             let name = if node.outputs.len() == 1 { name.clone() } else { format!("{name}_{part}") };
@@ -431,6 +433,11 @@ impl Network<'_> {
 }
 
 /// `.output_zero_point = 3, .min = 0, .max = 255`.
+/// S1, Z1 and type of an operator's first input.
+fn first_input(operator: &TargetOperator) -> Result<&Port, String> {
+    operator.inputs.first().ok_or_else(|| format!("{} without an input", operator.op.name()))
+}
+
 fn output_fields(operator: &TargetOperator) -> String {
     let Range { min, max } = operator.output.range;
     format!(".output_zero_point = {}, .min = {min}, .max = {max}", operator.output.zero_point)

@@ -251,7 +251,7 @@ impl Planner<'_> {
         let count = self.plan.buffers[place].elements();
         let indices = (0..count).map(i32::try_from).collect::<Result<Vec<i32>, _>>();
         let indices = indices.map_err(|_| format!("{count} elements, expected fewer than 2^31"))?;
-        let shape = self.shapes[id.0].clone().unwrap_or_default();
+        let shape = self.shapes[id.0].clone().ok_or("an input of unknown shape")?;
         let indices = Tensor::new(shape, indices).map_err(|error| error.to_string())?;
         let activation = self.plan.buffers[place].activation;
         // Padding has a code that is no index.

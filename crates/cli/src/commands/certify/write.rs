@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use gen_params::certify::{CertifiedChannel, CertifiedLayer, Channel, Chosen, Freedom, OperatorProof};
 use gen_params::contract::Contract;
@@ -80,7 +80,7 @@ impl Folders<'_> {
             channels(&prepared.network, &prepared.parameters, contract, target)?.into_iter().zip(chosen)
         {
             let Some(layer) = parameters.layers.iter_mut().find(|layer| layer.name == name) else { continue };
-            put(layer, &chosen, freedom);
+            put(layer, &chosen, freedom)?;
             let channels = channels.into_iter().zip(chosen).map(|(channel, chosen)| {
                 CertifiedChannel::new(Channel { hardware: chosen.hardware, ..channel }, target.product_bits)
             });
@@ -150,13 +150,16 @@ impl Folders<'_> {
 }
 
 /// Puts chosen numbers in the place of the derived ones.
-fn put(layer: &mut LayerParameters, chosen: &[Chosen], freedom: Freedom) {
+fn put(layer: &mut LayerParameters, chosen: &[Chosen], freedom: Freedom) -> Result<()> {
     let hardware = || chosen.iter().map(|chosen| &chosen.hardware);
     layer.multiplier = Some(hardware().map(|hardware| hardware.multiplier).collect());
     layer.shift = Some(hardware().map(|hardware| hardware.shift).collect());
     if freedom == Freedom::Constant {
-        layer.rounding_constant =
-            Some(hardware().map(|hardware| hardware.constant.unwrap_or_default()).collect());
+        let constants = hardware().map(|hardware| hardware.constant).collect::<Option<Vec<i64>>>();
+        let constants = constants.with_context(|| {
+            format!("{}: found a channel without a chosen constant, expected one for each", layer.name)
+        })?;
+        layer.rounding_constant = Some(constants);
     }
     if let (Some(bias), Some(folded)) = (&mut layer.bias, &mut layer.folded_bias) {
         for ((bias, folded), hardware) in bias.iter_mut().zip(folded).zip(hardware()) {
@@ -165,4 +168,5 @@ fn put(layer: &mut LayerParameters, chosen: &[Chosen], freedom: Freedom) {
             *bias = hardware.bias;
         }
     }
+    Ok(())
 }

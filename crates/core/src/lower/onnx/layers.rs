@@ -265,8 +265,14 @@ impl Lowering<'_> {
         let (scale, signed) = own.map_or((1.0, None), |a| (a.scale, Some(a.code_type != CodeType::U8)));
         let declared =
             call.optional(0).and_then(|id| self.facts(id)).and_then(|f| Element::of_name(&f.element_type));
-        let signed = signed.or(declared.map(|e| e.signed)).unwrap_or(false);
-        let zero = input_zero.and_then(|z| z.first().copied()).unwrap_or(0);
+        let Some(signed) = signed.or(declared.map(|e| e.signed)) else {
+            return Err(call.refuse("its input's element type is not known"));
+        };
+        let zero = match input_zero.as_deref() {
+            None => 0,
+            Some(&[zero]) => zero,
+            Some(zeros) => return Err(call.refuse(format!("has {} zero points of its input", zeros.len()))),
+        };
         let input = self.graph.dequantize(
             &call.name,
             &value,

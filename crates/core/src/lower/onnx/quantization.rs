@@ -110,7 +110,10 @@ impl Lowering<'_> {
         let element = zeros.as_ref().map(|z| z.element).or(element).filter(|e| *e != Element::REAL);
         let Some(element) = element else { return Err(call.refuse("its codes are no integers")) };
         let zero_points = match &zeros {
-            Some(zeros) => zeros.integers().map(<[i64]>::to_vec).unwrap_or_default(),
+            Some(zeros) => match zeros.integers() {
+                Some(integers) => integers.to_vec(),
+                None => return Err(call.refuse("has a zero point that is no integer")),
+            },
             None => vec![0; reals.len()],
         };
         if zero_points.len() != reals.len() {

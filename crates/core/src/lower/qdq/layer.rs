@@ -170,7 +170,11 @@ impl Graph {
         let input = input.map_or(f64::NAN, |a| a.scale);
         let scales = &layer.weight.scale;
         let weight = scales.get(if scales.len() > 1 { channel } else { 0 }).copied().unwrap_or(f64::NAN);
-        layer.bias.as_ref().and_then(|b| b.real(channel, input, weight)).map_or(0.0, f64::from)
+        match &layer.bias {
+            None => 0.0,
+            // What is no number is refused with the scale that makes it none.
+            Some(bias) => bias.real(channel, input, weight).map_or(f64::NAN, f64::from),
+        }
     }
 
     #[allow(

@@ -87,7 +87,8 @@ impl Scheme {
     /// S and Z of an index along the axis.
     pub(super) fn of_channel(&self, channel: usize) -> (f64, i64) {
         let index = if self.scale.len() > 1 { channel } else { 0 };
-        (self.scale.get(index).copied().unwrap_or(f64::NAN), self.zero_point.get(index).copied().unwrap_or(0))
+        // A scale that is none is refused where it is used.
+        self.scale.get(index).copied().zip(self.zero_point.get(index).copied()).unwrap_or((f64::NAN, 0))
     }
 }
 

@@ -1,8 +1,7 @@
 //! One operator of the file: its inputs, outputs and options by name.
 
-use gen_params_formats::{Argument, Callee, Node, Value, ValueFacts, ValueId};
+use gen_params_formats::{Argument, Callee, Node, Value, ValueFacts, ValueId, recipe};
 
-use super::CONVERT;
 use crate::error::{LowerError, Result};
 
 /// An operator.
@@ -42,7 +41,7 @@ impl<'a> Call<'a> {
             "has a tensor `{}` of {}, which is not quantized",
             facts.name, facts.element_type
         ))
-        .hint(CONVERT)
+        .hint(recipe::TFLITE)
     }
 
     /// An input; `None` where it is left out.

@@ -134,8 +134,7 @@ impl TargetLayer {
             .into_iter()
             .chain([self.padding_value])
             .map(|x| i64::from(x).abs())
-            .max()
-            .unwrap_or_default();
+            .fold(0, i64::max);
         let limit = self.target.accumulator().range().max;
         self.weight.chunks(self.taps().max(1)).any(|weights| {
             let magnitude: i64 = weights.iter().map(|&w| i64::from(w).abs()).sum();

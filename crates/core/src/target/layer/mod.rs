@@ -164,7 +164,8 @@ impl TargetLayer {
         let padding_value = input.zero_point - input_shift;
         let weight_zero_point: Vec<i32> = spread(&parameters.weight.zero_point, channels)
             .ok_or_else(|| inconsistent("weight zero points for other channels".into()))?;
-        let taps = i64::try_from(weight.len() / channels.max(1)).unwrap_or(i64::MAX);
+        let taps = i64::try_from(weight.len() / channels.max(1))
+            .map_err(|_| inconsistent("more weights of a channel than 63 bits can count".into()))?;
         let folded_bias = bias
             .iter()
             .zip(&parameters.weight_sum)
@@ -176,7 +177,11 @@ impl TargetLayer {
             })
             .collect::<Option<Vec<i64>>>()
             .ok_or_else(|| inconsistent("its folded_bias is beyond 64 bits".into()))?;
-        let fraction = i32::try_from(fraction).unwrap_or(i32::MAX);
+        let shift = shift
+            .iter()
+            .map(|n| n.checked_add_unsigned(fraction))
+            .collect::<Option<Vec<i32>>>()
+            .ok_or_else(|| inconsistent("its shift is beyond 32 bits".into()))?;
 
         Ok(Self {
             name: parameters.name.clone(),
@@ -186,7 +191,7 @@ impl TargetLayer {
             bias,
             folded_bias,
             multiplier,
-            shift: shift.iter().map(|n| n.saturating_add(fraction)).collect(),
+            shift,
             rounding_constant: parameters.rounding_constant.clone(),
             padding_value,
             output_zero_point: output.zero_point - output_shift,
@@ -268,10 +273,17 @@ impl TargetLayer {
     pub fn codes(&self, codes: &[i32], shape: &[usize]) -> Result<LayerCodes, TargetError> {
         let geometry = self.geometry(codes.len(), shape)?;
         let mut output = vec![0; geometry.output_elements()];
+        let mut beyond = None;
         let overflows = self.evaluate(&geometry, codes, shape, |index, element| {
-            // The clamp is one of codes: it fits.
-            output[index] = i32::try_from(element[5]).unwrap_or_default() + self.output_shift;
+            match i32::try_from(element[5]).ok().and_then(|code| code.checked_add(self.output_shift)) {
+                Some(code) => output[index] = code,
+                None => beyond = Some(element[5]),
+            }
         });
+        if let Some(value) = beyond {
+            let found = format!("its clamp gives {value}, which is no code");
+            return Err(TargetError::Inconsistent { layer: self.name.clone(), found });
+        }
         Ok(LayerCodes { shape: geometry.output_shape, codes: output, overflows })
     }
 
