@@ -96,7 +96,13 @@ impl Input {
                     percent,
                     found: ends,
                     takes: (real(min), real(max)),
-                    pixels: self.pixels,
+                    source: if self.pixels {
+                        Source::Normalized
+                    } else if reals.iter().all(|real| real.fract() == 0.0 && (0.0..=255.0).contains(real)) {
+                        Source::RawPixels
+                    } else {
+                        Source::Array
+                    },
                 })
             }
         }
@@ -188,7 +194,18 @@ pub(crate) enum Remark {
     /// Its bytes are taken for codes, where they could be pixels.
     Codes(Activation),
     /// Many of its values lie beyond what the network's codes reach.
-    Saturates { percent: usize, found: (f32, f32), takes: (f64, f64), pixels: bool },
+    Saturates { percent: usize, found: (f32, f32), takes: (f64, f64), source: Source },
+}
+
+/// What the values of an input seem to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Pixels, as --mean and --std made them.
+    Normalized,
+    /// An array of whole numbers of 0 to 255.
+    RawPixels,
+    /// An array of other numbers.
+    Array,
 }
 
 impl fmt::Display for Remark {
@@ -197,16 +214,18 @@ impl fmt::Display for Remark {
             Self::Codes(Activation { scale, zero_point, .. }) => {
                 write!(f, "uint8, taken for codes: real = {} * (code - {zero_point})", short(*scale))
             }
-            Self::Saturates { percent, found: (low, high), takes: (least, most), pixels } => write!(
+            Self::Saturates { percent, found: (low, high), takes: (least, most), source } => write!(
                 f,
                 "{percent} % of the input saturates: it has values of {low} to {high}, and the network takes {} to {}\n  \
                  hint: {}",
                 short(*least),
                 short(*most),
-                if *pixels {
-                    "--mean and --std are to be those of the training"
-                } else {
-                    "are they raw pixels? an array is to be normalized as the training's inputs were"
+                match source {
+                    Source::Normalized => "--mean and --std are to be those of the training",
+                    Source::RawPixels => {
+                        "these are raw pixels, by their values: normalize the array as the training's inputs were"
+                    }
+                    Source::Array => "normalize the array as the training's inputs were",
                 }
             ),
         }

@@ -57,7 +57,7 @@ pub(super) fn cause(source: &SourceModel) -> Option<LowerError> {
 }
 
 const DYNAMIC: &str =
-    "is quantized dynamically: its activations are float, and are quantized anew for each input";
+    "is dynamic quantization, whose activations are float and are quantized anew for each input";
 
 /// What an operator says of the network that it stands in; a later one outweighs those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

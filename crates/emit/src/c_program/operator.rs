@@ -10,7 +10,7 @@ use gen_params_core::target::{Means, Port, TargetOperator};
 use super::kernels::{Kernel, Kernels};
 use super::layer::Axis;
 use super::range::LARGEST;
-use super::{Network, Step, identifier, text};
+use super::{Network, Step, text};
 
 /// Axes that means are written with.
 const MEAN_AXES: usize = 5;
@@ -60,7 +60,7 @@ impl Network<'_> {
             OperatorArithmetic::ChannelScale { multipliers, offsets, shift } => {
                 fits(LARGEST_CODE, Scale { multiplier: u32::MAX, shift: *shift })?;
                 kernels.add(Kernel::ChannelScale);
-                let name = identifier(&node.name);
+                let name = self.identifier(node)?.to_owned();
                 let shape = &self.shapes[input.0];
                 let area: usize = shape[2..].iter().product();
                 let mut data = format!("/* {} */\n", self.comment(node));
@@ -86,7 +86,7 @@ impl Network<'_> {
             }
             OperatorArithmetic::Table(codes) => {
                 kernels.add(Kernel::Table);
-                let name = identifier(&node.name);
+                let name = self.identifier(node)?.to_owned();
                 let data = format!(
                     "/* {} */\n{}\n",
                     self.comment(node),
@@ -147,7 +147,7 @@ impl Network<'_> {
         } else {
             (shape.clone(), steps(&self.shapes[a.0], shape), steps(&self.shapes[b.0], shape))
         };
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let mut data = format!("/* {} */\n", self.comment(node));
         for (what, values) in [("sizes", &sizes), ("step_a", &steps_a), ("step_b", &steps_b)] {
             data.push_str(&text::array("int32_t", &format!("{name}_{what}"), values));
@@ -192,7 +192,7 @@ impl Network<'_> {
         let inner = self.shapes[a.0].last().copied().unwrap_or(0);
         fits(LARGEST_CODE * LARGEST_CODE * i128::try_from(inner).unwrap_or(i128::MAX >> 20), scale)?;
         kernels.add(Kernel::MatrixProduct);
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let matrices: usize = shape[..rank - 2].iter().product();
         let data = format!(
             "/* {} */\nstatic const struct matrix_product {name}_product = {{\n    .matrices = {matrices}, .rows = {}, \
@@ -235,7 +235,7 @@ impl Network<'_> {
         let axis = axis.ok_or_else(|| format!("an axis {counted} of {rank}"))?;
         let rows: usize = shape[..axis].iter().product();
         let step: usize = shape[axis..].iter().product();
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let (mut data, mut calls) = (format!("/* {} */\n", self.comment(node)), String::new());
         let mut offset = 0;
         for (index, ((id, port), scale)) in node.inputs.iter().zip(&operator.inputs).zip(scales).enumerate() {
@@ -300,7 +300,7 @@ impl Network<'_> {
             fits(LARGEST_CODE * i128::try_from(count).unwrap_or(i128::MAX >> 20), scale)?;
             scales.push(scale);
         }
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let mut data = format!("/* {} */\n", self.comment(node));
         let mut axes = vec!["{1, 0, NULL}".to_owned(); spare];
         let mut step: usize = from.iter().product();
@@ -370,7 +370,7 @@ impl Network<'_> {
                 dilation: size(&pool.dilation)?,
             };
         }
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let data = format!(
             "/* {} */\nstatic const struct max_pool {name}_pool = {{\n    .planes = {}, .depth = {}, .height = {}, .width = \
              {}, .flip = {}\n}};\n\n",
@@ -399,7 +399,7 @@ impl Network<'_> {
         let input = node.inputs[0];
         let known: Vec<Option<Vec<usize>>> = self.shapes.iter().cloned().map(Some).collect();
         let results = shape.sources(&self.shapes[input.0], &known).map_err(|error| error.to_string())?;
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let (mut data, mut calls) = (format!("/* {} */\n", self.comment(node)), String::new());
         let filling = shape.filling(first_input(operator)?.zero_point);
         for (part, ((sizes, sources), output)) in results.iter().zip(&node.outputs).enumerate() {

@@ -14,6 +14,7 @@ mod containers;
 mod export;
 mod forms;
 mod goldens;
+mod hostile_names;
 mod layers;
 mod one_network;
 mod onnx;
