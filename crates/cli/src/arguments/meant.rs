@@ -117,6 +117,10 @@ fn of_constant(command: &str, words: &[&str], value: &str) -> Error {
         && !is_number(value)
     {
         Some(Box::new(format!("the model comes first: gen_params {command}{value} {n}")))
+    } else if let Some(n) = ["2^", "2**", "1<<"].iter().find_map(|power| value.strip_prefix(power))
+        && is_number(n)
+    {
+        Some(Box::new(format!("n is the exponent alone: {n}")))
     } else if let Ok(power) = value.parse::<u128>()
         && power.is_power_of_two()
     {
@@ -126,7 +130,11 @@ fn of_constant(command: &str, words: &[&str], value: &str) -> Error {
         None
     } else if Path::new(value).is_file() {
         let takes_input = ["run ", "compare ", "vectors ", "emit ", "certify "].contains(&command);
-        takes_input.then(|| Box::new(format!("an input is given by its option: --input {value}")) as Box<_>)
+        Some(if takes_input {
+            Box::new(format!("an input is given by its option: --input {value}"))
+        } else {
+            Box::new("one model at a time; CONSTANT may follow it")
+        })
     } else if command.is_empty() {
         Some(Box::new(format!("the folder to write is given by its option: -o {value}")))
     } else {
@@ -198,6 +206,8 @@ mod tests {
             (&["model.pth", "-1"], "CONSTANT: found -1, expected n, 0 to 127, or auto"),
             (&["-1", "model.pth"], "CONSTANT: found -1, expected n, 0 to 127, or auto"),
             (&["model.pth", "65536"], "hint: n is the exponent: of 2^16, it is 16"),
+            (&["model.pth", "2^16"], "hint: n is the exponent alone: 16"),
+            (&["inspect", "model.pth", "Cargo.toml"], "hint: one model at a time"),
             (&["model.pth", "weights"], "-o weights"),
             (&["model.pth", "1.5"], "CONSTANT: found 1.5, expected n, 0 to 127, or auto"),
             (&["run", "--input", "x", "model.pth", "Cargo.toml"], "--input Cargo.toml"),

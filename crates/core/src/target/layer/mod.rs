@@ -149,6 +149,10 @@ impl TargetLayer {
             )));
         }
 
+        let groups_known = parameters.window.as_ref().is_some_and(|window| window.groups.is_some());
+        if parameters.kind != LayerKind::Linear && !groups_known {
+            return Err(unknown("its number of channel groups (say it with --graph)"));
+        }
         let (weight, kernel, groups, group_inputs) = arrange_weight(parameters)
             .ok_or_else(|| inconsistent(format!("weight of sizes {:?}", parameters.weight.shape)))?;
         let fraction = target.bias_fraction_bits;
