@@ -168,6 +168,7 @@ fn ends_with(text: &str, said: &str) -> bool {
 /// A line whose places, between `: `, are said once where they were said twice in a row: `m.onnx: fc: fc: found` is
 /// `m.onnx: fc: found`.
 fn once_each(line: &str) -> String {
+    let (indent, line) = line.split_at(line.len() - line.trim_start().len());
     let mut parts: Vec<&str> = Vec::new();
     for part in line.split(": ") {
         parts.push(part);
@@ -179,7 +180,7 @@ fn once_each(line: &str) -> String {
             parts.truncate(parts.len() - length);
         }
     }
-    parts.join(": ")
+    format!("{indent}{}", parts.join(": "))
 }
 
 #[cfg(test)]

@@ -83,8 +83,10 @@ fn meant(words: &[OsString], error: &clap::Error) -> Option<Error> {
             rest(&others)
         ));
     }
-    if first == "emit" && error.kind() == ErrorKind::InvalidSubcommand {
-        let what = words[1];
+    if first == "emit"
+        && error.kind() == ErrorKind::InvalidSubcommand
+        && let Some(what) = error.get(ContextKind::InvalidSubcommand)
+    {
         return Some(anyhow!(
             "emit: found {what}, expected c or sv, what to write\n  hint: gen_params emit c MODEL, or gen_params emit \
              sv MODEL"

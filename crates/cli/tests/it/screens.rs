@@ -64,7 +64,6 @@ screen!(emit_without_a_language, "emit", "examples/fashion_mnist/lenet_script.pt
 screen!(folder_without_its_option, "examples/fashion_mnist/lenet_script.pt", "weights");
 
 // Networks that nobody quantized.
-screen!(float_tflite, "inspect", "tests/fixtures/tflite/LeNet_pc_float32/model.tflite");
 screen!(float_onnx, "tests/fixtures/messages/float.onnx");
 screen!(dynamic_onnx, "tests/fixtures/messages/dynamic.onnx");
 screen!(float_torchscript, "tests/fixtures/messages/float_script.pt");
