@@ -139,7 +139,7 @@ fn write_file(folder: &Path, file: &FileToWrite<'_>) -> Result<FileRecord, Error
 }
 
 /// Size and SHA-256 of a file.
-fn digest(file: &mut File) -> io::Result<(u64, String)> {
+pub(crate) fn digest(file: &mut File) -> io::Result<(u64, String)> {
     file.rewind()?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];

@@ -6,6 +6,10 @@ use clap::{Args, ValueEnum};
 
 use super::{InputOptions, Subject};
 
+/// What a proof takes, and a check does not.
+const PROVING: [&str; 9] =
+    ["model", "against", "output", "within", "search", "alternatives", "thresholds", "accumulators", "input"];
+
 /// Proof instead of samples.
 #[derive(Debug, Args)]
 pub(crate) struct Certify {
@@ -15,9 +19,12 @@ pub(crate) struct Certify {
     /// Write the certificate, which `--check` proves again without the model
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Prove a certificate again: no model, no other option
-    #[arg(long, value_name = "FILE", exclusive = true)]
+    /// Prove a certificate again, without the model
+    #[arg(long, value_name = "FILE", conflicts_with_all = PROVING)]
     pub(crate) check: Option<PathBuf>,
+    /// With --check: compare the certificate with the parameters in this folder, number by number
+    #[arg(long, value_name = "DIR", requires = "check")]
+    pub(crate) parameters: Option<PathBuf>,
     /// Be content (exit 0) with codes within 1 LSB everywhere that differ at no more than this fraction of accumulators
     #[arg(long, value_name = "FRACTION")]
     pub(crate) within: Option<f64>,

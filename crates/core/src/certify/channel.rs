@@ -11,7 +11,7 @@ use super::steps::Steps;
 use crate::contract::{Contract, Missing, Requantizer};
 use crate::derive::centred_accumulators;
 use crate::ops::{Bias, Layer};
-use crate::parameters::{LayerParameters, Range};
+use crate::parameters::{Activation, LayerParameters, Range};
 use crate::target::{Target, TargetError, TargetLayer};
 
 /// Why nothing can be proven.
@@ -113,40 +113,18 @@ pub fn layer_channels(
     {
         return Err(Refusal::Accumulator { needed: reach.bits, available: target.accumulator_bits });
     }
-    let accumulators = centred_accumulators(layer, input, range)
-        .ok_or_else(|| unknown("which accumulators it can reach, for want of its stride or dilation,"))?;
-    let references = layer.requantizers(contract, input, output)?;
-    let mut channels = Vec::with_capacity(references.len());
-    for (index, (reference, accumulator)) in references.into_iter().zip(accumulators).enumerate() {
-        let narrow = |end: i64| {
-            let needed = i64::BITS + 1 - if end < 0 { end.leading_ones() } else { end.leading_zeros() };
-            i32::try_from(end).map_err(|_| Refusal::Accumulator { needed, available: i32::BITS })
-        };
-        let scales = &layer.weight.scale;
+    let facts = channel_facts(contract, layer, input, output, range)?;
+    let mut channels = Vec::with_capacity(facts.len());
+    for (index, ChannelFacts { accumulator, real, reference }) in facts.into_iter().enumerate() {
         let of_channel = |values: &[i64]| values.get(index).copied();
-        let numbers = of_channel(&hardware.bias)
-            .zip(hardware.multiplier.get(index))
-            .zip(hardware.shift.get(index))
-            .zip(scales.get(if scales.len() > 1 { index } else { 0 }));
-        let Some((((bias, &multiplier), &shift), &weight_scale)) = numbers else {
+        let numbers =
+            of_channel(&hardware.bias).zip(hardware.multiplier.get(index)).zip(hardware.shift.get(index));
+        let Some(((bias, &multiplier), &shift)) = numbers else {
             return Err(Refusal::Unsound("not every list has one entry for each channel"));
         };
-        let (real_bias, bias_code) = match &layer.bias {
-            Some(Bias::Real(values)) => (values.get(index).copied().unwrap_or(0.0), 0),
-            Some(Bias::Codes(codes) | Bias::WideCodes(codes)) => {
-                (0.0, codes.get(index).copied().unwrap_or(0))
-            }
-            None => (0.0, 0),
-        };
         channels.push(Channel {
-            accumulator: Range { min: narrow(accumulator.min)?, max: narrow(accumulator.max)? },
-            real: Real {
-                input_scale: input.scale,
-                weight_scale,
-                output_scale: output.scale,
-                bias: real_bias,
-                bias_code,
-            },
+            accumulator,
+            real,
             reference,
             hardware: IntegerRequantizer {
                 bias,
@@ -158,6 +136,62 @@ pub fn layer_channels(
                 zero_point: hardware.output_zero_point,
                 clamp: hardware.clamp,
             },
+        });
+    }
+    Ok(channels)
+}
+
+/// What a channel is without hardware: its accumulators, its exact output, and the reference.
+pub(super) struct ChannelFacts {
+    pub(super) accumulator: Range<i32>,
+    pub(super) real: Real,
+    pub(super) reference: Requantizer,
+}
+
+/// The channels of a layer whose input codes lie in `range`.
+///
+/// # Errors
+/// What is not known, or a range that does not fit in 32 bits.
+pub(super) fn channel_facts(
+    contract: Contract,
+    layer: &Layer,
+    input: Activation,
+    output: Activation,
+    range: Range<i32>,
+) -> Result<Vec<ChannelFacts>, Refusal> {
+    let accumulators = centred_accumulators(layer, input, range).ok_or_else(|| {
+        Refusal::Unknown(
+            "which accumulators it can reach, for want of its stride or dilation, is not known".to_owned(),
+        )
+    })?;
+    let references = layer.requantizers(contract, input, output)?;
+    let mut channels = Vec::with_capacity(references.len());
+    for (index, (reference, accumulator)) in references.into_iter().zip(accumulators).enumerate() {
+        let narrow = |end: i64| {
+            let needed = i64::BITS + 1 - if end < 0 { end.leading_ones() } else { end.leading_zeros() };
+            i32::try_from(end).map_err(|_| Refusal::Accumulator { needed, available: i32::BITS })
+        };
+        let scales = &layer.weight.scale;
+        let Some(&weight_scale) = scales.get(if scales.len() > 1 { index } else { 0 }) else {
+            return Err(Refusal::Unsound("not every list has one entry for each channel"));
+        };
+        let (real_bias, bias_code) = match &layer.bias {
+            Some(Bias::Real(values)) => (values.get(index).copied().unwrap_or(0.0), 0),
+            Some(Bias::Codes(codes) | Bias::WideCodes(codes)) => {
+                (0.0, codes.get(index).copied().unwrap_or(0))
+            }
+            None => (0.0, 0),
+        };
+        channels.push(ChannelFacts {
+            accumulator: Range { min: narrow(accumulator.min)?, max: narrow(accumulator.max)? },
+            real: Real {
+                input_scale: input.scale,
+                weight_scale,
+                output_scale: output.scale,
+                bias: real_bias,
+                bias_code,
+            },
+            reference,
         });
     }
     Ok(channels)

@@ -10,7 +10,7 @@
 use crate::contract::Contract;
 use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Context, Op, Pool, Value, axis_of};
-use crate::parameters::{Activation, Parameters};
+use crate::parameters::{Activation, MultiplierForm, OperatorParameters, Parameters};
 use crate::target::{Target, TargetOperator};
 use crate::tensor::{Codes, Layout, Tensor};
 
@@ -59,20 +59,7 @@ pub fn certify_operators(
     shapes: Option<&[Vec<usize>]>,
 ) -> Vec<OperatorProof> {
     let mut proofs = Vec::new();
-    for node in &network.nodes {
-        let selects = matches!(
-            node.op,
-            Op::Quantize
-                | Op::Dequantize
-                | Op::Layer(_)
-                | Op::MaxPool(_)
-                | Op::Shape(_)
-                | Op::Relu
-                | Op::Constant(_)
-        );
-        if selects {
-            continue;
-        }
+    for node in network.nodes.iter().filter(|node| !selects(&node.op)) {
         let activations = |ids: &[EdgeId]| {
             ids.iter().map(|&id| network.edge(id).activation).collect::<Option<Vec<Activation>>>()
         };
@@ -90,11 +77,7 @@ pub fn certify_operators(
                         signed_as_unsigned: network.signed_as_unsigned,
                         shape: shape.map(Vec::as_slice),
                     };
-                    question.space().and_then(|space| {
-                        let hardware = TargetOperator::new(operator, &space.op, parameters.form, target)
-                            .map_err(|error| error.to_string())?;
-                        question.count(&space, &hardware)
-                    })
+                    question.answer(operator, parameters.form, target)
                 }
                 _ => Err("its scales are not known".to_owned()),
             },
@@ -104,15 +87,29 @@ pub fn certify_operators(
     proofs
 }
 
+/// Whether an operation computes no codes, but has weights or converts, selects or moves codes.
+pub(super) fn selects(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Quantize
+            | Op::Dequantize
+            | Op::Layer(_)
+            | Op::MaxPool(_)
+            | Op::Shape(_)
+            | Op::Relu
+            | Op::Constant(_)
+    )
+}
+
 /// An operator, and what is asked of it.
-struct Question<'a> {
-    op: &'a Op,
-    contract: Contract,
-    inputs: Vec<Activation>,
-    output: Option<Activation>,
-    signed_as_unsigned: bool,
+pub(super) struct Question<'a> {
+    pub(super) op: &'a Op,
+    pub(super) contract: Contract,
+    pub(super) inputs: Vec<Activation>,
+    pub(super) output: Option<Activation>,
+    pub(super) signed_as_unsigned: bool,
     /// Sizes of the first input, where they are known.
-    shape: Option<&'a [usize]>,
+    pub(super) shape: Option<&'a [usize]>,
 }
 
 /// Everything that can enter an operator.
@@ -146,6 +143,19 @@ const PIECE: usize = 16;
 const LARGEST_SPACE: usize = 1 << 24;
 
 impl Question<'_> {
+    /// Counts everything that can enter; `form` is how multipliers of means over other windows are found.
+    pub(super) fn answer(
+        &self,
+        operator: &OperatorParameters,
+        form: MultiplierForm,
+        target: Target,
+    ) -> Result<Counted, String> {
+        let space = self.space()?;
+        let hardware =
+            TargetOperator::new(operator, &space.op, form, target).map_err(|error| error.to_string())?;
+        self.count(&space, &hardware)
+    }
+
     fn space(&self) -> Result<Space, String> {
         if self.inputs.iter().any(|activation| activation.code_type.is_wide()) {
             return Err("has activations of 16 bits, too many to be counted".to_owned());

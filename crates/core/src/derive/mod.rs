@@ -30,7 +30,7 @@ pub use layer::quantize_bias;
 use multiplier::{DEFAULT_MULTIPLIER_BITS, network_form};
 pub use multiplier::{exact_multiplier, normalized_multiplier};
 pub use reach::centred_accumulators;
-pub(crate) use reach::{accumulator_range, reach_of};
+pub(crate) use reach::{accumulator_range, reach_of, weight_totals};
 
 /// What the user can choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -154,6 +154,12 @@ pub fn centred_accumulators(layer: &Layer, input: Activation, range: Range<i32>)
     Some(centred.collect())
 }
 
+/// `sum(w - Z2)` per output channel.
+pub(crate) fn weight_totals(layer: &Layer) -> Option<Vec<i64>> {
+    let channels = output_channels(layer)?;
+    Some(tap_sums(layer, channels, &layer.weight.zero_point).iter().map(Sums::total).collect())
+}
+
 pub(crate) fn reach_of(min: i64, max: i64) -> Reach {
     Reach { min, max, bits: signed_bits(min, max) }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod c_programs;
+mod certificates;
 mod cmsis_nn;
 mod cmsis_structs;
 mod containers;

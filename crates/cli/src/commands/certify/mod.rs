@@ -5,6 +5,7 @@ pub(crate) mod auto;
 mod file;
 mod measure;
 mod operators;
+mod parameters;
 mod plot;
 mod prove;
 mod registers;
@@ -29,7 +30,7 @@ use crate::terminal;
 
 pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     if let Some(path) = &arguments.check {
-        return file::check(path);
+        return file::check(path, arguments.parameters.as_deref());
     }
     let name = arguments.against.as_deref().unwrap_or_default();
     let contract = arithmetic::contract("--against", name)?;
@@ -41,9 +42,6 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     let target = file.arithmetic;
     let certificate = prove::prove(&prepared, contract, target)
         .with_context(|| prepared.model.path.display().to_string())?;
-    if let Some(path) = &arguments.output {
-        file::write(path, &certificate)?;
-    }
     let name = || prepared.model.name();
     let input = arguments.input.as_ref().map(|path| prepared.input(path, &arguments.input_options));
     let input = input.transpose()?;
@@ -53,7 +51,17 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
         machine.shapes(&[[1].into_iter().chain(image).collect()]).with_context(name)
     });
     let (network, parameters) = (&prepared.network, &prepared.parameters);
-    let operators = certify_operators(network, parameters, contract, target, shapes.transpose()?.as_deref());
+    let shapes = shapes.transpose()?;
+    let operators = certify_operators(network, parameters, contract, target, shapes.as_deref());
+    let folders =
+        write::Folders { arguments, prepared: &prepared, contract, target, shapes: shapes.as_deref() };
+    // What one command writes appears at its end.
+    let mut pending = Vec::new();
+    if let Some(path) = &arguments.output {
+        let subject = folders.subject(parameters, &certificate.parameters_sha256);
+        let text = prove::text(subject, &certificate, &operators).with_context(name)?;
+        pending.push(file::Pending::write(path, |out| Ok(out.write_all(&text)?))?);
+    }
     let tasks = arguments
         .search
         .then(|| search::Tasks::new(&certificate.layers, sharing(arguments, file), target.product_bits))
@@ -77,14 +85,23 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     };
     report.show(arguments)?;
     if let (Some(path), Some(found)) = (&arguments.plot, &report.search) {
-        file::write_whole(path, |out| plot::write(out, &name(), contract, found))?;
+        pending.push(file::Pending::write(path, |out| {
+            plot::write(out, &name(), contract, found)?;
+            Ok(writeln!(out)?)
+        })?);
     }
-    let folders = write::Folders { arguments, prepared: &prepared, contract, target };
     if let Some(directory) = &arguments.thresholds {
         folders.thresholds(directory, &certificate.layers)?;
     }
-    if let (Some(directory), Some(tasks), Some(found)) = (&arguments.write, &tasks, &report.search) {
-        return folders.chosen(directory, tasks, found, &operators);
+    let chosen = match (&arguments.write, &tasks, &report.search) {
+        (Some(directory), Some(tasks), Some(found)) => Some(folders.chosen(directory, tasks, found)?),
+        _ => None,
+    };
+    for file in pending {
+        file.keep()?;
+    }
+    if let Some(finding) = chosen {
+        return Ok(finding);
     }
     Ok(verdict(&certificate, &operators, arguments.within))
 }
@@ -115,6 +132,12 @@ fn verdict(certificate: &Certificate, operators: &[OperatorProof], within: Optio
     };
     if !unproven.is_empty() {
         of_operators += &format!("; not proven: {}", unproven.join(", "));
+    }
+    if network.differing == 0 && differing_operators == 0 && network.channels == 0 {
+        // A network without layers is as equal as its operators are.
+        let equal = if unproven.is_empty() { "proven equal" } else { "not proven equal" };
+        terminal::say(format!("{equal}: no layers{of_operators}"));
+        return if unproven.is_empty() { Finding::None } else { Finding::Different };
     }
     if network.channels > 0 && network.differing == 0 {
         terminal::say(format!("proven equal: {count} channels, every reachable accumulator{of_operators}"));

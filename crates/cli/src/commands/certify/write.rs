@@ -4,13 +4,15 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use gen_params::certify::{CertifiedChannel, CertifiedLayer, Channel, Chosen, Freedom, OperatorProof};
+use gen_params::certify::{
+    CertifiedChannel, CertifiedLayer, Channel, Chosen, FileSubject, Freedom, certify_operators,
+};
 use gen_params::contract::Contract;
 use gen_params::emit::{self, Existing, FileToWrite, Formats, Manifest, files, hex, npz, write_folder};
 use gen_params::parameters::{LayerParameters, MultiplierForm, Parameters};
 use gen_params::target::Target;
 
-use super::prove::{certificate, channels};
+use super::prove::{certificate, channels, text};
 use super::search::{Search, Sharing, Tasks};
 use super::search_screen::of_network;
 use super::verdict;
@@ -28,18 +30,14 @@ pub(super) struct Folders<'a> {
     pub(super) prepared: &'a Prepared,
     pub(super) contract: Contract,
     pub(super) target: Target,
+    /// Sizes of all edges, where an input was given.
+    pub(super) shapes: Option<&'a [Vec<usize>]>,
 }
 
 impl Folders<'_> {
     /// Writes the chosen constants, and says what their certificate is.
-    pub(super) fn chosen(
-        &self,
-        directory: &Path,
-        tasks: &Tasks<'_>,
-        found: &Search,
-        operators: &[OperatorProof],
-    ) -> Result<Finding> {
-        let Self { arguments, prepared, contract, target } = *self;
+    pub(super) fn chosen(&self, directory: &Path, tasks: &Tasks<'_>, found: &Search) -> Result<Finding> {
+        let Self { arguments, prepared, contract, target, .. } = *self;
         if target.bias_fraction_bits > 0 {
             bail!(
                 "--write: parameters have integer biases, and --bias-fraction-bits is {}",
@@ -86,15 +84,29 @@ impl Folders<'_> {
             });
             certified.push(CertifiedLayer { channels: channels.collect::<Result<_, _>>()?, name });
         }
-        let certificate = certificate(contract, target, &parameters, certified)?;
-        let text = serde_json::to_vec(&certificate)?;
+        let certificate = certificate(contract, &parameters, certified)?;
+        let operators = certify_operators(&prepared.network, &parameters, contract, target, self.shapes);
+        let text = text(self.subject(&parameters, &certificate.parameters_sha256), &certificate, &operators)?;
         let record = FileToWrite::new(CERTIFICATE, |out| out.write_all(&text));
         let count = self.folder(directory, &parameters, vec![record])?;
         terminal::say(format!(
             "{}: M0 of {bits} bits, {count} files, and the certificate of these constants:",
             directory.display()
         ));
-        Ok(verdict(&certificate, operators, arguments.within))
+        Ok(verdict(&certificate, &operators, arguments.within))
+    }
+
+    /// What a certificate of these parameters is about.
+    pub(super) fn subject<'b>(&'b self, parameters: &'b Parameters, digest: &'b str) -> FileSubject<'b> {
+        FileSubject {
+            network: &self.prepared.network,
+            parameters,
+            parameters_sha256: digest,
+            contract: self.contract,
+            target: self.target,
+            shapes: self.shapes,
+            version: env!("CARGO_PKG_VERSION"),
+        }
     }
 
     /// Writes the accumulators at which each channel's code steps under the contract, beside the parameters: with them the
