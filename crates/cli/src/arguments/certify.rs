@@ -28,7 +28,7 @@ pub(crate) struct Certify {
     /// Be content (exit 0) with codes within 1 LSB everywhere that differ at no more than this fraction of accumulators
     #[arg(long, value_name = "FRACTION")]
     pub(crate) within: Option<f64>,
-    /// Find the narrowest M0, and how many accumulators differ with each width of 4 to 32 bits. CONSTANT, if given, is the
+    /// Find the narrowest M0, and how many accumulators differ with each width of 1 to 32 bits. CONSTANT, if given, is the
     /// shift of all
     #[arg(long)]
     pub(crate) search: bool,
@@ -46,7 +46,7 @@ pub(crate) struct Certify {
     #[arg(long, value_enum, requires = "write", default_value_t = FreedomName::Constant)]
     pub(crate) choose: FreedomName,
     /// Bits of M0 for --write, whatever differs
-    #[arg(long, value_name = "B", requires = "write", value_parser = clap::value_parser!(u32).range(4..=32))]
+    #[arg(long, value_name = "B", requires = "write", value_parser = clap::value_parser!(u32).range(1..=32))]
     pub(crate) width: Option<u32>,
     /// Also count what differs without a multiplier: one shift, sums of shifts, canonical signed digits, thresholds
     #[arg(long)]

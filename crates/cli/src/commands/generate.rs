@@ -84,6 +84,5 @@ fn smallest_shift(
     if !(0.0..=1.0).contains(&arguments.within) {
         bail!("--within: found {}, expected a fraction of accumulators, 0 to 1", arguments.within);
     }
-    let parameters = derive::derive(network, options)?;
-    auto::smallest_shift(network, &parameters, contract, target, arguments.within)
+    auto::smallest_shift(network, options, contract, target, arguments.within)
 }

@@ -13,6 +13,7 @@ mod docs;
 mod emit;
 mod folders;
 mod memory;
+mod proofs;
 mod refusals;
 mod run;
 mod screens;

@@ -51,16 +51,29 @@ pub struct Summary {
     pub largest: u32,
     /// Whether the codes differ at ties of the exact output only; true where they do not differ.
     pub only_ties: bool,
+    /// Channels of which only an interval is known that contains their accumulators.
+    pub intervals: usize,
 }
 
 impl Default for Summary {
     /// Of no channel.
     fn default() -> Self {
-        Self { channels: 0, reachable: 0, differing: 0, differing_channels: 0, largest: 0, only_ties: true }
+        Self::NOTHING
     }
 }
 
 impl Summary {
+    /// Of no channel.
+    pub const NOTHING: Self = Self {
+        channels: 0,
+        reachable: 0,
+        differing: 0,
+        differing_channels: 0,
+        largest: 0,
+        only_ties: true,
+        intervals: 0,
+    };
+
     /// Adds one channel.
     pub fn add(&mut self, difference: &Difference, only_ties: bool) {
         self.channels += 1;
@@ -81,6 +94,7 @@ impl Summary {
             differing_channels: 1,
             largest: u8::MAX.into(),
             only_ties: false,
+            intervals: 0,
         });
     }
 
@@ -92,6 +106,7 @@ impl Summary {
         self.differing_channels += other.differing_channels;
         self.largest = self.largest.max(other.largest);
         self.only_ties &= other.only_ties;
+        self.intervals += other.intervals;
     }
 
     /// The share of accumulators that differ, 0 to 1.
@@ -118,10 +133,18 @@ impl CertifiedChannel {
     /// Nothing can be proven, and why.
     pub fn new(channel: Channel, product_bits: u32) -> Result<Self, Refusal> {
         let (reference, hardware) = (channel.reference_steps()?, channel.hardware_steps(product_bits)?);
-        let difference =
-            Difference::between(&reference, &hardware).ok_or(Refusal::Unsound("two ranges of codes"))?;
-        let only_ties = channel.only_ties(&reference, &hardware);
+        let ranks = channel.ranks()?;
+        let difference = Difference::between(&reference, &hardware, &ranks)
+            .ok_or(Refusal::Unsound("two ranges of codes"))?;
+        let only_ties = channel.only_ties(&reference, &hardware, &ranks);
         Ok(Self { channel, difference, only_ties })
+    }
+}
+
+impl CertifiedChannel {
+    /// Whether only an interval is known that contains the accumulators: a witness may then be none that occurs.
+    pub fn is_of_interval(&self) -> bool {
+        self.channel.sums.as_ref().is_some_and(|sums| !sums.exact)
     }
 }
 
@@ -131,6 +154,7 @@ impl CertifiedLayer {
         let mut summary = Summary::default();
         for channel in &self.channels {
             summary.add(&channel.difference, channel.only_ties);
+            summary.intervals += usize::from(channel.is_of_interval());
         }
         summary
     }
@@ -146,9 +170,8 @@ impl Certificate {
         summary
     }
 
-    /// Whether every channel is proven equal. A certificate of nothing is none.
+    /// Whether every channel is proven equal; so they are where there is none.
     pub fn is_equal(&self) -> bool {
-        let mut channels = self.layers.iter().flat_map(|layer| &layer.channels).peekable();
-        channels.peek().is_some() && channels.all(|channel| channel.difference.is_none())
+        self.layers.iter().flat_map(|layer| &layer.channels).all(|channel| channel.difference.is_none())
     }
 }

@@ -9,9 +9,9 @@ use super::integer::IntegerRequantizer;
 use super::real::Real;
 use super::steps::Steps;
 use crate::contract::{Contract, Missing, Requantizer};
-use crate::derive::centred_accumulators;
 use crate::ops::{Bias, Layer};
 use crate::parameters::{Activation, LayerParameters, Range};
+use crate::reach::{Ranks, Sums, centred_accumulators};
 use crate::target::{Target, TargetError, TargetLayer};
 
 /// Why nothing can be proven.
@@ -77,8 +77,11 @@ impl From<TargetError> for Refusal {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
-    /// The reachable `sum((x - Z1) * (w - Z2))`: exact extremes, over all inputs in their range, padding included.
+    /// The reachable `sum((x - Z1) * (w - Z2))`: extremes, over all inputs in their range, padding included.
     pub accumulator: Range<i32>,
+    /// Which of those between occur; `None` if all of them do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sums: Option<Sums>,
     /// The exact output.
     pub real: Real,
     /// The reference's arithmetic; its own clamp may be wider than the hardware's.
@@ -115,7 +118,7 @@ pub fn layer_channels(
     }
     let facts = channel_facts(contract, layer, input, output, range)?;
     let mut channels = Vec::with_capacity(facts.len());
-    for (index, ChannelFacts { accumulator, real, reference }) in facts.into_iter().enumerate() {
+    for (index, ChannelFacts { accumulator, sums, real, reference }) in facts.into_iter().enumerate() {
         let of_channel = |values: &[i64]| values.get(index).copied();
         let numbers =
             of_channel(&hardware.bias).zip(hardware.multiplier.get(index)).zip(hardware.shift.get(index));
@@ -124,6 +127,7 @@ pub fn layer_channels(
         };
         channels.push(Channel {
             accumulator,
+            sums,
             real,
             reference,
             hardware: IntegerRequantizer {
@@ -144,6 +148,7 @@ pub fn layer_channels(
 /// What a channel is without hardware: its accumulators, its exact output, and the reference.
 pub(super) struct ChannelFacts {
     pub(super) accumulator: Range<i32>,
+    pub(super) sums: Option<Sums>,
     pub(super) real: Real,
     pub(super) reference: Requantizer,
 }
@@ -183,7 +188,8 @@ pub(super) fn channel_facts(
             None => (0.0, 0),
         };
         channels.push(ChannelFacts {
-            accumulator: Range { min: narrow(accumulator.min)?, max: narrow(accumulator.max)? },
+            accumulator: Range { min: narrow(accumulator.range.min)?, max: narrow(accumulator.range.max)? },
+            sums: accumulator.sums,
             real: Real {
                 input_scale: input.scale,
                 weight_scale,
@@ -198,6 +204,21 @@ pub(super) fn channel_facts(
 }
 
 impl Channel {
+    /// The accumulators that occur, as far as that is known.
+    ///
+    /// # Errors
+    /// Runs that are none, or not within the range.
+    pub fn ranks(&self) -> Result<Ranks, Refusal> {
+        let range = Range { min: self.accumulator.min.into(), max: self.accumulator.max.into() };
+        if range.min > range.max {
+            return Err(Refusal::Unsound("a range of accumulators whose ends are swapped"));
+        }
+        if self.sums.as_ref().is_some_and(|sums| !sums.is_sound(range)) {
+            return Err(Refusal::Unsound("runs of accumulators that are not those of the range"));
+        }
+        Ok(Ranks::new(range, self.sums.as_ref()))
+    }
+
     /// The reference's steps.
     ///
     /// # Errors
@@ -242,14 +263,16 @@ impl Channel {
     /// Nothing can be proven, and why.
     pub fn difference(&self, product_bits: u32) -> Result<Difference, Refusal> {
         let (reference, hardware) = (self.reference_steps()?, self.hardware_steps(product_bits)?);
-        Difference::between(&reference, &hardware).ok_or(Refusal::Unsound("two clamps"))
+        Difference::between(&reference, &hardware, &self.ranks()?).ok_or(Refusal::Unsound("two clamps"))
     }
 
     /// Whether every difference of two step functions of this channel is at an accumulator whose exact output lies
     /// halfway between two codes. True if there is none.
-    pub fn only_ties(&self, reference: &Steps, hardware: &Steps) -> bool {
+    pub fn only_ties(&self, reference: &Steps, hardware: &Steps, ranks: &Ranks) -> bool {
         disagreements(reference, hardware).all(|(code, low, high)| {
-            high - low == 1 && self.real.tie(code - self.hardware.zero_point) == Some(low)
+            let (first, end) = (ranks.below(low), ranks.below(high));
+            let tie = || self.real.tie(code - self.hardware.zero_point);
+            end == first || (end == first + 1 && tie() == ranks.at(first))
         })
     }
 }

@@ -2,12 +2,12 @@
 
 use super::Options;
 use super::multiplier::{Multipliers, layer_form};
-use super::reach::{Sums, accumulator_range, of_channel, output_channels, reach_of, signed_bits, tap_sums};
 use crate::error::{LowerError, Result};
 use crate::exact::Ratio;
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::{Bias, Layer, Op, PaddingMode, Shape};
 use crate::parameters::{Activation, CodeType, LayerKind, LayerParameters, Range, Reach, Window};
+use crate::reach::{accumulator_range, of_channel, output_channels, reach_of, signed_bits, weight_sums};
 
 pub(super) fn derive_layer(
     network: &IntNetwork,
@@ -22,7 +22,7 @@ pub(super) fn derive_layer(
     };
     let (input, output) = (network.edge(input_id).activation, network.edge(output_id).activation);
     let channels = check(layer, input, output).map_err(refuse)?;
-    let weight_sum = narrow(tap_sums(layer, channels, &[0]).iter().map(Sums::total))
+    let weight_sum = narrow(weight_sums(layer, channels, &[0]).into_iter())
         .ok_or_else(|| refuse("weight_sum does not fit in 32 bits".into()))?;
     let bias = bias_codes(layer, channels, input).map_err(refuse)?;
     let folded_bias = match (input, &bias) {
@@ -32,7 +32,7 @@ pub(super) fn derive_layer(
     let multipliers = match input.zip(output) {
         Some(ends) => {
             let form = layer_form(network, node, layer, options.form)?;
-            Some(Multipliers::new(&node.name, layer, channels, ends, form, warnings)?)
+            Some(Multipliers::new(network, &node.name, layer, channels, ends, form, warnings)?)
         }
         None => None,
     };

@@ -13,7 +13,6 @@
 
 mod layer;
 mod multiplier;
-mod reach;
 mod recurrent;
 
 use crate::contract::Contract;
@@ -25,12 +24,11 @@ use crate::parameters::{
 };
 use crate::target::{Choice, Rounding, derive_operator};
 
+pub use crate::reach::{Accumulators, centred_accumulators};
 pub(crate) use layer::layer_clamp;
 pub use layer::quantize_bias;
 use multiplier::{DEFAULT_MULTIPLIER_BITS, network_form};
 pub use multiplier::{exact_multiplier, normalized_multiplier};
-pub use reach::centred_accumulators;
-pub(crate) use reach::{accumulator_range, reach_of, weight_totals};
 
 /// What the user can choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

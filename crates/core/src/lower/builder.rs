@@ -226,10 +226,18 @@ impl Builder {
                 };
                 (input, range)
             }
+            // Another S and Z than the input's: other codes.
+            Op::MaxPool(_) | Op::AveragePool(_) | Op::AdaptiveAveragePool { .. } | Op::Mean { .. }
+                if own.is_some() && own != input =>
+            {
+                (own, own.map(full_range))
+            }
             Op::MaxPool(_) | Op::AdaptiveAveragePool { .. } | Op::Mean { .. } => (own.or(input), range),
+            // Dividing by another number than the window's size may leave the codes that went in.
+            Op::AveragePool(pool) if pool.divisor.is_some() => (own.or(input), own.or(input).map(full_range)),
             Op::AveragePool(pool) => {
                 // Padding that counts has the real value 0, the code Z.
-                let padded = pool.padding.iter().any(|&p| p > 0);
+                let padded = pool.padding.iter().chain(pool.padding_end()).any(|&p| p > 0);
                 let range = range.zip(input).map(|(r, a)| {
                     if padded { hull(r, Range { min: a.zero_point, max: a.zero_point }) } else { r }
                 });

@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
         operators: &operators,
         search: tasks.as_ref().map(search::Tasks::search),
         alternatives,
-        registers: arguments.accumulators.then(|| registers::count_all(&prepared.parameters)),
+        registers: arguments.accumulators.then(|| registers::count_all(network, &prepared.parameters)),
         measured: input
             .map(|input| measure::measure(arguments, &prepared, &input, contract, target))
             .transpose()?,
@@ -125,46 +125,53 @@ fn verdict(certificate: &Certificate, operators: &[OperatorProof], within: Optio
     // What was not counted may differ: the network is not proven then, whatever its layers are.
     let unproven = operators.iter().filter(|operator| operator.counted.is_err());
     let unproven: Vec<&str> = unproven.map(|operator| operator.name.as_str()).collect();
-    let mut of_operators = match (counted().count(), differing_operators) {
-        (0, _) => String::new(),
-        (all, 0) => format!("; {all} operators without weights, everything that can enter them"),
-        (all, differing) => format!("; {differing} of {all} operators without weights differ"),
+    let of_operators = match (counted().count(), differing_operators) {
+        (0, _) => None,
+        (all, 0) => Some(format!("{all} operators without weights, everything that can enter them")),
+        (all, differing) => Some(format!("{differing} of {all} operators without weights differ")),
     };
-    if !unproven.is_empty() {
-        of_operators += &format!("; not proven: {}", unproven.join(", "));
-    }
-    if network.differing == 0 && differing_operators == 0 && network.channels == 0 {
-        // A network without layers is as equal as its operators are.
-        let equal = if unproven.is_empty() { "proven equal" } else { "not proven equal" };
-        terminal::say(format!("{equal}: no layers{of_operators}"));
+    let not_proven = (!unproven.is_empty()).then(|| format!("not proven: {}", unproven.join(", ")));
+    let say = |verdict: &str, layers: Option<String>| {
+        let parts: Vec<String> =
+            [layers, of_operators.clone(), not_proven.clone()].into_iter().flatten().collect();
+        let parts =
+            if parts.is_empty() { "nothing in it computes codes".to_owned() } else { parts.join("; ") };
+        terminal::say(format!("{verdict}: {parts}"));
+    };
+    let has_layers = network.channels > 0;
+    if network.differing == 0 && differing_operators == 0 {
+        say("proven equal", has_layers.then(|| format!("{count} channels, every reachable accumulator")));
         return if unproven.is_empty() { Finding::None } else { Finding::Different };
     }
-    if network.channels > 0 && network.differing == 0 {
-        terminal::say(format!("proven equal: {count} channels, every reachable accumulator{of_operators}"));
-        let proven = differing_operators == 0 && unproven.is_empty();
-        return if proven { Finding::None } else { Finding::Different };
-    }
-    let differing = thousands(network.differing_channels);
+    let differing =
+        has_layers.then(|| format!("{} of {count} channels differ", thousands(network.differing_channels)));
     let Some(fraction) = within else {
-        terminal::say(format!("not equal: {differing} of {count} channels differ{of_operators}"));
+        say("not equal", differing);
         return Finding::Different;
     };
-    #[allow(clippy::cast_precision_loss, reason = "a share")]
-    let is_within = |counted: &Counted| {
-        counted.largest <= 1 && counted.differing as f64 <= fraction * counted.cases as f64
-    };
-    if network.is_within(fraction) && counted().all(is_within) && unproven.is_empty() {
-        terminal::say(format!(
-            "proven within 1 LSB everywhere, and different at {:.3} ppm of accumulators: {differing} of {count} channels \
-             differ{of_operators}",
-            network.parts_per_million()
-        ));
+    if network.is_within(fraction)
+        && counted().all(|counted| is_within(counted, fraction))
+        && unproven.is_empty()
+    {
+        let verdict = "proven within 1 LSB everywhere, and different at no more than the given share";
+        let layers = differing
+            .map(|differing| format!("{:.3} ppm of accumulators, {differing}", network.parts_per_million()));
+        say(verdict, layers);
         return Finding::None;
     }
-    terminal::say(format!(
-        "not within the bound: {:.3} ppm of accumulators differ, by up to {} LSB{of_operators}",
-        network.parts_per_million(),
-        network.largest
-    ));
+    let layers = has_layers.then(|| {
+        format!(
+            "{:.3} ppm of accumulators differ, by up to {} LSB",
+            network.parts_per_million(),
+            network.largest
+        )
+    });
+    say("not within the bound", layers);
     Finding::Different
+}
+
+/// Whether an operator's codes are nowhere further apart than 1, and differ at no more than `fraction` of what can enter.
+#[allow(clippy::cast_precision_loss, reason = "a share")]
+fn is_within(counted: &Counted, fraction: f64) -> bool {
+    counted.largest <= 1 && counted.differing as f64 <= fraction * counted.cases as f64
 }

@@ -50,7 +50,9 @@ impl Folders<'_> {
             FreedomName::Bias => Freedom::Bias,
             FreedomName::Constant => Freedom::Constant,
         };
-        let Some(bits) = arguments.width.or_else(|| of_network(found, freedom, arguments.within)) else {
+        let Some(bits) =
+            arguments.width.or_else(|| of_network(found, freedom, arguments.within).map(|found| found.bits))
+        else {
             bail!(
                 "--write: no M0 of up to 32 bits makes the whole network {} with --choose {}\n  hint: allow differences with \
              --within FRACTION, or name the width with --width BITS",

@@ -11,6 +11,7 @@ use crate::contract::Contract;
 use crate::derive::layer_clamp;
 use crate::ops::{Bias, Layer};
 use crate::parameters::{Weight, Window};
+use crate::reach::weight_sums;
 
 /// Output positions of a transposed convolution that meet other taps, at most.
 const MOST_PHASES: u64 = 1 << 16;
@@ -239,7 +240,7 @@ impl CertificateFile {
         }
         let facts = channel_facts(contract, &layer, input.activation(), output.activation(), range)
             .map_err(|refusal| fault(kind_of(&refusal), refusal.to_string()))?;
-        let totals = crate::derive::weight_totals(&layer).unwrap_or_default();
+        let totals = weight_sums(&layer, channels, &layer.weight.zero_point);
         for (index, (facts, claimed)) in facts.into_iter().zip(&record.channels).enumerate() {
             let total = totals.get(index).copied().unwrap_or_default();
             let origin = i128::from(input.zero_point) * i128::from(total);
@@ -260,7 +261,7 @@ impl CertificateFile {
         output: &EdgeRecord,
         origin: i128,
     ) -> Result<(), (FaultKind, String)> {
-        let ChannelFacts { accumulator, real, reference } = facts;
+        let ChannelFacts { accumulator, sums, real, reference } = facts;
         if claimed.accumulator != accumulator {
             return Err((
                 FaultKind::Range,
@@ -268,6 +269,13 @@ impl CertificateFile {
                     "says that accumulators are {}..={}, and its weights give {}..={}",
                     claimed.accumulator.min, claimed.accumulator.max, accumulator.min, accumulator.max
                 ),
+            ));
+        }
+        let exact = sums.as_ref().is_none_or(|sums| sums.exact);
+        if claimed.exact != exact {
+            return Err((
+                FaultKind::Range,
+                format!("says that which accumulators occur is known: {}, expected {exact}", claimed.exact),
             ));
         }
         let fraction = self.target.bias_fraction_bits;
@@ -286,6 +294,7 @@ impl CertificateFile {
         }
         let channel = Channel {
             accumulator,
+            sums,
             real,
             reference,
             hardware: IntegerRequantizer {

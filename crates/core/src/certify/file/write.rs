@@ -294,7 +294,7 @@ fn layer_record(
             .iter()
             .map(|proven| ChannelRecord {
                 accumulator: proven.channel.accumulator,
-                exact: false,
+                exact: !proven.is_of_interval(),
                 bias: proven.channel.hardware.bias,
                 multiplier: proven.channel.hardware.multiplier,
                 shift: proven.channel.hardware.shift,

@@ -4,7 +4,7 @@ mod arithmetic;
 mod constants;
 mod geometry;
 mod overflow;
-mod taps;
+pub(crate) mod taps;
 #[cfg(test)]
 mod tests;
 
@@ -80,6 +80,8 @@ pub struct TargetLayer {
     pub output_shift: i32,
     /// Input codes that the target can have, before `input_shift`.
     input_range: Range<i32>,
+    /// Those of them that its producer can give.
+    reached_range: Range<i32>,
     output_type: CodeType,
     kind: LayerKind,
     /// Kernel sizes, one per spatial axis.
@@ -194,6 +196,7 @@ impl TargetLayer {
             input_shift,
             output_shift,
             input_range: target.within(Range { min, max }),
+            reached_range: target.within(parameters.input_range.unwrap_or(Range { min, max })),
             output_type: output.code_type,
             kind: parameters.kind,
             kernel,
@@ -248,6 +251,12 @@ impl TargetLayer {
     /// The input codes that the target can have, as it has them.
     pub fn input_range(&self) -> Range<i32> {
         let Range { min, max } = self.input_range;
+        Range { min: min - self.input_shift, max: max - self.input_shift }
+    }
+
+    /// The input codes that the layer's producer can give, as the target has them.
+    pub fn reached_range(&self) -> Range<i32> {
+        let Range { min, max } = self.reached_range;
         Range { min: min - self.input_shift, max: max - self.input_shift }
     }
 
