@@ -31,6 +31,8 @@ COMPUTING = ("add sub mul minimum maximum matmul cat avg_pool adaptive_avg_pool 
              " softmax").split() + FUNCTIONS
 RECURRENT = ["svdf", "lstm"]
 LARGEST_SPACE = 1 << 24
+LARGEST_SEARCH = 1 << 22
+LARGEST_PATTERNS = 1 << 12
 
 
 class Fault(Exception):
@@ -117,10 +119,11 @@ SCALE = record(multiplier=u32, shift=i32)
 FORM = record(
     schema=u32, version=text, contract=text,
     target=record(rounding=word(ROUNDINGS), accumulator_bits=u32, product_bits=u32, bias_fraction_bits=u32),
-    parameters_sha256=text, signed_as_unsigned=flag,
+    parameters_sha256=text,
     edges=many(maybe(record(scale=real, zero_point=i32, type=word(TYPES), range=maybe(ranged(i32))))),
     inputs=many(u64), outputs=many(u64), states=many(u64),
-    nodes=many(record(name=text, op=text, inputs=many(u64), outputs=many(u64), detail=maybe(one_of(
+    nodes=many(record(name=text, op=text, contract=text, fusion=word(["codes", "unsigned", "floats"]),
+                      inputs=many(u64), outputs=many(u64), detail=maybe(one_of(
         relu=flag, requantizes=flag, bounds=record(min=maybe(real), max=maybe(real)), number=real, filling=i32,
         constant=ranged(i32), window=record(sizes=many(u64), divisor=maybe(i64), filling=maybe(i32),
                                                      axes=maybe(many(u64))),
@@ -565,18 +568,24 @@ def weights_of(layer):
 
 
 def axis_patterns(layer, axis):
-    """The sets of taps that meet the input along an axis, for every position of every size of input."""
+    """The sets of taps that meet the input along an axis, for every position of every size of input; None of a window too
+    large to be looked through."""
     window, taps = layer["window"], layer["weight"]["shape"][2 + axis]
     stride, dilation, padding = (window[key][axis] for key in ("stride", "dilation", "padding"))
     end = window["padding_end"][axis] if window["padding_end"] is not None else padding
     reach, found = dilation * (taps - 1) + 1, set()
     if "transpose" in layer["kind"]:
         more = window["output_padding"][axis]
-        for size in range(1, -(-(reach + padding + end) // stride) + 3):
+        largest = -(-(reach + padding + end) // stride) + 2
+        if largest * (largest * stride + reach + more) * taps > LARGEST_SEARCH:
+            return None
+        for size in range(1, largest + 1):
             for place in range((size - 1) * stride - padding - end + reach + more):
                 steps = [divmod(place + padding - tap * dilation, stride) for tap in range(taps)]
                 found.add(tuple(rest == 0 and 0 <= step < size for step, rest in steps))
     else:
+        if (reach + stride) * ((reach + stride + padding + end) // stride + 1) * taps > LARGEST_SEARCH:
+            return None
         for size in range(1, reach + stride + 1):
             room = size + padding + end - reach
             for place in range(room // stride + 1 if room >= 0 else 0):
@@ -605,6 +614,8 @@ def patterns_of(layer, excluded):
         if any(window[key] is None for key in keys):
             return None
         axes = [axis_patterns(layer, axis) for axis in range(len(shape) - 2)]
+        if None in axes or prod(map(len, axes)) > LARGEST_PATTERNS:
+            return None
     return [tuple(all(along) for along in itertools.product(*sets)) for sets in itertools.product(*axes)]
 
 
@@ -931,6 +942,7 @@ class Network:
             need(node["name"] and node["name"] not in names, "network", f"the name {node['name']!r}")
             names.add(node["name"])
             need(node["op"] in LAYERS + SELECTING + COMPUTING + RECURRENT, "network", f"no operator is {node['op']!r}")
+            need(node["contract"] == certificate["contract"], "contract", f"found {node['contract']!r}")
             need(node["outputs"] and all(id_ in produced for id_ in node["inputs"]), "network", "wiring")
             produce(node["outputs"])
         need(len(produced) == len(edges) and all(id_ in produced for id_ in certificate["outputs"]), "network", "edges")
@@ -1376,7 +1388,7 @@ class Operator:
         output = network.edge(self.node["outputs"], 0)
         need(all(edges) and output, "operator", "its input or output has no codes")
         self.inputs, self.output = [network.activation(edge) for edge in edges], network.activation(output)
-        self.unsigned = certificate["signed_as_unsigned"]
+        self.unsigned = self.node["fusion"] == "unsigned"
 
     def none(self):
         raise Fault("operator", "has numbers that are none of its operation")

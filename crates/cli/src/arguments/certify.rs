@@ -7,8 +7,41 @@ use clap::{Args, ValueEnum};
 use super::{InputOptions, Subject};
 
 /// What a proof takes, and a check does not.
-const PROVING: [&str; 9] =
-    ["model", "against", "output", "within", "search", "alternatives", "thresholds", "accumulators", "input"];
+const PROVING: [&str; 33] = [
+    "model",
+    "constant",
+    "graph",
+    "engine",
+    "bn_eps",
+    "target",
+    "multiplier_bits",
+    "accumulator_bits",
+    "bias_bits",
+    "rounding",
+    "product_bits",
+    "overflow",
+    "bias_fraction_bits",
+    "activation_range",
+    "signed_activations",
+    "against",
+    "output",
+    "within",
+    "search",
+    "shift",
+    "plot",
+    "write",
+    "choose",
+    "width",
+    "alternatives",
+    "thresholds",
+    "accumulators",
+    "input",
+    "mean",
+    "std",
+    "resize",
+    "limit",
+    "json",
+];
 
 /// Proof instead of samples.
 #[derive(Debug, Args)]

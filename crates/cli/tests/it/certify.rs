@@ -71,6 +71,19 @@ fn certificates_are_files_that_two_programs_prove_again() {
     );
 }
 
+#[test]
+fn a_check_takes_no_model_and_a_folder_no_proof() {
+    let folder = tempfile::tempdir().unwrap();
+    for words in
+        ["--check FOLDER/x model.pt", "--check FOLDER/x --search", "--check FOLDER/x --rounding floor"]
+    {
+        let done = gen_params(folder.path(), &format!("certify {words}"));
+        assert!(done.code == 2 && done.stderr.contains("cannot be used with"), "{words}: {}", done.stderr);
+    }
+    let done = gen_params(folder.path(), &format!("certify {LENET} --against x86 --parameters FOLDER/x"));
+    assert!(done.code == 2 && done.stderr.contains("--check"), "{}", done.stderr);
+}
+
 /// Nothing of a certificate reaches a terminal as it stands in the file.
 #[test]
 fn what_a_certificate_says_is_escaped() {

@@ -38,8 +38,6 @@ pub struct CertificateFile {
     pub target: TargetRecord,
     /// SHA-256 of the parameters that it is about, as the archive `params.npz` that is written of them; lower-case hex.
     pub parameters_sha256: String,
-    /// Whether ONNX Runtime computes signed codes of operators as unsigned ones.
-    pub signed_as_unsigned: bool,
     /// Tensors, by number; `null` for tensors of real numbers and where nothing is known.
     pub edges: Vec<Option<EdgeRecord>>,
     /// The edges that enter the network.
@@ -95,12 +93,28 @@ pub struct NodeRecord {
     pub name: String,
     /// What it computes.
     pub op: String,
+    /// The contract whose arithmetic computes it: the certificate's.
+    pub contract: String,
+    /// What ONNX Runtime computes it on.
+    pub fusion: FusionRecord,
     /// Edges that enter it.
     pub inputs: Vec<usize>,
     /// Edges that it gives.
     pub outputs: Vec<usize>,
     /// What its codes depend on beside its inputs.
     pub detail: Option<Detail>,
+}
+
+/// What ONNX Runtime computes an operation on, see [`IntNetwork`](crate::network::IntNetwork).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FusionRecord {
+    /// Its codes.
+    Codes,
+    /// Signed codes made unsigned, 128 higher.
+    Unsigned,
+    /// Real numbers.
+    Floats,
 }
 
 /// What the codes of an operation depend on beside its inputs.

@@ -127,6 +127,13 @@ impl CertificateFile {
             if !known {
                 return network(place, &format!("computes {:?}, which no operator does", node.op));
             }
+            if node.contract != self.contract {
+                return Err(Fault::new(
+                    place,
+                    FaultKind::Contract,
+                    format!("found {:?}, expected {:?}", node.contract, self.contract),
+                ));
+            }
             if node.outputs.is_empty() || node.inputs.iter().any(|id| !produced.contains(id)) {
                 return network(place, "takes what no node before it gives, or gives nothing");
             }

@@ -64,7 +64,7 @@ impl CertificateFile {
             contract,
             inputs,
             output: Some(output.activation()),
-            signed_as_unsigned: self.signed_as_unsigned,
+            signed_as_unsigned: node.fusion == FusionRecord::Unsigned,
             shape: shape.as_deref(),
         };
         let target = Target { rounding: self.target.rounding, ..Target::default() };

@@ -57,6 +57,8 @@ impl CertificateFile {
         let nodes = network.nodes.iter().map(|node| NodeRecord {
             name: node.name.clone(),
             op: node.op.name().to_owned(),
+            contract: subject.contract.name().to_owned(),
+            fusion: subject.fusion(node),
             inputs: ids(&node.inputs),
             outputs: ids(&node.outputs),
             detail: subject.detail(node),
@@ -72,7 +74,6 @@ impl CertificateFile {
                 bias_fraction_bits: target.bias_fraction_bits,
             },
             parameters_sha256: subject.parameters_sha256.to_owned(),
-            signed_as_unsigned: network.signed_as_unsigned,
             edges: edges.collect(),
             inputs: ids(&network.inputs),
             outputs: ids(&network.outputs),
@@ -110,6 +111,18 @@ impl CertificateFile {
 impl FileSubject<'_> {
     fn shape(&self, node: &Node) -> Option<&[usize]> {
         Some(self.shapes?.get(node.inputs.first()?.0)?)
+    }
+
+    fn fusion(&self, node: &Node) -> FusionRecord {
+        let unsigned = self.network.signed_as_unsigned
+            && matches!(node.op, Op::Add { .. } | Op::Mul { .. } | Op::AveragePool(_));
+        if unsigned {
+            FusionRecord::Unsigned
+        } else if self.network.unfused.contains_key(&node.name) {
+            FusionRecord::Floats
+        } else {
+            FusionRecord::Codes
+        }
     }
 
     fn detail(&self, node: &Node) -> Option<Detail> {

@@ -173,6 +173,12 @@ pub(super) fn all() -> Vec<Forgery> {
         // The reference and the digests.
         ("a contract of no engine", "contract", Signed(|v| set(v, "/contract", "nonsense".into()))),
         ("a contract in capitals", "contract", Signed(|v| set(v, "/contract", "EXACT".into()))),
+        (
+            "a node of another contract",
+            "contract",
+            Signed(|v| set(v, "/nodes/0/contract", "nonsense".into())),
+        ),
+        ("a fusion of no engine", "format", Signed(|v| set(v, "/nodes/0/fusion", "half".into()))),
         ("a contract with escapes", "contract", Signed(|v| set(v, "/contract", "\u{1b}[31mexact".into()))),
         ("a changed multiplier", "digest", Unsigned(|v| add(v, &channel("multiplier"), 1))),
         ("a signature of zeros", "digest", Unsigned(|v| set(v, "/sha256", "0".repeat(64).into()))),
