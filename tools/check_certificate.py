@@ -1303,7 +1303,6 @@ def mean_codes(contract, op, window, source, output):
     size = prod(sizes)
     need(sizes and size >= 1 and size * size * (high - low + 1) <= LARGEST_SPACE, "reference", "too large a window")
     count = divisor if divisor is not None else size
-    need(count > 0, "reference", "a divisor that is none")
     cases = range(size * low, size * high + 1)
     z1, z3, alone = source[1], output[1], all(extent == 1 for extent in sizes)
     qnnpack = contract == "qnnpack" and source[2] == "uint8"
@@ -1408,6 +1407,8 @@ class Operator:
             if len(lengths) != 1 or 0 in lengths:
                 self.none()
         if self.which == "window":
+            if self.detail["divisor"] is not None and self.detail["divisor"] <= 0:
+                self.none()
             if op != "avg_pool" and self.detail["divisor"] is not None:
                 self.none()
             if (op == "mean") != (self.detail["axes"] is not None):

@@ -56,7 +56,7 @@ pub(crate) struct Certify {
     #[arg(long, value_name = "FILE", conflicts_with_all = PROVING)]
     pub(crate) check: Option<PathBuf>,
     /// With --check: compare the certificate with the parameters in this folder, number by number
-    #[arg(long, value_name = "DIR", requires = "check")]
+    #[arg(long, value_name = "DIR", requires = "check", conflicts_with = "model")]
     pub(crate) parameters: Option<PathBuf>,
     /// Be content (exit 0) with codes within 1 LSB everywhere that differ at no more than this fraction of accumulators
     #[arg(long, value_name = "FRACTION")]

@@ -170,7 +170,9 @@ fn operation(node: &NodeRecord) -> Option<Op> {
                 relu: *relu,
             })
         }
-        ("avg_pool", Some(Detail::Window { sizes, divisor, axes: None, .. })) => {
+        ("avg_pool", Some(Detail::Window { sizes, divisor, axes: None, .. }))
+            if divisor.is_none_or(|divisor| divisor > 0) =>
+        {
             let axes = sizes.len();
             Op::AveragePool(Pool {
                 kernel: sizes.iter().map(|&size| i64::try_from(size).ok()).collect::<Option<_>>()?,
