@@ -14,6 +14,7 @@ use gen_params::contract::Contract;
 use gen_params::derive::{self, Options};
 use gen_params::emit;
 use gen_params::lower;
+use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::IntNetwork;
 use gen_params::ops::Op;
 use gen_params::parameters::{MultiplierForm, Parameters};
@@ -39,8 +40,17 @@ impl Subject {
     }
 
     /// The certificate; why nothing can be proven else.
-    fn certify(&self, contract: Contract, target: Target) -> Result<CertificateFile, String> {
+    fn certify(
+        &self,
+        contract: Contract,
+        target: Target,
+        input: Option<&[usize]>,
+    ) -> Result<CertificateFile, String> {
         let Self { network, parameters } = self;
+        let shapes = input.map(|input| {
+            let machine = Machine::new(network, parameters, Arithmetic::Target(target)).unwrap();
+            machine.shapes(&[input.to_vec()]).unwrap()
+        });
         let mut layers = Vec::new();
         for node in &network.nodes {
             let Op::Layer(layer) = &node.op else { continue };
@@ -54,7 +64,7 @@ impl Subject {
             let channels = channels.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
             layers.push(CertifiedLayer { name: node.name.clone(), channels });
         }
-        let operators = certify_operators(network, parameters, contract, target, None);
+        let operators = certify_operators(network, parameters, contract, target, shapes.as_deref());
         let digest = emit::digest(parameters).map_err(|error| error.to_string())?;
         let subject = FileSubject {
             network,
@@ -62,7 +72,7 @@ impl Subject {
             parameters_sha256: &digest,
             contract,
             target,
-            shapes: None,
+            shapes: shapes.as_deref(),
             version: "0",
         };
         CertificateFile::new(&subject, &layers, &operators)
@@ -123,7 +133,7 @@ fn certificates_of_the_fixtures_pass_both_checks() {
             ..Target::default()
         };
         let name = format!("{} against {}", path.display(), contract.name());
-        let certificate = match subject.certify(contract, target) {
+        let certificate = match subject.certify(contract, target, None) {
             Ok(certificate) => certificate,
             Err(why) => {
                 refusals.push(format!("{name}: {why}"));
@@ -155,15 +165,18 @@ fn certificates_of_the_fixtures_pass_both_checks() {
     assert_no_failures(&failures, certificates);
 }
 
+/// A file, the contract, and the sizes of its input where windows depend on them.
+type Forged = (&'static str, Contract, Option<&'static [usize]>);
+
 /// Networks with convolutions, transposed ones, linear layers, sums, products, means, tables and batch norms.
-const FORGED: [(&str, Contract); 7] = [
-    ("one_network/script.pt", Contract::X86),
-    ("one_network/qdq.onnx", Contract::Onnxruntime),
-    ("one_network/model.tflite", Contract::Litert),
-    ("layers/transposed2d_qnnpack/script.pt", Contract::Qnnpack),
-    ("layers/activations_fbgemm/script.pt", Contract::Fbgemm),
-    ("onnx_fused/u8.onnx", Contract::Onnxruntime),
-    ("operators/squeeze.pt", Contract::Exact),
+const FORGED: [Forged; 7] = [
+    ("one_network/script.pt", Contract::X86, None),
+    ("one_network/qdq.onnx", Contract::Onnxruntime, None),
+    ("one_network/model.tflite", Contract::Litert, None),
+    ("layers/transposed2d_qnnpack/script.pt", Contract::Qnnpack, None),
+    ("layers/activations_fbgemm/script.pt", Contract::Fbgemm, None),
+    ("onnx_fused/u8.onnx", Contract::Onnxruntime, None),
+    ("operators/squeeze.pt", Contract::Exact, Some(&[1, 4, 7, 5])),
 ];
 
 /// Certificates that each forgery is made of, at most.
@@ -174,9 +187,9 @@ fn forgeries_are_refused_by_both_checkers_for_the_same_reason() {
     let folder = tempfile::tempdir().unwrap();
     let all = forgeries::all();
     let (mut paths, mut rows, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-    let good = FORGED.map(|(model, contract)| {
+    let good = FORGED.map(|(model, contract, input)| {
         let subject = Subject::open(&fixtures().join(model), 8).unwrap();
-        let good = subject.certify(contract, Target::default()).unwrap();
+        let good = subject.certify(contract, Target::default(), input).unwrap();
         assert_eq!(verdict(&serde_json::to_vec(&good).unwrap()), "confirmed", "{model}");
         (model, serde_json::to_value(&good).unwrap())
     });
@@ -210,7 +223,7 @@ fn forgeries_are_refused_by_both_checkers_for_the_same_reason() {
 #[test]
 fn what_is_true_is_confirmed_however_it_is_laid_out() {
     let subject = Subject::open(&fixtures().join("one_network/script.pt"), 8).unwrap();
-    let good = subject.certify(Contract::X86, Target::default()).unwrap();
+    let good = subject.certify(Contract::X86, Target::default(), None).unwrap();
     let value = serde_json::to_value(&good).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pretty.json");

@@ -384,6 +384,12 @@ pub(super) fn all() -> Vec<Forgery> {
             "",
             Signed(|v| {
                 let relu = v["layers"].get(0)?["relu"].as_bool()?;
+                let name = v["layers"].get(0)?["name"].clone();
+                let node = v["nodes"].as_array()?.iter().find(|node| node["name"] == name)?;
+                let edge = &v["edges"][usize::try_from(node["outputs"][0].as_u64()?).ok()?];
+                // Where no code is below the zero point, a ReLU changes none.
+                let smallest = if edge["type"] == "int8" { -128 } else { 0 };
+                (edge["zero_point"].as_i64()? > smallest).then_some(())?;
                 set(v, "/layers/0/relu", (!relu).into())
             }),
         ),
