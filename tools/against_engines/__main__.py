@@ -15,6 +15,7 @@ import importlib
 import pathlib
 import platform
 import secrets
+import signal
 import sys
 import traceback
 
@@ -66,7 +67,7 @@ class Tester:
 
     def __init__(self, gen_params: pathlib.Path, directory: pathlib.Path | None, seed: int):
         self.gen_params, self.directory, self.seed = gen_params, directory, seed
-        self.counts = Counts()
+        self.counts: dict[str, Counts] = {}
         self.smallest: dict[tuple[str, str], int] = {}
 
     def compare(self, module, operators: list[str], codes: int):
@@ -84,7 +85,7 @@ class Tester:
                 compared += case.expected.size if case else 0
 
     def count(self, module, case, answer):
-        row = self.counts.row(case.operator, case.engine)
+        row = self.counts.setdefault(module.ENGINE, Counts()).row(case.operator, case.engine)
         wrong = differing(answer, case.expected)
         row.cases += 1
         if answer.codes is None:
@@ -119,6 +120,8 @@ def main() -> int:
     if unknown or not found:
         sys.exit(f"--ops: no engine here has {', '.join(sorted(unknown))}\n  hint: --list" if unknown else "no engine is installed")
     seed = options.seed if options.seed is not None else secrets.randbits(32)
+    # Stopped from outside, a run still prints what it has counted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     tester = Tester(command(options.gen_params), options.save, seed)
     print(f"seed {seed}", file=sys.stderr, flush=True)
     for module in found:
@@ -130,13 +133,22 @@ def main() -> int:
                 print(f"{module.ENGINE}: stopped", file=sys.stderr)
             except Exception:  # What was counted so far is worth printing; the run is not complete and says so.
                 traceback.print_exc()
-                print(tester.counts.markdown())
+                report(tester, found)
                 return 2
-    versions = ", ".join(f"{module.ENGINE} {module.VERSION}" for module in found)
-    print(f"{datetime.date.today()}, {versions}, Python {platform.python_version()}, {cpu()}; seed {seed}\n")
-    print(tester.counts.markdown())
-    total = tester.counts.total()
-    return 1 if total.differing or total.refused else 0
+    report(tester, found)
+    totals = [counts.total() for counts in tester.counts.values()]
+    return 1 if any(total.differing or total.refused for total in totals) else 0
+
+
+def report(tester: Tester, found: list):
+    """A table for each library, with all that it depends on."""
+    for module in found:
+        counts = tester.counts.get(module.ENGINE)
+        if counts:
+            total = counts.total()
+            print(f"{module.ENGINE} {module.VERSION}: {total.codes + total.warned:,} codes, {total.differing:,} differ of those that")
+            print(f"nothing warns of; {datetime.date.today()}, seed {tester.seed}, one thread, {cpu()}\n")
+            print(counts.markdown(), end="\n\n")
 
 
 def cpu() -> str:

@@ -12,7 +12,7 @@ use crate::arguments::{Constant, Derivation, OverflowName, TargetOptions};
 
 /// The target that `--target` names, or the default one, with what the other options say instead.
 pub(crate) fn target_file(derivation: &Derivation, options: Option<&TargetOptions>) -> Result<TargetFile> {
-    if derivation.constant == Some(Constant::Auto) {
+    if derivation.constant() == Some(Constant::Auto) {
         bail!(
             "CONSTANT auto is for the main command, which says what n it finds\n  hint: gen_params MODEL auto"
         );
@@ -54,7 +54,7 @@ fn derive_as(file: &mut TargetFile, options: &Derivation) {
             MultiplierForm::Bits(_) | MultiplierForm::Shift(_) => MultiplierForm::Bits(bits),
         };
     }
-    if let Some(Constant::Shift(n)) = options.constant {
+    if let Some(Constant::Shift(n)) = options.constant() {
         derivation.form = MultiplierForm::Shift(n);
     }
     if let Some(bits) = options.accumulator_bits {

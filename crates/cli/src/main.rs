@@ -16,8 +16,6 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use arguments::{Arguments, Command};
 use commands::Finding;
 
@@ -28,7 +26,10 @@ const DIFFERENT: u8 = 1;
 const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::read() {
+        Ok(arguments) => arguments,
+        Err(error) => return failed(&error),
+    };
     let done = match arguments.command {
         None => commands::generate::run(&arguments.generate).map(|()| Finding::None),
         Some(Command::Inspect(inspect)) => commands::inspect::run(&inspect).map(|()| Finding::None),
@@ -46,17 +47,11 @@ fn main() -> ExitCode {
     match done {
         Ok(Finding::None) => ExitCode::SUCCESS,
         Ok(Finding::Different) => ExitCode::from(DIFFERENT),
-        // The reader of our output has seen enough.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            terminal::error(&error);
-            ExitCode::from(FAILED)
-        }
+        Err(error) => failed(&error),
     }
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-    })
+fn failed(error: &anyhow::Error) -> ExitCode {
+    terminal::error(error);
+    ExitCode::from(FAILED)
 }

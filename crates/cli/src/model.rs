@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use gen_params::emit::SourceFile;
-use gen_params::formats::SourceModel;
+use gen_params::formats::{SourceModel, recipe};
 use gen_params::lower::{self, graph_file::GraphFile};
 
-use crate::arguments::Source;
+use crate::arguments::{Source, hint_for_missing};
+use crate::terminal;
 
 /// A model that was read.
 pub(crate) struct Model {
@@ -26,12 +27,32 @@ impl Model {
         if let Some(epsilon) = source.bn_eps.filter(|e| !(e.is_finite() && *e > 0.0)) {
             bail!("--bn-eps: found {epsilon}, expected a positive number");
         }
+        if graph.as_ref().is_some_and(|graph| graph.guess)
+            && let Some(path) = &source.graph
+        {
+            terminal::warning(&format!(
+                "{}: still holds guesses, `guess = true` or lines marked `# guess`, and is believed no more than the order \
+                 of keys: correct the lines, then delete the marks",
+                path.display()
+            ));
+        }
         let options = lower::Options {
             engine: source.engine.map(Into::into),
             graph,
             batch_norm_epsilon: source.bn_eps,
         };
         let name = path.display().to_string();
+        if !path.exists()
+            && let Some(hint) = hint_for_missing(&path)
+        {
+            bail!("{name}: no such file\n  hint: {hint}");
+        }
+        if path.join("saved_model.pb").is_file() {
+            bail!(
+                "{name}: found a TensorFlow SavedModel, expected a model file\n  hint: load it as a Keras model, then {}",
+                recipe::TFLITE
+            );
+        }
         let bytes = gen_params::map_file(&path).with_context(|| name.clone())?;
         let read =
             gen_params::read_with(bytes.clone(), &gen_params::Folder::of(&path)).with_context(|| name)?;

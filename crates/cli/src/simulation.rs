@@ -7,11 +7,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
 use gen_params::emit::target_file::TargetFile;
+use gen_params::error::LowerError;
 use gen_params::formats::Form;
 use gen_params::machine::{Arithmetic, Machine, Values as Edges};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::ops::{Op, Value};
-use gen_params::parameters::{Activation, Parameters};
+use gen_params::parameters::{Activation, Parameters, Wiring};
 use gen_params::runtime::Engine;
 use gen_params::target::{Overflow, Stage};
 use gen_params::tensor::Tensor;
@@ -19,9 +20,12 @@ use gen_params::{derive, lower};
 
 use crate::arguments::{InputOptions, Source, Subject};
 use crate::hardware::target_file;
-use crate::input::{Input, Values};
+use crate::input::{Input, Remark, Values};
 use crate::model::Model;
 use crate::{arithmetic, table, terminal};
+
+/// [`derive::derive`] or [`derive::derive_any`].
+type Derive = fn(&IntNetwork, &derive::Options) -> std::result::Result<Parameters, LowerError>;
 
 /// A model, lowered and derived for a target.
 pub(crate) struct Prepared {
@@ -40,20 +44,60 @@ impl Prepared {
 
     /// The same for a target that has been read.
     pub(crate) fn for_target(source: &Source, target: TargetFile) -> Result<Self> {
+        Self::with(source, target, derive::derive)
+    }
+
+    fn with(source: &Source, target: TargetFile, derive: Derive) -> Result<Self> {
         let model = Model::open(source)?;
         let name = || model.name();
         let network = lower::lower(&model.source, &model.options).with_context(name)?;
-        let parameters = derive::derive(&network, &target.derivation).with_context(name)?;
+        let parameters = derive(&network, &target.derivation).with_context(name)?;
         for warning in &parameters.warnings {
             terminal::warning(warning);
         }
         Ok(Self { model, target, network, parameters })
     }
 
+    /// Reads a model to run it: one without integers to derive runs, too.
+    pub(crate) fn open_to_run(subject: &Subject) -> Result<Self> {
+        let target = target_file(&subject.derivation, Some(&subject.target))?;
+        Self::with(&subject.source, target, derive::derive_any)
+    }
+
+    /// The same, where who feeds whom is known.
+    ///
+    /// # Errors
+    /// The wiring is a guess: what is computed or proven with it would be, too.
+    pub(crate) fn not_guessed(self) -> Result<Self> {
+        if self.network.wiring != Wiring::KeyOrder {
+            return Ok(self);
+        }
+        let chain: Vec<&str> = self.network.nodes.iter().map(|node| node.name.as_str()).collect();
+        bail!(
+            "{0}: the file does not say which layer feeds which, and the order of its keys is only a guess: {1}\n  \
+             hint: gen_params graph {0} > net.toml; correct net.toml, delete its marks, and give it with --graph net.toml",
+            self.model.name(),
+            chain.join(" -> ")
+        );
+    }
+
     /// The input that `path` names, pixels in the order of axes that the network takes.
     pub(crate) fn input(&self, path: &Path, options: &InputOptions) -> Result<Input> {
         let input = Input::read(path, options)?;
+        match self.taken().and_then(|activation| input.remarks(activation)) {
+            Some(remark @ Remark::Codes(_)) => terminal::say(format!("{}: {remark}", path.display())),
+            Some(remark @ Remark::Saturates { .. }) => {
+                terminal::warning(&format!("{}: {remark}", path.display()));
+            }
+            None => {}
+        }
         Ok(if self.model.source.form == Form::Tflite { input.channels_last() } else { input })
+    }
+
+    /// S, Z and type of the codes that the network makes of its input, where it has one, and they are known.
+    fn taken(&self) -> Option<Activation> {
+        let &[input] = self.network.inputs.as_slice() else { return None };
+        self.network.input_activation(input)
     }
 
     /// The arithmetic of the name that `flag` gives.
@@ -118,19 +162,16 @@ pub(crate) fn batches(machine: &Machine<'_>, input: &Input, batch: usize) -> Res
         .collect()
 }
 
-/// The fast runtime, where it gives what the machine gives: for an engine's arithmetic, and inputs as the network takes
+/// The fast runtime, where it gives what the machine gives: for inputs as the network takes
 /// them. `None` leaves the run to the machine, which also says what is wrong.
 pub(crate) fn fast(machine: &Machine<'_>, input: &Input) -> Option<Engine> {
-    let (Arithmetic::Contract(contract), &[id]) = (machine.arithmetic(), machine.network().inputs.as_slice())
-    else {
-        return None;
-    };
+    let &[id] = machine.network().inputs.as_slice() else { return None };
     let as_taken = match input.values {
         Values::Reals(_) => machine.network().edge(id).activation.is_none(),
         Values::Codes(..) => machine.network().edge(id).activation.is_some(),
     };
     let image = input.shape.get(1..)?.to_vec();
-    if as_taken { Engine::new(machine.network(), contract, &[image]).ok() } else { None }
+    if as_taken { Engine::of(machine, &[image]).ok() } else { None }
 }
 
 /// Warns of what the engine does on these inputs that nobody would expect.

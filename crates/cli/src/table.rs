@@ -282,7 +282,7 @@ fn span<T: PartialOrd>(values: Option<&[T]>, show: impl Fn(&T) -> String) -> Str
 }
 
 /// Four significant digits.
-fn short(x: f64) -> String {
+pub(crate) fn short(x: f64) -> String {
     match x.abs() {
         magnitude if !(1e-4..1e4).contains(&magnitude) => format!("{x:.3e}"),
         magnitude if magnitude >= 1e3 => format!("{x:.0}"),

@@ -51,12 +51,10 @@ impl FixedPoint {
         doubling_high(x, self.multiplier)
     }
 
-    /// One rounding, ties up.
-    pub fn single(self, x: i64) -> i64 {
-        let product = i128::from(x) * i128::from(self.multiplier);
-        let shift = 31 - self.exponent;
-        let rounded = if shift > 0 { (product + (1 << (shift - 1))) >> shift } else { product << -shift };
-        i64::try_from(rounded).unwrap_or(if rounded < 0 { i64::MIN } else { i64::MAX })
+    /// The same with both ties up: what matrix products of TFLite's optimized kernels are multiplied with.
+    pub fn double_up(self, x: i32) -> i32 {
+        let shifted = x.wrapping_shl(self.exponent.max(0).unsigned_abs());
+        divide_half_up(self.doubling_high(shifted), (-self.exponent).max(0))
     }
 
     /// `MultiplyByQuantizedMultiplier` of 64 bits: the multiplier is rounded to 15 bits, the product once, ties up.
@@ -82,6 +80,12 @@ pub fn divide_half_away(x: i32, n: i32) -> i32 {
     let remainder = i64::from(x) & mask;
     let threshold = (mask >> 1) + i64::from(x < 0);
     (x >> n.min(31)) + i32::from(remainder > threshold)
+}
+
+/// `x / 2^n`, ties up, n in 0..=31.
+pub fn divide_half_up(x: i32, n: i32) -> i32 {
+    let half = if n > 0 { 1_i64 << (n - 1) } else { 0 };
+    i32::try_from((i64::from(x) + half) >> n.min(32)).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]
@@ -111,8 +115,10 @@ mod tests {
     fn the_three_roundings_differ_at_ties() {
         // A quarter: -2 is -0.5, 2 is 0.5; 6 is 1.5; 5 is 1.25, and 3 is 0.75.
         let quarter = FixedPoint { multiplier: 1 << 30, exponent: -1 };
-        for (x, double, single) in [(-2, -1, 0), (2, 1, 1), (6, 2, 2), (5, 2, 1), (3, 1, 1), (-6, -2, -1)] {
-            assert_eq!((quarter.double(x), quarter.single(x.into())), (double, single), "{x}");
+        for (x, double, up, single) in
+            [(-2, -1, 0, 0), (2, 1, 1, 1), (6, 2, 2, 2), (5, 2, 2, 1), (3, 1, 1, 1), (-6, -2, -1, -1)]
+        {
+            assert_eq!((quarter.double(x), quarter.double_up(x)), (double, up), "{x}");
             assert_eq!(quarter.reduced(x.into()), single, "{x}");
         }
         assert_eq!(FixedPoint { multiplier: 1 << 30, exponent: 3 }.double(5), 20);

@@ -17,6 +17,7 @@ pub mod network;
 pub mod ops;
 pub mod parameters;
 pub mod quantize;
+mod reach;
 pub mod reference;
 pub mod target;
 pub mod tensor;

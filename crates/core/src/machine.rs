@@ -5,7 +5,7 @@ use std::fmt;
 use crate::contract::Contract;
 use crate::error::Reason;
 use crate::network::{EdgeId, IntNetwork};
-use crate::ops::{Context, Op, OpError, Value};
+use crate::ops::{Context, Fusion, Op, OpError, Value};
 use crate::parameters::{Activation, Parameters};
 use crate::reference::{RunError, missing};
 use crate::target::{Overflow, Target, TargetLayer, TargetOperator, without_integers};
@@ -176,7 +176,14 @@ impl<'a> Machine<'a> {
             let name = &self.network.edge(id).name;
             let value = match (value, self.network.edge(id).activation) {
                 (Value::Floats(floats), Some(_)) => self
-                    .apply(&Op::Quantize, &[&Value::Floats(floats)], &values, &[None], Some(id))
+                    .apply(
+                        &Op::Quantize,
+                        &[&Value::Floats(floats)],
+                        &values,
+                        &[None],
+                        Some(id),
+                        (self.contract(), Fusion::default()),
+                    )
                     .map_err(|error| at(name, &error))?,
                 (value, _) => vec![value],
             };
@@ -227,22 +234,18 @@ impl<'a> Machine<'a> {
 
     /// S, Z and type of an input of the network: its own, or those of the `quantize` that takes it.
     pub fn input_activation(&self, id: EdgeId) -> Option<Activation> {
-        self.network.edge(id).activation.or_else(|| {
-            let quantize =
-                self.network.nodes.iter().find(|n| n.op == Op::Quantize && n.inputs.contains(&id))?;
-            self.network.edge(*quantize.outputs.first()?).activation
-        })
+        self.network.input_activation(id)
     }
 
     /// What the engine does at a node, on these values, that nobody would expect; it is reproduced.
     pub fn peculiarity(&self, node: usize, values: &Values) -> Option<String> {
         let Arithmetic::Contract(contract) = self.arithmetic else { return None };
         let node = self.network.nodes.get(node)?;
+        let contract = self.network.contract_of(node, contract);
         let inputs = node.inputs.iter().map(|&id| values.get(id)).collect::<Option<Vec<&Value>>>()?;
         let activations: Vec<_> = node.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
         let output = node.outputs.first().and_then(|&id| self.network.edge(id).activation);
-        let signed_as_unsigned = self.network.signed_as_unsigned;
-        let context = Context { contract, inputs: &activations, output, signed_as_unsigned };
+        let context = Context { contract, inputs: &activations, output, fusion: self.network.fusion(node) };
         let difference = || self.network.difference(contract, node);
         let text = node.op.peculiarity(&inputs, &context).or_else(difference)?;
         Some(format!("{}: {text}", node.name))
@@ -273,7 +276,7 @@ impl<'a> Machine<'a> {
                 })?;
                 Ok(Step { results: vec![Value::Codes(tensor)], overflows: computed.overflows })
             }
-            (op, _, _, _) => {
+            _ => {
                 if let Some(operator) = self.operator(node) {
                     let codes = inputs.iter().map(|value| value.codes()).collect::<Option<Vec<&Codes>>>();
                     let codes =
@@ -284,14 +287,30 @@ impl<'a> Machine<'a> {
                 }
                 let activations: Vec<_> =
                     this.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
-                let results = self.apply(op, &inputs, values, &activations, this.outputs.first().copied());
+                let contract = self.network.contract_of(this, self.contract());
+                let results = self.apply(
+                    &this.op,
+                    &inputs,
+                    values,
+                    &activations,
+                    this.outputs.first().copied(),
+                    (contract, self.network.fusion(this)),
+                );
                 let results = results.map_err(|error| at(&this.name, &error))?;
-                if results.len() != this.outputs.len() {
+                if !this.has_edges_for(results.len()) {
                     let found = format!("{} results", results.len());
                     return Err(at(&this.name, &OpError::new(found, this.outputs.len().to_string())));
                 }
                 done(results)
             }
+        }
+    }
+
+    /// The engine whose arithmetic the rest of the network has.
+    fn contract(&self) -> Contract {
+        match self.arithmetic {
+            Arithmetic::Contract(contract) => contract,
+            Arithmetic::Target(_) => Contract::Exact,
         }
     }
 
@@ -302,18 +321,10 @@ impl<'a> Machine<'a> {
         values: &Values,
         activations: &[Option<Activation>],
         output: Option<EdgeId>,
+        (contract, fusion): (Contract, Fusion),
     ) -> Result<Vec<Value>, OpError> {
-        let contract = match self.arithmetic {
-            Arithmetic::Contract(contract) => contract,
-            Arithmetic::Target(_) => Contract::Exact,
-        };
         let output = output.and_then(|id| self.network.edge(id).activation);
-        let signed_as_unsigned = self.network.signed_as_unsigned;
-        op.apply(
-            inputs,
-            &values.shapes,
-            &Context { contract, inputs: activations, output, signed_as_unsigned },
-        )
+        op.apply(inputs, &values.shapes, &Context { contract, inputs: activations, output, fusion })
     }
 }
 

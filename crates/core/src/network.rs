@@ -1,11 +1,13 @@
 //! `IntNetwork`: operations on integer codes, in execution order, each edge with its scale, zero point and reachable codes.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod verify;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::contract::Contract;
 use crate::error::Reason;
-use crate::ops::Op;
+pub use crate::ops::{Fusion, Unfused};
+use crate::ops::{Op, Shape};
 use crate::parameters::{Activation, Range, Wiring};
 use crate::tensor::Codes;
 
@@ -38,6 +40,17 @@ pub struct Node {
     pub outputs: Vec<EdgeId>,
 }
 
+impl Node {
+    /// Whether so many results are what it has edges for. `chunk` gives fewer parts than it is asked for where the sizes do
+    /// not go up: the last edges then have no tensor.
+    pub fn has_edges_for(&self, results: usize) -> bool {
+        match self.op {
+            Op::Shape(Shape::Chunk { .. }) => (1..=self.outputs.len()).contains(&results),
+            _ => results == self.outputs.len(),
+        }
+    }
+}
+
 /// A tensor that is kept from one run to the next: registers between two edges.
 ///
 /// A run is one step of a sequence. The state begins with the same codes for every sequence.
@@ -51,24 +64,6 @@ pub struct State {
     pub beginning: Codes,
 }
 
-/// Why ONNX Runtime on x86-64 does not fuse an operator with the DequantizeLinear before and the QuantizeLinear behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfused {
-    /// Signed codes become unsigned ones only where one operator alone reads them, and its kernels are for unsigned ones.
-    SignedCodes,
-    /// A factor, a batch norm or a limit stands between a layer and its QuantizeLinear.
-    Between,
-}
-
-impl fmt::Display for Unfused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SignedCodes => "its int8 codes do not have exactly one reader",
-            Self::Between => "a factor, a batch norm or a limit stands before its QuantizeLinear",
-        })
-    }
-}
-
 /// A network of operations on integer codes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntNetwork {
@@ -78,11 +73,10 @@ pub struct IntNetwork {
     pub wiring: Wiring,
     /// The engine that the user named, where the file needed one.
     pub engine: Option<String>,
-    /// Whether ONNX Runtime on x86-64 computes signed codes of sums, products and means as unsigned ones, 128 higher: what
-    /// it does with operators that stand between DequantizeLinear and QuantizeLinear.
-    pub signed_as_unsigned: bool,
-    /// Nodes, by name, that ONNX Runtime computes in floats although codes go in and come out.
-    pub unfused: BTreeMap<String, Unfused>,
+    /// How ONNX Runtime fuses a node, by its name; nodes without an entry are computed on their codes.
+    pub fusions: BTreeMap<String, Fusion>,
+    /// Nodes, by name, that LiteRT's XNNPACK delegate leaves for another reason than their types and scales.
+    pub undelegated: BTreeSet<String>,
     /// Edges.
     pub edges: Vec<Edge>,
     /// Inputs of the network.
@@ -112,11 +106,51 @@ impl IntNetwork {
         &self.edges[id.0]
     }
 
+    /// S, Z and type of an input of the network: its own, or those of the `quantize` that takes it.
+    pub fn input_activation(&self, id: EdgeId) -> Option<Activation> {
+        self.edge(id).activation.or_else(|| {
+            let quantize = self.nodes.iter().find(|n| n.op == Op::Quantize && n.inputs.contains(&id))?;
+            self.edge(*quantize.outputs.first()?).activation
+        })
+    }
+
+    /// How ONNX Runtime fuses a node.
+    pub fn fusion(&self, node: &Node) -> Fusion {
+        self.fusions.get(&node.name).copied().unwrap_or_default()
+    }
+
+    /// The contract whose arithmetic a node has in an engine: what LiteRT's XNNPACK delegate leaves is computed by other
+    /// kernels.
+    pub fn contract_of(&self, node: &Node, contract: Contract) -> Contract {
+        if contract != Contract::LitertXnnpack {
+            return contract;
+        }
+        let inputs: Vec<Option<Activation>> =
+            node.inputs.iter().map(|&id| self.edge(id).activation).collect();
+        let output = node.outputs.first().and_then(|&id| self.edge(id).activation);
+        if self.undelegated.contains(&node.name) || !node.op.is_delegated(&inputs, output) {
+            Contract::LitertBuiltin
+        } else {
+            contract
+        }
+    }
+
     /// What a user must know of an engine's results at a node, where they are not reproduced to the last bit.
     pub fn difference(&self, contract: Contract, node: &Node) -> Option<String> {
-        let unfused = self.unfused.get(&node.name).filter(|_| contract == Contract::Onnxruntime)?;
-        Some(format!(
-            "ONNX Runtime computes it in floats, because {unfused}: codes beside a tie may differ by one"
-        ))
+        match self.fusion(node) {
+            Fusion::Floats(unfused)
+                if contract == Contract::Onnxruntime && !node.op.is_exact_in_floats(unfused) =>
+            {
+                Some(match unfused {
+                    Unfused::Merged | Unfused::ForeignBias => {
+                        format!("ONNX Runtime does otherwise, because {unfused}: its codes may differ")
+                    }
+                    _ => format!(
+                        "ONNX Runtime computes it in floats, because {unfused}: codes beside a tie may differ by one"
+                    ),
+                })
+            }
+            Fusion::Codes | Fusion::Unsigned | Fusion::Floats(_) => None,
+        }
     }
 }

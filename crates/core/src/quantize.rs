@@ -13,9 +13,12 @@ pub fn quantize_as(contract: Contract, x: f32, activation: Activation) -> i32 {
     #[allow(clippy::cast_possible_truncation, reason = "the engines hold scales as float32")]
     let scaled = x / activation.scale as f32;
     match contract {
-        Contract::Fbgemm | Contract::Qnnpack | Contract::Onednn | Contract::X86 | Contract::LitertXnnpack => {
-            quantize(x, activation)
-        }
+        Contract::Fbgemm
+        | Contract::Qnnpack
+        | Contract::Onednn
+        | Contract::X86
+        | Contract::LitertXnnpack
+        | Contract::LitertBuiltin => quantize(x, activation),
         Contract::Onnxruntime => offset(scaled.round_ties_even(), activation),
         Contract::Litert => offset(scaled.round(), activation),
         Contract::Exact => match Ratio::from_f64(f64::from(x)) {
@@ -40,6 +43,18 @@ pub fn quantize(x: f32, activation: Activation) -> i32 {
     #[allow(clippy::cast_possible_truncation, reason = "PyTorch narrows the scale to float32 first")]
     let reciprocal = 1.0 / activation.scale as f32;
     offset((x * reciprocal).round_ties_even(), activation)
+}
+
+/// `clamp(rint(x * (1/S) + Z), qmin, qmax)` in binary32: QNNPACK's and XNNPACK's tables, and XNNPACK's bounds.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the engine narrows to float32; the cast saturates"
+)]
+pub(crate) fn table_entry(value: f32, output: Activation) -> i32 {
+    let (min, max) = output.code_type.range();
+    let code = (value * (1.0 / output.scale as f32) + output.zero_point as f32).round_ties_even();
+    (code as i32).clamp(min, max)
 }
 
 /// `(code - Z) * S` in binary32: what `torch.dequantize` gives.

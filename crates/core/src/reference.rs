@@ -173,7 +173,7 @@ fn run_from(
     for (index, node) in network.nodes.iter().enumerate() {
         let results = step(network, contract, index, node, keep, &mut trace)
             .map_err(|error| RunError::at(&node.name, error))?;
-        if results.len() != node.outputs.len() {
+        if !node.has_edges_for(results.len()) {
             let found = OpError::new(format!("{} results", results.len()), node.outputs.len().to_string());
             return Err(RunError::at(&node.name, found));
         }
@@ -225,8 +225,9 @@ fn step(
     let activations: Vec<Option<Activation>> =
         node.inputs.iter().map(|&id| network.edge(id).activation).collect();
     let output = node.outputs.first().and_then(|&id| network.edge(id).activation);
-    let signed_as_unsigned = network.signed_as_unsigned;
-    let context = Context { contract, inputs: &activations, output, signed_as_unsigned };
+    let fusion = network.fusion(node);
+    let contract = network.contract_of(node, contract);
+    let context = Context { contract, inputs: &activations, output, fusion };
     let inputs = node
         .inputs
         .iter()
@@ -273,8 +274,8 @@ mod tests {
             source_form: "test".into(),
             wiring: Wiring::File,
             engine: None,
-            signed_as_unsigned: false,
-            unfused: std::collections::BTreeMap::new(),
+            fusions: std::collections::BTreeMap::new(),
+            undelegated: std::collections::BTreeSet::new(),
             edges: vec![
                 edge("input", None),
                 edge("quantize", Some(HALF)),

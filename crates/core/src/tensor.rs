@@ -9,6 +9,89 @@ pub enum Layout {
     Contiguous,
     /// Channels (axis 1) innermost, the other axes in their logical order.
     ChannelsLast,
+    /// Part of a larger tensor's memory, or its axes in another order: what PyTorch calls a view.
+    Strided(Strides),
+}
+
+/// Distances in memory, in elements, between neighbours along each axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Strides {
+    axes: usize,
+    distances: [usize; Strides::MOST_AXES],
+}
+
+impl Strides {
+    /// Tensors of more axes are taken to be contiguous.
+    const MOST_AXES: usize = 8;
+
+    /// `None` for more axes than there are places for.
+    pub fn new(distances: &[usize]) -> Option<Self> {
+        let mut places = [0; Self::MOST_AXES];
+        places.get_mut(..distances.len())?.copy_from_slice(distances);
+        Some(Self { axes: distances.len(), distances: places })
+    }
+
+    /// One distance per axis.
+    pub fn as_slice(&self) -> &[usize] {
+        self.distances.get(..self.axes).unwrap_or_default()
+    }
+}
+
+impl Layout {
+    /// Distances in memory between neighbours along each axis of a tensor of this shape.
+    pub fn strides(self, shape: &[usize]) -> Vec<usize> {
+        match self {
+            Self::Strided(strides) if strides.axes == shape.len() => strides.as_slice().to_vec(),
+            Self::ChannelsLast if shape.len() >= 3 => {
+                let order: Vec<usize> = [0].into_iter().chain(2..shape.len()).chain([1]).collect();
+                let mut result = vec![1; shape.len()];
+                let mut distance = 1;
+                for axis in order.into_iter().rev() {
+                    result[axis] = distance;
+                    distance *= shape[axis];
+                }
+                result
+            }
+            Self::Contiguous | Self::ChannelsLast | Self::Strided(_) => strides(shape),
+        }
+    }
+
+    /// The layout with these distances for a tensor of this shape.
+    pub fn of_strides(distances: &[usize], shape: &[usize]) -> Self {
+        let agrees = |layout: Self| {
+            let own = layout.strides(shape);
+            (0..shape.len()).all(|axis| shape[axis] == 1 || own[axis] == distances[axis])
+        };
+        match (agrees(Self::Contiguous), agrees(Self::ChannelsLast), Strides::new(distances)) {
+            // Both orders are the same: PyTorch looks at the distances along axes of size 1 nevertheless.
+            (true, true, Some(own)) => Self::Strided(own).dense(shape),
+            (true, ..) | (_, _, None) => Self::Contiguous,
+            (false, true, _) => Self::ChannelsLast,
+            (false, false, Some(own)) => Self::Strided(own),
+        }
+    }
+
+    /// The layout without gaps that PyTorch gives a result made from a tensor of this layout and shape: channels last where
+    /// the distances are in that order (`suggest_memory_format`).
+    #[must_use]
+    pub fn dense(self, shape: &[usize]) -> Self {
+        if !matches!(shape.len(), 4 | 5) {
+            return Self::Contiguous;
+        }
+        let Self::Strided(own) = &self else { return self };
+        let own = own.as_slice();
+        if own[1] == 0 {
+            return Self::Contiguous;
+        }
+        let mut least = 0;
+        for axis in [1].into_iter().chain((2..shape.len()).rev()).chain([0]) {
+            if shape[axis] == 0 || own[axis] < least || (axis == 0 && least == own[1]) {
+                return Self::Contiguous;
+            }
+            least = own[axis] * if shape[axis] > 1 { shape[axis] } else { 1 };
+        }
+        Self::ChannelsLast
+    }
 }
 
 /// Elements in row-major order of `shape`, whatever `layout` says of the engine's memory.
@@ -85,23 +168,36 @@ impl<T> Tensor<T> {
         self.elements
     }
 
-    /// Element-wise function of the same shape and layout.
+    /// Element-wise function of the same shape, without gaps.
     pub(crate) fn map<U>(&self, f: impl FnMut(&T) -> U) -> Tensor<U> {
         Tensor {
             shape: self.shape.clone(),
-            layout: self.layout,
+            layout: self.dense_layout(),
             elements: self.elements.iter().map(f).collect(),
         }
     }
 
+    /// The layout without gaps that a result made from it has.
+    pub fn dense_layout(&self) -> Layout {
+        self.layout.dense(&self.shape)
+    }
+
     /// True if the bytes are in channels-last order: also where both orders are the same.
     pub fn is_channels_last(&self) -> bool {
-        self.layout == Layout::ChannelsLast || self.orders_agree()
+        self.has_order(Layout::ChannelsLast)
     }
 
     /// True if the bytes are in row-major order: also where both orders are the same.
     pub fn is_contiguous(&self) -> bool {
-        self.layout == Layout::Contiguous || self.orders_agree()
+        self.has_order(Layout::Contiguous)
+    }
+
+    fn has_order(&self, order: Layout) -> bool {
+        match self.layout {
+            // Distances in one of the two orders are never kept as such.
+            Layout::Strided(_) => false,
+            layout => layout == order || self.orders_agree(),
+        }
     }
 
     fn orders_agree(&self) -> bool {
@@ -110,9 +206,9 @@ impl<T> Tensor<T> {
             || self.shape.iter().skip(2).all(|&size| size == 1)
     }
 
-    /// Place in the engine's memory of the element at a row-major index.
+    /// Place in the engine's memory, made dense where it has gaps, of the element at a row-major index.
     pub fn memory_index(&self, index: usize) -> usize {
-        if self.layout == Layout::Contiguous || self.shape.len() < 3 {
+        if self.dense_layout() == Layout::Contiguous || self.shape.len() < 3 {
             return index;
         }
         let channels = self.shape[1];

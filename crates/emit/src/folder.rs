@@ -139,7 +139,7 @@ fn write_file(folder: &Path, file: &FileToWrite<'_>) -> Result<FileRecord, Error
 }
 
 /// Size and SHA-256 of a file.
-fn digest(file: &mut File) -> io::Result<(u64, String)> {
+pub(crate) fn digest(file: &mut File) -> io::Result<(u64, String)> {
     file.rewind()?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
@@ -253,8 +253,8 @@ impl Target {
     }
 }
 
-const FORCE: &str = "give another folder with -o, or --force to replace it";
-const OTHER_FOLDER: &str = "give another folder with -o";
+const FORCE: &str = "name another folder, or give --force to replace it";
+const OTHER_FOLDER: &str = "name another folder";
 
 /// The first thing in `directory` that this tool did not write, if there is any.
 fn find_foreign(directory: &Path) -> Result<Option<String>, Error> {

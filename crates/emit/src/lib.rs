@@ -105,6 +105,16 @@ pub fn write_for_target(
     write_folder(directory, &files.files, manifest, existing)
 }
 
+/// SHA-256 of a file, lower-case hex, as a manifest lists it.
+///
+/// # Errors
+///
+/// [`Error::Io`] for a file that cannot be read.
+pub fn file_digest(path: &Path) -> Result<String, Error> {
+    let digest = std::fs::File::open(path).and_then(|mut file| folder::digest(&mut file));
+    Ok(digest.map_err(Error::io("read", path))?.1)
+}
+
 /// SHA-256 of the parameters, lower-case hex: that of the archive `params.npz`, which holds every integer of every layer.
 /// The same is in the manifest's list of files.
 ///

@@ -9,6 +9,7 @@ pub mod error;
 pub mod files;
 pub mod onnx;
 pub mod python;
+pub mod recipe;
 pub mod source;
 pub mod tensor;
 pub mod tflite;

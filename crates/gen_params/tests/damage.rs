@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gen_params::derive::{self, Options};
-use gen_params::lower::{self, Engine};
+use gen_params::lower;
+use gen_params_test_support::{fixtures, needs, shared};
 
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
@@ -144,7 +145,7 @@ impl Outcome {
     fn of(victims: &[Victim], damages: usize) -> Self {
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
         let mut outcome = Self::default();
-        std::panic::set_hook(Box::new(|_| {}));
+        std::panic::set_hook(Box::new(|panic| *PANIC.lock().unwrap() = panic.to_string()));
         for number in 0..damages {
             let victim = &victims[number % victims.len()];
             let bytes = if number < victims.len() {
@@ -161,7 +162,9 @@ impl Outcome {
             outcome.slowest = outcome.slowest.max(time);
             let name = &victim.name;
             match result {
-                Err(_) => outcome.wrong.push(format!("{name} (damage {number}): panic")),
+                Err(_) => {
+                    outcome.wrong.push(format!("{name} (damage {number}): {}", PANIC.lock().unwrap()));
+                }
                 Ok(_) if time > MOST_TIME => {
                     outcome.wrong.push(format!("{name} (damage {number}): {time:?}"))
                 }
@@ -181,16 +184,19 @@ impl Outcome {
     }
 }
 
+/// What the last panic said.
+static PANIC: Mutex<String> = Mutex::new(String::new());
+
 /// The memory limit is the process's: one test at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// The whole way of the main command, but for writing.
 fn integers(bytes: Bytes) -> Result<(), String> {
     let source = gen_params::read(bytes).map_err(|error| {
-        assert!(!error.place.is_empty() && !error.found.is_empty(), "an error without a place: {error:?}");
+        assert!(!error.found.is_empty(), "an error that says nothing: {error:?}");
         error.to_string()
     })?;
-    let options = lower::Options { engine: Some(Engine::Qnnpack), ..lower::Options::default() };
+    let options = lower::Options::default();
     let network = lower::lower(&source, &options).or_else(|_| lower::layers(&source, &options));
     let network = network.map_err(|error| {
         assert!(!error.reasons.is_empty(), "a refusal without a reason");
@@ -201,7 +207,7 @@ fn integers(bytes: Bytes) -> Result<(), String> {
 
 #[test]
 fn damaged_files_are_derived_or_refused() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let root = fixtures();
     let victims: Vec<Victim> = [
         "layers/conv2d_fbgemm/converted_state_dict.pt",
         "layers/conv2d_fbgemm/prepared_state_dict.pt",
@@ -232,7 +238,7 @@ fn damaged_files_are_derived_or_refused() {
 /// Small TFLite files, so that most damage hits what the reader and the lowering look at.
 #[test]
 fn damaged_flatbuffers_are_derived_or_refused() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/tflite");
+    let root = fixtures().join("tflite");
     let victims: Vec<Victim> = ["MLP_pt_int8", "LeNet_pc_uint8", "LeNet_pc_float32", "ResNetMini_pc_int8"]
         .iter()
         .map(|name| format!("{name}/model.tflite"))
@@ -244,13 +250,9 @@ fn damaged_flatbuffers_are_derived_or_refused() {
 }
 
 /// Files with SVDF, LSTM and variables.
-#[test]
+#[needs(shared)]
 fn damaged_states_are_derived_or_refused() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models/third_party");
-    if !root.is_dir() {
-        println!("the shared models are not here: nothing is damaged");
-        return;
-    }
+    let root = shared().join("models/third_party");
     let micro = "tensorflow__tflite-micro/tensorflow/lite/micro";
     let victims: Vec<Victim> = [
         format!("{micro}/models/keyword_scrambled.tflite"),

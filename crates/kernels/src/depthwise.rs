@@ -26,7 +26,8 @@ impl DepthwiseWeights {
         let packed = (0..taps.len())
             .flat_map(|tap| (0..channels).map(move |channel| i16::from(weights[channel * taps.len() + tap])))
             .collect();
-        let reach = taps.iter().map(|tap| tap + channels).max().unwrap_or(0);
+        // A reach beyond all that can be addressed is beyond every input, and refused with it.
+        let reach = taps.iter().map(|tap| tap.saturating_add(channels)).max().unwrap_or(0);
         Self { starts: starts.to_vec(), sign, taps: taps.to_vec(), weights: packed, reach }
     }
 

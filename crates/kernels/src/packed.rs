@@ -60,7 +60,9 @@ impl PackedWeights {
         for &tap in taps {
             let place = match (places.last(), offsets.last()) {
                 // Only forwards: two taps may read one byte, and then each needs a word of its own.
-                (Some(&(word, last)), Some(&start)) if (start + last + 1..start + WORD).contains(&tap) => {
+                (Some(&(word, last)), Some(&start))
+                    if tap.checked_sub(start).is_some_and(|place| (last + 1..WORD).contains(&place)) =>
+                {
                     (word, tap - start)
                 }
                 _ => {
@@ -86,7 +88,8 @@ impl PackedWeights {
             packed_starts[block].0[lane] = start;
             offset_starts[block].0[lane] = offset_start;
         }
-        let reach = offsets.iter().map(|start| start + WORD).max().unwrap_or(0);
+        // A reach beyond all that can be addressed is beyond every input, and refused with it.
+        let reach = offsets.iter().map(|start| start.saturating_add(WORD)).max().unwrap_or(0);
         Self { channels, sign, offsets, lines, starts: packed_starts, offset_starts, reach }
     }
 

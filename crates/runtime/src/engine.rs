@@ -3,9 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use gen_params_core::contract::Contract;
+use gen_params_core::machine::Machine;
 use gen_params_core::network::{EdgeId, IntNetwork};
 use gen_params_core::ops::Value;
 use gen_params_core::quantize::dequantize;
+use gen_params_core::target::Overflow;
 use gen_params_core::tensor::{Codes, Layout, Tensor};
 use gen_params_kernels::Kernel;
 use rayon::prelude::*;
@@ -13,7 +15,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::layer::{SLACK, Scratch};
 use crate::memory::{to_byte, to_integer};
-use crate::oracle::Oracle;
+use crate::oracle::{Integers, Oracle};
 use crate::plan::{EdgePlan, Plan, Step};
 use crate::quantize::quantize;
 use crate::step::Images;
@@ -51,6 +53,9 @@ pub struct Observed {
     pub edges: Vec<Codes>,
     /// (N, O, spatial...), in the order of the request.
     pub accumulators: Vec<Tensor<i32>>,
+    /// What did not fit into the target's registers, with the index of its node; a node may have several of one stage, each
+    /// of other images. Empty in an engine's arithmetic.
+    pub overflows: Vec<(usize, Overflow)>,
 }
 
 /// Memory of one thread.
@@ -82,7 +87,32 @@ impl Engine {
         images: &[Vec<usize>],
         kernel: Kernel,
     ) -> Result<Self> {
-        let plan = Plan::new(network, contract, images)?;
+        Self::planned(network, Integers::Contract(contract), images, kernel)
+    }
+
+    /// Plans what a machine runs node by node, in its arithmetic: an engine's, or the target's.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn of(machine: &Machine<'_>, images: &[Vec<usize>]) -> Result<Self> {
+        Self::of_with_kernel(machine, images, Kernel::best())
+    }
+
+    /// The same with a kernel of one's choice. All give the same codes.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn of_with_kernel(machine: &Machine<'_>, images: &[Vec<usize>], kernel: Kernel) -> Result<Self> {
+        Self::planned(machine.network(), Integers::of(machine), images, kernel)
+    }
+
+    fn planned(
+        network: &IntNetwork,
+        integers: Integers<'_>,
+        images: &[Vec<usize>],
+        kernel: Kernel,
+    ) -> Result<Self> {
+        let plan = Plan::new(network, integers, images)?;
         let (inputs, outputs) = (network.inputs.clone(), network.outputs.clone());
         Ok(Self { plan, kernel, inputs, outputs, idle: Mutex::default() })
     }
@@ -159,6 +189,7 @@ impl Engine {
                     join(id, layout, &|part| &part.accumulators[index])
                 })
                 .collect::<Result<_>>()?,
+            overflows: parts.iter().flat_map(|part| part.overflows.iter().cloned()).collect(),
         })
     }
 
@@ -169,7 +200,7 @@ impl Engine {
             Some(edge) if source != id.0 => {
                 let reals = codes.elements().iter().map(|&code| dequantize(code, edge.activation)).collect();
                 match Tensor::new(codes.shape().to_vec(), reals) {
-                    Ok(reals) => Value::Floats(reals.with_layout(codes.layout())),
+                    Ok(reals) => Value::Floats(reals.with_layout(codes.dense_layout())),
                     Err(_) => Value::Codes(codes),
                 }
             }
@@ -243,6 +274,7 @@ impl Engine {
         let mut part = Part {
             edges: vec![Vec::new(); request.edges.len()],
             accumulators: vec![Vec::new(); request.accumulators.len()],
+            overflows: Vec::new(),
         };
         for step in &self.plan.steps {
             match step {
@@ -268,7 +300,15 @@ impl Engine {
                         workspace.accumulators.as_mut_slice()
                     });
                     let scratch = &mut workspace.scratch;
-                    computation.run(self.kernel, images, &operands, &mut results, accumulators, scratch)?;
+                    let overflows = computation.run(
+                        self.kernel,
+                        images,
+                        &operands,
+                        &mut results,
+                        accumulators,
+                        scratch,
+                    )?;
+                    part.overflows.extend(overflows.into_iter().map(|overflow| (*node, overflow)));
                     for (&edge, result) in outputs.iter().zip(results.drain(..)) {
                         workspace.buffers[buffer(edge)] = result;
                     }
@@ -356,4 +396,5 @@ impl Engine {
 struct Part {
     edges: Vec<Vec<i32>>,
     accumulators: Vec<Vec<i32>>,
+    overflows: Vec<(usize, Overflow)>,
 }

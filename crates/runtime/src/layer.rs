@@ -1,13 +1,12 @@
 //! Convolutions and linear layers: products of packed weights with windows of the input, requantized tile by tile.
 
-use gen_params_core::contract::{Contract, Requantizer};
 use gen_params_core::ops::{Layer, PaddingMode};
 use gen_params_core::parameters::{Activation, CodeType, LayerKind};
 use gen_params_kernels::{CodeSign, DepthwiseWeights, Kernel, LANES, PackedWeights};
 
 use crate::error::{Error, Result};
 use crate::geometry::{AXES, Axis, Windows};
-use crate::requantize::ChannelRequantizers;
+use crate::requantize::{ChannelRequantizers, Rescaling};
 
 /// Rows whose sums are kept before they are requantized: they stay in the nearest cache.
 const TILE_ROWS: usize = 64;
@@ -64,21 +63,18 @@ impl LayerStep {
     pub(crate) fn new(
         name: &str,
         layer: &Layer,
-        contract: Contract,
-        activations: [Activation; 2],
+        rescaling: &Rescaling<'_>,
+        from: Activation,
         input: &[usize],
         output: &[usize],
     ) -> Result<Self> {
-        let [from, to] = activations;
-        let requantizers =
-            layer.requantizers(contract, from, to).map_err(|e| Error::node(name, e.to_string()))?;
         let geometry = LayerGeometry::new(name, layer, input, output)?;
         let LayerGeometry { windows, inputs, outputs, groups, positions, input_length } = geometry;
         let images = (TILE_ROWS / positions.max(1)).max(1);
         let rows = (0..images)
             .flat_map(|image| windows.starts.iter().map(move |start| image * windows.padded_length + start))
             .collect();
-        let parts = parts(layer, from, &windows, [inputs, outputs, groups], requantizers);
+        let parts = parts(layer, from, &windows, [inputs, outputs, groups], rescaling);
         Ok(Self {
             in_place: windows.reads_input_in_place(input_length),
             input_length,
@@ -263,7 +259,7 @@ fn parts(
     input: Activation,
     windows: &Windows,
     [inputs, outputs, groups]: [usize; 3],
-    requantizers: Vec<Requantizer>,
+    rescaling: &Rescaling<'_>,
 ) -> Vec<Part> {
     let sign = match input.code_type {
         CodeType::U8 => CodeSign::Unsigned,
@@ -306,7 +302,7 @@ fn parts(
             first: 0,
             channels: outputs,
             weights: Weights::Depthwise(DepthwiseWeights::new(&starts, &windows.taps, &codes, sign)),
-            requantizers: ChannelRequantizers::new(requantizers),
+            requantizers: rescaling.channels(0..outputs),
         }];
     }
     (0..groups)
@@ -336,7 +332,7 @@ fn parts(
             } else {
                 Weights::Dense(PackedWeights::new(&starts, &taps, &codes, sign))
             };
-            let requantizers = ChannelRequantizers::new(requantizers[channels].to_vec());
+            let requantizers = rescaling.channels(channels);
             Part { first, channels: group_outputs, weights, requantizers }
         })
         .collect()

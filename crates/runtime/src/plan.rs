@@ -10,9 +10,10 @@ use gen_params_core::tensor::Layout;
 use crate::error::{Error, Result};
 use crate::layer::LayerStep;
 use crate::memory::{Buffers, Order, to_byte};
-use crate::oracle::Oracle;
+use crate::oracle::{Integers, OnTarget, Oracle};
 use crate::pool::{MaxPool, SumPool};
-use crate::step::{Computation, Operand, Reference, Source};
+use crate::requantize::Rescaling;
+use crate::step::{Computation, Memory, Operand, Reference, Source};
 use crate::table::Table;
 
 /// Images that shapes are planned with: enough to tell the batch from other axes.
@@ -58,7 +59,7 @@ pub(crate) enum Step {
     Node {
         /// Its index in the network.
         node: usize,
-        computation: Computation,
+        computation: Box<Computation>,
         inputs: Vec<usize>,
         outputs: Vec<usize>,
     },
@@ -66,7 +67,7 @@ pub(crate) enum Step {
 
 impl Plan {
     /// Plans a network for batches of images of these shapes, (C, spatial...), one for each of its inputs.
-    pub(crate) fn new(network: &IntNetwork, contract: Contract, images: &[Vec<usize>]) -> Result<Self> {
+    pub(crate) fn new(network: &IntNetwork, integers: Integers<'_>, images: &[Vec<usize>]) -> Result<Self> {
         if let Some(reason) = reference::missing(network).into_iter().next() {
             return Err(Error::node(&reason.place, reason.text));
         }
@@ -88,7 +89,7 @@ impl Plan {
             let name = &network.edge(state.before).name;
             return Err(Error::node(name, "is kept between images, which only the reference does"));
         }
-        let mut planner = Planner::new(network, contract);
+        let mut planner = Planner::new(network, integers);
         for (index, (&id, image)) in network.inputs.iter().zip(images).enumerate() {
             planner.shapes[id.0] = Some(image_to_batch(image));
             if let Some(activation) = network.edge(id).activation {
@@ -106,6 +107,7 @@ impl Plan {
 /// A plan in the making.
 struct Planner<'a> {
     network: &'a IntNetwork,
+    integers: Integers<'a>,
     contract: Contract,
     /// With [`IMAGES`] images.
     shapes: Vec<Option<Vec<usize>>>,
@@ -115,11 +117,12 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(network: &'a IntNetwork, contract: Contract) -> Self {
+    fn new(network: &'a IntNetwork, integers: Integers<'a>) -> Self {
         let count = network.edges.len();
         Self {
             network,
-            contract,
+            integers,
+            contract: integers.contract(),
             shapes: vec![None; count],
             edges: vec![None; count],
             codes_of: (0..count).collect(),
@@ -143,10 +146,11 @@ impl<'a> Planner<'a> {
 
     fn node(&mut self, index: usize, node: &Node) -> Result<()> {
         let shapes = self.node_shapes(node)?;
+        let results = shapes.len();
         for (&id, shape) in node.outputs.iter().zip(shapes) {
             self.shapes[id.0] = Some(shape);
         }
-        let oracle = Oracle::new(self.network, node, self.contract);
+        let oracle = Oracle::new(self.network, index, node, self.integers);
         let [first, ..] = node.inputs[..] else { return Err(oracle.error("has no inputs")) };
         match &node.op {
             Op::Dequantize => {
@@ -164,7 +168,8 @@ impl<'a> Planner<'a> {
                     | Contract::Qnnpack
                     | Contract::Onednn
                     | Contract::X86
-                    | Contract::LitertXnnpack => None,
+                    | Contract::LitertXnnpack
+                    | Contract::LitertBuiltin => None,
                     Contract::Onnxruntime | Contract::Litert | Contract::Exact => Some(Box::new(oracle)),
                 };
                 self.steps.push(Step::Load { input, edge: node.outputs[0].0, reference });
@@ -180,9 +185,9 @@ impl<'a> Planner<'a> {
         }
         self.steps.push(Step::Node {
             node: index,
-            computation,
+            computation: Box::new(computation),
             inputs: node.inputs.iter().map(|id| self.codes_of[id.0]).collect(),
-            outputs: node.outputs.iter().map(|id| id.0).collect(),
+            outputs: node.outputs.iter().take(results).map(|id| id.0).collect(),
         });
         Ok(())
     }
@@ -196,7 +201,7 @@ impl<'a> Planner<'a> {
             .op
             .shapes(&inputs, &self.shapes)
             .map_err(|error| Error::node(&node.name, error.to_string()))?;
-        if shapes.len() != node.outputs.len() {
+        if !node.has_edges_for(shapes.len()) {
             let (found, expected) = (shapes.len(), node.outputs.len());
             return Err(Error::node(&node.name, format!("gives {found} results, expected {expected}")));
         }
@@ -217,35 +222,44 @@ impl<'a> Planner<'a> {
         let images: Vec<Vec<usize>> = node.inputs.iter().map(|&id| self.image(id)).collect();
         let output = self.image(node.outputs[0]);
         let order = Order::of(&output);
+        // Codes that the target cannot have are counted where they are met.
+        if !oracle.takes_every_code() {
+            return self.reference(node, oracle);
+        }
+        let unfused = self.contract == Contract::Onnxruntime && self.network.fusion(node).is_float();
         Ok(match &node.op {
             Op::Layer(layer) => {
                 let layout =
                     if layer.kind == LayerKind::Linear { Layout::Contiguous } else { Layout::ChannelsLast };
-                if self.needs_reference(layer, node, &images[0]) {
+                if unfused || self.needs_reference(layer, node, &images[0]) {
                     return self.reference(node, oracle);
                 }
                 let activations = [oracle.input(0)?, oracle.output()?];
+                let rescaling = match oracle.on_target() {
+                    Some(OnTarget::Layer(layer)) => match Rescaling::of_target(layer) {
+                        Some(rescaling) => rescaling,
+                        None => return self.reference(node, oracle),
+                    },
+                    _ => {
+                        let contract = self.network.contract_of(node, self.contract);
+                        Rescaling::of_contract(&node.name, layer, contract, activations)?
+                    }
+                };
                 let step =
-                    LayerStep::new(&node.name, layer, self.contract, activations, &images[0], &output)?;
+                    LayerStep::new(&node.name, layer, &rescaling, activations[0], &images[0], &output)?;
                 (Computation::Layer(Box::new(step)), vec![layout])
             }
-            Op::Relu | Op::Function(_) => {
-                let table = Table::new(&oracle, &[input.layout])?;
-                (Computation::Single { table, order, layout: input.layout }, vec![input.layout])
-            }
-            Op::Clamp { .. } if self.contract != Contract::Qnnpack => {
-                let table = Table::new(&oracle, &[input.layout])?;
-                (Computation::Single { table, order, layout: input.layout }, vec![input.layout])
-            }
+            Op::Relu | Op::Function(_) => self.table(node, &oracle)?,
+            Op::Clamp { .. } if self.contract != Contract::Qnnpack => self.table(node, &oracle)?,
             Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::Extremum(_) => {
-                let [a, b, ..] = inputs[..] else { return Err(oracle.error("has one input, expected two")) };
-                let layout = a.layout;
-                // Where both orders are the same, so are the layouts.
-                let one_order = output.len() < 2 || order.channels == 1 || order.area == 1;
-                let layouts = if one_order { [layout, layout] } else { [layout, b.layout] };
-                let table = Table::new(&oracle, &layouts)?;
+                if inputs.len() < 2 {
+                    return Err(oracle.error("has one input, expected two"));
+                }
+                let table = Table::new(&oracle, 2)?;
                 let operands = [operand(&images[0], &output), operand(&images[1], &output)];
-                (Computation::Pair { table, order, layout, operands }, vec![layout])
+                let memory = self.memory(node, &oracle)?;
+                let layout = memory.result.1;
+                (Computation::Pair { table, order, memory, operands }, vec![layout])
             }
             Op::MaxPool(pool) => {
                 let layouts = self.layouts(node, &oracle)?;
@@ -254,6 +268,7 @@ impl<'a> Planner<'a> {
                     None => return self.reference(node, oracle),
                 }
             }
+            Op::AdaptiveAveragePool { .. } if unfused => return self.reference(node, oracle),
             Op::AdaptiveAveragePool { .. } if order.area == 1 && images[0].len() > 1 => {
                 let layouts = self.layouts(node, &oracle)?;
                 match SumPool::new(&oracle, &images[0], input.layout)? {
@@ -276,6 +291,32 @@ impl<'a> Planner<'a> {
             Op::Quantize | Op::Dequantize | Op::Constant(_) => {
                 return Err(oracle.error("is computed elsewhere"));
             }
+        })
+    }
+
+    /// A table of one code.
+    fn table(&self, node: &Node, oracle: &Oracle) -> Result<(Computation, Vec<Layout>)> {
+        let table = Table::new(oracle, 1)?;
+        let order = Order::of(&self.image(node.outputs[0]));
+        let memory = self.memory(node, oracle)?;
+        let layout = memory.result.1;
+        Ok((Computation::Single { table, order, memory }, vec![layout]))
+    }
+
+    /// Where the elements of a node's operands and of its only result lie.
+    fn memory(&self, node: &Node, oracle: &Oracle) -> Result<Memory> {
+        let layout = self.layouts(node, oracle)?.first().copied().unwrap_or(Layout::Contiguous);
+        let operand = |&id: &EdgeId| {
+            let (image, layout) = (self.image(id), self.edge(id)?.layout);
+            let layout = match &node.op {
+                Op::Function(function) => function.read_layout(&image_to_batch(&image), layout),
+                _ => layout,
+            };
+            Some((image, layout))
+        };
+        Ok(Memory {
+            result: (self.image(node.outputs[0]), layout),
+            operands: node.inputs.iter().filter_map(operand).collect(),
         })
     }
 
@@ -337,7 +378,10 @@ impl<'a> Planner<'a> {
         let shape: Vec<usize> = [IMAGES].into_iter().chain(self.image(node.inputs[0])).collect();
         let indices = marked.tensor(shape, input.layout, (0..count).collect())?;
         let results = marked.ask(vec![indices], &self.shapes)?;
-        let layouts = results.iter().map(gen_params_core::tensor::Tensor::layout).collect();
+        let layouts: Vec<Layout> = results.iter().map(gen_params_core::tensor::Tensor::layout).collect();
+        if layouts != self.layouts(node, oracle)? {
+            return Err(oracle.error("lies in memory in another way for one image than for several"));
+        }
         let results = results
             .iter()
             .zip(&node.outputs)

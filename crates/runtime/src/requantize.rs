@@ -1,12 +1,63 @@
 //! Accumulators to output codes, for all channels of a layer at once.
 //!
-//! The same float32 operations in the same order as [`Requantizer::apply`], on arrays of constants, one per channel, so
-//! that the compiler can do sixteen channels at a time.
+//! The same float32 operations in the same order as [`Requantizer::apply`], or the same integers as
+//! [`TargetLayer::requantize`], on arrays of constants, one per channel, so that the compiler can do sixteen channels at a
+//! time.
 
-use gen_params_core::contract::{Arithmetic, Requantizer};
+use std::ops::Range;
+
+use gen_params_core::contract::{Arithmetic, Contract, Requantizer};
+use gen_params_core::ops::Layer;
+use gen_params_core::parameters::Activation;
+use gen_params_core::target::{Rounding, TargetLayer};
 use gen_params_kernels::{Kernel, LANES, Operation};
 
+use crate::error::{Error, Result};
+
 use crate::quantize::{float, low_byte};
+
+/// How the accumulators of a layer become codes, in an engine's arithmetic or the target's.
+#[derive(Debug)]
+pub(crate) enum Rescaling<'a> {
+    Contract(Vec<Requantizer>),
+    /// Every stage fits its register, whatever the input.
+    Target(&'a TargetLayer),
+}
+
+impl<'a> Rescaling<'a> {
+    pub(crate) fn of_contract(
+        name: &str,
+        layer: &Layer,
+        contract: Contract,
+        [input, output]: [Activation; 2],
+    ) -> Result<Self> {
+        let requantizers = layer.requantizers(contract, input, output);
+        requantizers.map(Self::Contract).map_err(|error| Error::node(name, error.to_string()))
+    }
+
+    /// `None` where registers may overflow or shifts are no plain shifts to the right: the scalar reference then looks at
+    /// every register.
+    pub(crate) fn of_target(layer: &'a TargetLayer) -> Option<Self> {
+        let shifts = layer.shift.iter().all(|n| (1..=LONGEST_SHIFT).contains(n));
+        let constants = layer.rounding_constant.iter().flatten().all(|c| c.abs() <= LARGEST_ADDEND);
+        (shifts && constants && layer.fits_its_registers() && layer.products_leave_room(LARGEST_ADDEND))
+            .then_some(Self::Target(layer))
+    }
+
+    /// The requantizers of some output channels.
+    pub(crate) fn channels(&self, channels: Range<usize>) -> ChannelRequantizers {
+        match self {
+            Self::Contract(requantizers) => ChannelRequantizers::new(requantizers[channels].to_vec()),
+            Self::Target(layer) => ChannelRequantizers::of_target(layer, channels),
+        }
+    }
+}
+
+/// The longest shift of 64-bit products; half of its power of two can be added to a product of 62 bits.
+const LONGEST_SHIFT: i32 = 62;
+
+/// The largest number that is added to a product before it is shifted; products must leave room for it in 64 bits.
+const LARGEST_ADDEND: i64 = 1 << 61;
 
 /// The requantizers of some output channels of a layer.
 #[derive(Debug, Clone)]
@@ -43,11 +94,56 @@ enum Form {
         bias: Vec<[i32; LANES]>,
         multiplier: Vec<Block>,
     },
+    /// The target's, in integers of 64 bits.
+    Target(TargetForm),
     /// Channel by channel, for what is not float32.
     Scalar(Vec<Requantizer>),
 }
 
+/// `round(((sum << fraction_bits) + bias) * multiplier * 2^-shift) + zero_point`, rounded as the target rounds.
+#[derive(Debug, Clone)]
+struct TargetForm {
+    rounding: TargetRounding,
+    fraction_bits: u32,
+    zero_point: i64,
+    min: i64,
+    max: i64,
+    bias: Vec<WideBlock>,
+    multiplier: Vec<WideBlock>,
+    /// Added before the shift: half of its power of two, or a constant of the channel's own.
+    addend: Vec<WideBlock>,
+    shift: Vec<WideBlock>,
+    /// The shift of a second rounding.
+    rest: Vec<WideBlock>,
+}
+
+impl TargetForm {
+    #[inline(always)]
+    fn product(&self, block: usize, lane: usize, sum: i32) -> i64 {
+        ((i64::from(sum) << self.fraction_bits) + self.bias[block][lane]) * self.multiplier[block][lane]
+    }
+}
+
+/// What rounding adds to a product besides its channel's addend.
+#[derive(Debug, Clone, Copy)]
+enum TargetRounding {
+    /// Nothing.
+    Addend,
+    /// One, where the quotient rounded down is odd.
+    HalfEven,
+    /// Minus one, where the product is negative.
+    HalfAway,
+    /// All of the fraction, where the product is negative.
+    TowardZero,
+    /// Nothing; then the quotient is divided by another power of two, ties away from zero.
+    Double,
+}
+
+/// Fraction bits of gemmlowp's multiplier: the first of two roundings drops them.
+const GEMMLOWP_BITS: i32 = 31;
+
 type Block = [f32; LANES];
+type WideBlock = [i64; LANES];
 
 /// One constant of every requantizer, or `None` where one of them has another variant.
 macro_rules! constants {
@@ -100,7 +196,7 @@ impl Form {
                 bias: constants!(requantizers, Rounded, bias)?,
                 multiplier: constants!(requantizers, Rounded, multiplier)?,
             },
-            Arithmetic::Fixed { .. } | Arithmetic::Exact { .. } => return None,
+            Arithmetic::Fixed { .. } | Arithmetic::Nearest { .. } | Arithmetic::Exact { .. } => return None,
         })
     }
 }
@@ -117,6 +213,57 @@ impl ChannelRequantizers {
             .map_or((0, 0, 0), |first| (first.zero_point(), first.clamp().min, first.clamp().max));
         let form = Form::of(&requantizers).unwrap_or(Form::Scalar(requantizers));
         Self { channels, form, zero_point: float(zero_point), min: float(min), max: float(max) }
+    }
+
+    /// Those of some output channels of the target's layer, which [`Rescaling::of_target`] took.
+    fn of_target(layer: &TargetLayer, channels: Range<usize>) -> Self {
+        let wide = |value: &dyn Fn(usize) -> i64| -> Vec<WideBlock> {
+            channels
+                .clone()
+                .step_by(LANES)
+                .map(|first| {
+                    std::array::from_fn(|lane| {
+                        let channel = first + lane;
+                        if channel < channels.end { value(channel) } else { 0 }
+                    })
+                })
+                .collect()
+        };
+        let rounding = match (&layer.rounding_constant, layer.target.rounding) {
+            (Some(_), _) | (None, Rounding::HalfUp | Rounding::Floor) => TargetRounding::Addend,
+            (None, Rounding::HalfEven) => TargetRounding::HalfEven,
+            (None, Rounding::HalfAway) => TargetRounding::HalfAway,
+            (None, Rounding::TowardZero) => TargetRounding::TowardZero,
+            (None, Rounding::Double) => TargetRounding::Double,
+        };
+        let first_shift = |channel: usize| match rounding {
+            TargetRounding::Double => layer.shift[channel].min(GEMMLOWP_BITS),
+            _ => layer.shift[channel],
+        };
+        let addend = |channel: usize| {
+            let half = 1_i64 << (first_shift(channel) - 1);
+            match (&layer.rounding_constant, layer.target.rounding) {
+                (Some(constants), _) => constants[channel],
+                (None, Rounding::HalfUp | Rounding::HalfAway | Rounding::Double) => half,
+                (None, Rounding::HalfEven) => half - 1,
+                (None, Rounding::Floor | Rounding::TowardZero) => 0,
+            }
+        };
+        let (zero_point, clamp) = (layer.output_zero_point + layer.output_shift, layer.clamp);
+        let form = TargetForm {
+            rounding,
+            fraction_bits: layer.target.bias_fraction_bits,
+            zero_point: i64::from(zero_point),
+            min: i64::from(clamp.min + layer.output_shift),
+            max: i64::from(clamp.max + layer.output_shift),
+            bias: wide(&|channel| layer.bias[channel]),
+            multiplier: wide(&|channel| i64::from(layer.multiplier[channel])),
+            addend: wide(&addend),
+            shift: wide(&|channel| i64::from(first_shift(channel))),
+            rest: wide(&|channel| i64::from(layer.shift[channel] - first_shift(channel))),
+        };
+        let (channels, none) = (channels.len(), 0.0);
+        Self { channels, form: Form::Target(form), zero_point: none, min: none, max: none }
     }
 
     /// The codes of `sums`, rows of whole blocks of channels, to the first channels of rows of `codes` that are
@@ -176,6 +323,7 @@ impl Operation for Apply<'_> {
                     (float(biased) * multiplier[block][lane]).round_ties_even() + zero_point
                 },
             ),
+            Form::Target(form) => self.on_target(form),
             Form::Scalar(requantizers) => self.scalar(requantizers),
         }
     }
@@ -194,6 +342,80 @@ impl Apply<'_> {
                 let block_codes: [u8; LANES] = std::array::from_fn(
                     #[inline(always)]
                     |lane| low_byte(code(block, lane, sums[lane]).max(min).min(max)),
+                );
+                match <&mut [u8; LANES]>::try_from(&mut *codes) {
+                    Ok(whole) => *whole = block_codes,
+                    Err(_) => codes.copy_from_slice(&block_codes[..codes.len()]),
+                }
+            }
+        }
+    }
+
+    /// Codes by the target's integers. No sum below leaves 64 bits: [`Rescaling::of_target`] saw to it.
+    #[inline(always)]
+    fn on_target(self, form: &TargetForm) {
+        let product = |block: usize, lane: usize, sum: i32| form.product(block, lane, sum);
+        let (addend, shift) = (&form.addend, &form.shift);
+        match form.rounding {
+            TargetRounding::Addend => self.target_blocks(
+                form,
+                #[inline(always)]
+                |block, lane, sum| (product(block, lane, sum) + addend[block][lane]) >> shift[block][lane],
+            ),
+            TargetRounding::HalfEven => self.target_blocks(
+                form,
+                #[inline(always)]
+                |block, lane, sum| {
+                    let product = product(block, lane, sum);
+                    let odd = (product >> shift[block][lane]) & 1;
+                    (product + addend[block][lane] + odd) >> shift[block][lane]
+                },
+            ),
+            TargetRounding::HalfAway => self.target_blocks(
+                form,
+                #[inline(always)]
+                |block, lane, sum| {
+                    let product = product(block, lane, sum);
+                    (product + addend[block][lane] + (product >> 63)) >> shift[block][lane]
+                },
+            ),
+            TargetRounding::TowardZero => self.target_blocks(
+                form,
+                #[inline(always)]
+                |block, lane, sum| {
+                    let (product, shift) = (product(block, lane, sum), shift[block][lane]);
+                    (product + ((product >> 63) & ((1 << shift) - 1))) >> shift
+                },
+            ),
+            TargetRounding::Double => self.target_blocks(
+                form,
+                #[inline(always)]
+                |block, lane, sum| {
+                    let high = (product(block, lane, sum) + addend[block][lane]) >> shift[block][lane];
+                    let rest = form.rest[block][lane];
+                    // Without a second shift there is no half to add, nor a tie.
+                    let half = (1_i64 << rest) >> 1;
+                    (high + half + ((high >> 63) & -i64::from(rest > 0))) >> rest
+                },
+            ),
+        }
+    }
+
+    /// Codes by a function of block, lane and sum that gives them without zero point and clamp.
+    #[inline(always)]
+    fn target_blocks(self, form: &TargetForm, shifted: impl Fn(usize, usize, i32) -> i64) {
+        let Self { requantizers, sums, codes, row_length } = self;
+        let channels = requantizers.channels;
+        let sums = sums.chunks_exact(channels.next_multiple_of(LANES).max(1));
+        for (sums, codes) in sums.zip(codes.chunks_mut(row_length.max(1))) {
+            let (sums, _) = sums.as_chunks::<LANES>();
+            for (block, (sums, codes)) in sums.iter().zip(codes[..channels].chunks_mut(LANES)).enumerate() {
+                let block_codes: [u8; LANES] = std::array::from_fn(
+                    #[inline(always)]
+                    |lane| {
+                        let code = shifted(block, lane, sums[lane]) + form.zero_point;
+                        code.max(form.min).min(form.max).to_le_bytes()[0]
+                    },
                 );
                 match <&mut [u8; LANES]>::try_from(&mut *codes) {
                     Ok(whole) => *whole = block_codes,

@@ -1,5 +1,7 @@
 //! One step of a plan: a node's way of being computed fast.
 
+use gen_params_core::ops::Vectors;
+use gen_params_core::target::Overflow;
 use gen_params_core::tensor::Layout;
 use gen_params_kernels::Kernel;
 
@@ -8,7 +10,7 @@ use crate::layer::{Accumulators, LayerStep, Scratch};
 use crate::memory::{Order, to_byte, to_integer};
 use crate::oracle::Oracle;
 use crate::pool::{MaxPool, SumPool};
-use crate::table::{Table, VECTOR};
+use crate::table::Table;
 
 /// How a node is computed.
 #[derive(Debug)]
@@ -16,9 +18,9 @@ pub(crate) enum Computation {
     /// A layer with weights.
     Layer(Box<LayerStep>),
     /// A table of codes.
-    Single { table: Table, order: Order, layout: Layout },
+    Single { table: Table, order: Order, memory: Memory },
     /// A table of pairs of codes.
-    Pair { table: Table, order: Order, layout: Layout, operands: [Operand; 2] },
+    Pair { table: Table, order: Order, memory: Memory, operands: [Operand; 2] },
     /// Largest codes.
     MaxPool(MaxPool),
     /// Means by sums.
@@ -45,6 +47,30 @@ pub(crate) enum Operand {
     Whole,
     /// It is broadcast: its place for each place of the result.
     Broadcast { length: usize, places: Vec<usize> },
+}
+
+/// Where PyTorch's loops find the elements of a result and of its operands: it decides which of them come in whole vectors.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// Shape (C, spatial...) and layout of the result.
+    pub(crate) result: (Vec<usize>, Layout),
+    /// Shapes and layouts of the operands.
+    pub(crate) operands: Vec<(Vec<usize>, Layout)>,
+}
+
+impl Memory {
+    /// The elements of a batch of so many images that come in whole vectors.
+    fn vectors(&self, batch: usize) -> Vectors {
+        let of_batch =
+            |image: &[usize]| -> Vec<usize> { [batch].into_iter().chain(image.iter().copied()).collect() };
+        let shapes: Vec<Vec<usize>> = self.operands.iter().map(|(image, _)| of_batch(image)).collect();
+        let operands: Vec<(&[usize], Layout)> = shapes
+            .iter()
+            .zip(&self.operands)
+            .map(|(shape, (_, layout))| (shape.as_slice(), *layout))
+            .collect();
+        Vectors::new(&of_batch(&self.result.0), self.result.1, &operands)
+    }
 }
 
 /// A node that only the reference computes.
@@ -78,7 +104,8 @@ impl Computation {
         }
     }
 
-    /// Computes the results of some images from their inputs, both with [`SLACK`](crate::layer::SLACK) bytes behind them.
+    /// Computes the results of some images from their inputs, both with [`SLACK`](crate::layer::SLACK) bytes behind them,
+    /// and gives what did not fit into the target's registers.
     pub(crate) fn run(
         &self,
         kernel: Kernel,
@@ -87,25 +114,27 @@ impl Computation {
         outputs: &mut [Vec<u8>],
         accumulators: Accumulators<'_>,
         scratch: &mut Scratch,
-    ) -> Result<()> {
-        let ([first, ..], Some((output, _))) = (inputs, outputs.split_first_mut()) else { return Ok(()) };
+    ) -> Result<Vec<Overflow>> {
+        let ([first, ..], Some((output, _))) = (inputs, outputs.split_first_mut()) else {
+            return Ok(Vec::new());
+        };
         match self {
             Self::Layer(layer) => layer.run(kernel, images.count, first, output, accumulators, scratch),
             Self::MaxPool(pool) => pool.run(kernel, images.count, first, output, scratch),
             Self::SumPool(pool) => pool.run(kernel, images.count, first, output, scratch),
-            Self::Single { table, order, layout } => {
+            Self::Single { table, order, memory } => {
                 let length = images.count * order.length();
                 for (code, &input) in output[..length].iter_mut().zip(*first) {
                     *code = table.body[usize::from(input)];
                 }
                 if let Some(tail) = &table.tail {
-                    for place in tail_places(images, *order, *layout) {
+                    for place in tail_places(images, *order, memory) {
                         output[place] = tail[usize::from(first[place])];
                     }
                 }
             }
-            Self::Pair { table, order, layout, operands } => {
-                let [_, second, ..] = inputs else { return Ok(()) };
+            Self::Pair { table, order, memory, operands } => {
+                let [_, second, ..] = inputs else { return Ok(Vec::new()) };
                 let length = images.count * order.length();
                 match operands {
                     [Operand::Whole, Operand::Whole] => {
@@ -122,7 +151,7 @@ impl Computation {
                 }
                 if let Some(tail) = &table.tail {
                     let [a, b] = operands;
-                    for place in tail_places(images, *order, *layout) {
+                    for place in tail_places(images, *order, memory) {
                         let (a, b) = (a.read(first, place, *order), b.read(second, place, *order));
                         output[place] = tail[usize::from(a) << 8 | usize::from(b)];
                     }
@@ -142,9 +171,9 @@ impl Computation {
                     }
                 }
             }
-            Self::Reference(reference) => reference.run(images.count, inputs, outputs, accumulators)?,
+            Self::Reference(reference) => return reference.run(images, inputs, outputs, accumulators),
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -159,31 +188,40 @@ impl Operand {
     }
 }
 
-/// Places, in the memory of some images, of the elements that lie after the last whole vector of the batch's tensor.
-fn tail_places(images: Images, order: Order, layout: Layout) -> impl Iterator<Item = usize> {
+/// Places, in the memory of some images, of the elements that PyTorch's loops take one by one.
+fn tail_places(images: Images, order: Order, memory: &Memory) -> Vec<usize> {
     let length = order.length();
-    let tail = images.batch * length / VECTOR * VECTOR;
     let first = images.first * length;
     let end = (images.first + images.count) * length;
-    (tail.max(first)..end).map(move |element| {
+    let vectors = memory.vectors(images.batch);
+    let Some(body) = vectors.whole() else {
+        let alone = |&place: &usize| {
+            let (image, within) = (images.first + place / length, place % length);
+            !vectors.contains(image * length + order.index(within))
+        };
+        return (0..end - first).filter(alone).collect();
+    };
+    let place = |element: usize| {
         let (image, within) = ((element - first) / length, element % length);
         image * length
-            + match layout {
+            + match memory.result.1 {
                 Layout::ChannelsLast => within,
-                Layout::Contiguous => order.place(within),
+                Layout::Contiguous | Layout::Strided(_) => order.place(within),
             }
-    })
+    };
+    (body.max(first)..end).map(place).collect()
 }
 
 impl Reference {
     fn run(
         &self,
-        count: usize,
+        images: Images,
         inputs: &[&[u8]],
         outputs: &mut [Vec<u8>],
         mut accumulators: Accumulators<'_>,
-    ) -> Result<()> {
-        for image in 0..count {
+    ) -> Result<Vec<Overflow>> {
+        let mut overflows = Vec::new();
+        for image in 0..images.count {
             let mut tensors = Vec::with_capacity(inputs.len());
             for (index, (codes, (shape, layout))) in inputs.iter().zip(&self.inputs).enumerate() {
                 let order = Order::of(shape);
@@ -202,13 +240,20 @@ impl Reference {
                 let narrow = |sum: i64| i32::try_from(sum).unwrap_or(i32::MAX);
                 order.store(self.oracle.accumulate(input)?.elements(), sums, narrow);
             }
-            let results = self.oracle.ask(tensors, &[])?;
+            let (results, beyond) = self.oracle.compute(tensors, &[])?;
+            overflows.extend(beyond.into_iter().map(|mut overflow| {
+                // It was the only image; its place in the batch is another.
+                if let Some(place) = overflow.first.first_mut() {
+                    *place += images.first + image;
+                }
+                overflow
+            }));
             for ((result, output), shape) in results.iter().zip(outputs.iter_mut()).zip(&self.outputs) {
                 let order = Order::of(shape);
                 let codes = &mut output[image * order.length()..][..order.length()];
                 order.store(result.elements(), codes, to_byte);
             }
         }
-        Ok(())
+        Ok(overflows)
     }
 }

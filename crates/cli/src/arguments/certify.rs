@@ -6,6 +6,43 @@ use clap::{Args, ValueEnum};
 
 use super::{InputOptions, Subject};
 
+/// What a proof takes, and a check does not.
+const PROVING: [&str; 33] = [
+    "model",
+    "constant",
+    "graph",
+    "engine",
+    "bn_eps",
+    "target",
+    "multiplier_bits",
+    "accumulator_bits",
+    "bias_bits",
+    "rounding",
+    "product_bits",
+    "overflow",
+    "bias_fraction_bits",
+    "activation_range",
+    "signed_activations",
+    "against",
+    "output",
+    "within",
+    "search",
+    "shift",
+    "plot",
+    "write",
+    "choose",
+    "width",
+    "alternatives",
+    "thresholds",
+    "accumulators",
+    "input",
+    "mean",
+    "std",
+    "resize",
+    "limit",
+    "json",
+];
+
 /// Proof instead of samples.
 #[derive(Debug, Args)]
 pub(crate) struct Certify {
@@ -15,18 +52,21 @@ pub(crate) struct Certify {
     /// Write the certificate, which `--check` proves again without the model
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Prove a certificate again: no model, no other option
-    #[arg(long, value_name = "FILE", exclusive = true)]
+    /// Prove a certificate again, without the model
+    #[arg(long, value_name = "FILE", conflicts_with_all = PROVING)]
     pub(crate) check: Option<PathBuf>,
+    /// With --check: compare the certificate with the parameters in this folder, number by number
+    #[arg(long, value_name = "DIR", requires = "check", conflicts_with = "model")]
+    pub(crate) parameters: Option<PathBuf>,
     /// Be content (exit 0) with codes within 1 LSB everywhere that differ at no more than this fraction of accumulators
     #[arg(long, value_name = "FRACTION")]
     pub(crate) within: Option<f64>,
-    /// Find the narrowest M0, and how many accumulators differ with each width of 4 to 32 bits. CONSTANT, if given, is the
+    /// Find the narrowest M0, and how many accumulators differ with each width of 1 to 32 bits. CONSTANT, if given, is the
     /// shift of all
     #[arg(long)]
     pub(crate) search: bool,
     /// Who shares a shift in the search [each channel has its own, or the network CONSTANT]
-    #[arg(long, value_enum, requires = "search", conflicts_with = "constant")]
+    #[arg(long, value_enum, requires = "search", conflicts_with_all = ["constant", "constant_option"])]
     pub(crate) shift: Option<ShiftName>,
     /// Draw width against differing accumulators as SVG
     #[arg(long, value_name = "FILE", requires = "search")]
@@ -39,7 +79,7 @@ pub(crate) struct Certify {
     #[arg(long, value_enum, requires = "write", default_value_t = FreedomName::Constant)]
     pub(crate) choose: FreedomName,
     /// Bits of M0 for --write, whatever differs
-    #[arg(long, value_name = "B", requires = "write", value_parser = clap::value_parser!(u32).range(4..=32))]
+    #[arg(long, value_name = "B", requires = "write", value_parser = clap::value_parser!(u32).range(1..=32))]
     pub(crate) width: Option<u32>,
     /// Also count what differs without a multiplier: one shift, sums of shifts, canonical signed digits, thresholds
     #[arg(long)]

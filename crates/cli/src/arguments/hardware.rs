@@ -10,8 +10,12 @@ use gen_params::target::Rounding;
 pub(crate) struct Derivation {
     /// n, one shift for all layers: M0 = round(M * 2^n). Without it M0 has 31 bits and every channel its own n. `auto`, of
     /// the main command: the smallest n within the bound of --within
-    #[arg(value_name = "CONSTANT", value_parser = parse_constant)]
-    pub(crate) constant: Option<Constant>,
+    #[arg(value_name = "CONSTANT", value_parser = parse_constant, allow_negative_numbers = true)]
+    constant: Option<Constant>,
+    /// CONSTANT, as an option
+    #[arg(long = "constant", alias = "n", id = "constant_option", value_name = "CONSTANT",
+        value_parser = parse_constant, allow_negative_numbers = true, conflicts_with_all = ["constant", "multiplier_bits"])]
+    constant_option: Option<Constant>,
     /// The hardware: a TOML file, or the name of one that comes with the tool (see `gen_params targets`). Other options
     /// override what it says
     #[arg(short, long, value_name = "TARGET")]
@@ -25,6 +29,24 @@ pub(crate) struct Derivation {
     /// Width of the folded bias: layers that need more are warned about [default: 32]
     #[arg(long, value_name = "B", value_parser = clap::value_parser!(u32).range(8..=32))]
     pub(crate) bias_bits: Option<u32>,
+}
+
+impl Derivation {
+    /// CONSTANT, in either way that it is given.
+    pub(crate) fn constant(&self) -> Option<Constant> {
+        self.constant_option.or(self.constant)
+    }
+
+    /// The same for the target of this name.
+    pub(crate) fn on(&self, target: String) -> Self {
+        Self { target: Some(target), ..self.clone() }
+    }
+
+    /// The same without CONSTANT auto, which only the main command has an answer to.
+    pub(crate) fn without_auto(&self) -> Self {
+        let given = |constant: Option<Constant>| constant.filter(|&constant| constant != Constant::Auto);
+        Self { constant: given(self.constant), constant_option: given(self.constant_option), ..self.clone() }
+    }
 }
 
 /// One shift for all layers.

@@ -3,6 +3,7 @@
 mod certify;
 mod hardware;
 mod input;
+mod meant;
 mod source;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use self::hardware::parse_constant;
 pub(crate) use self::hardware::{Constant, Derivation, OverflowName, TargetOptions};
 use self::input::parse_shape;
 pub(crate) use self::input::{InputOptions, Shape};
+pub(crate) use self::meant::hint_for_missing;
 pub(crate) use self::source::{Source, Subject};
 
 /// Writes the integers that hardware needs from a trained, quantized neural network: weights, biases, zero points, clamps, and
@@ -68,8 +70,10 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Emit {
     /// C99: a header and a source without allocation or library, with a known-answer test compiled in
+    #[command(aliases = ["C", "c99"])]
     C(EmitC),
     /// SystemVerilog: a module per layer, the network, self-checking testbenches; for Icarus Verilog, Verilator and Yosys
+    #[command(aliases = ["SV", "systemverilog", "verilog"])]
     Sv(EmitSv),
 }
 
@@ -80,10 +84,6 @@ pub(crate) struct Generate {
     pub(crate) source: Source,
     #[command(flatten)]
     pub(crate) derivation: Derivation,
-    /// CONSTANT, as an option
-    #[arg(long = "constant", id = "constant_option", value_name = "CONSTANT", value_parser = parse_constant,
-        conflicts_with_all = ["constant", "multiplier_bits"])]
-    pub(crate) constant: Option<Constant>,
     /// The engine whose codes CONSTANT auto compares with [the file's or its format's, as `run` has it; or exact]
     #[arg(long, value_name = "CONTRACT")]
     pub(crate) against: Option<String>,

@@ -20,7 +20,7 @@ use crate::table::thousands;
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
-    let prepared = Prepared::open(&arguments.subject)?;
+    let prepared = Prepared::open(&arguments.subject)?.not_guessed()?;
     let chosen = prepared.arithmetic("--contract", &arguments.contract)?;
     let machine = prepared.machine(chosen)?;
     let folder = Folder::open(&arguments.dump)?;
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
         let explanation = explain(&machine, &points, &pairs, pair);
         return print(arguments, pair, &difference, &explanation).map(|()| Finding::Different);
     }
-    let mut stdout = anstream::stdout();
+    let mut stdout = terminal::out();
     if arguments.json {
         writeln!(
             stdout,
@@ -301,7 +301,7 @@ fn print(
     difference: &Difference,
     explanation: &Explanation,
 ) -> Result<()> {
-    let mut stdout = anstream::stdout();
+    let mut stdout = terminal::out();
     let index = unravel(difference.first, &pair.golden.shape);
     let layer = pair.golden.node.as_deref();
     if arguments.json {

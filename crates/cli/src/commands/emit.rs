@@ -21,7 +21,7 @@ pub(crate) fn run(language: &Emit) -> Result<()> {
 }
 
 fn emit_systemverilog(arguments: &EmitSv) -> Result<()> {
-    let prepared = Prepared::open(&arguments.subject)?;
+    let prepared = Prepared::open(&arguments.subject)?.not_guessed()?;
     let machine = prepared.on_target()?;
     let images = images(arguments, &prepared, &machine)?;
     let count = images.len();

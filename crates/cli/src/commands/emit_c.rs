@@ -6,7 +6,7 @@ use gen_params::emit::c_program::{self, KnownAnswer, Program};
 use gen_params::emit::{Existing, SourceFile, cmsis_nn};
 use gen_params::machine::Machine;
 
-use crate::arguments::{ApiName, Derivation, EmitC, Subject};
+use crate::arguments::{ApiName, EmitC, Subject};
 use crate::hardware::target_file;
 use crate::model::Model;
 use crate::simulation::{Prepared, batches};
@@ -42,7 +42,7 @@ impl Output {
 }
 
 fn program(arguments: &EmitC) -> Result<()> {
-    let prepared = Prepared::open(&arguments.subject)?;
+    let prepared = Prepared::open(&arguments.subject)?.not_guessed()?;
     let machine = prepared.on_target()?;
     let model = &prepared.model;
     let (images, known_answers) =
@@ -65,8 +65,8 @@ fn program(arguments: &EmitC) -> Result<()> {
 fn cmsis_nn(arguments: &EmitC) -> Result<()> {
     let Subject { source, derivation, target } = &arguments.subject;
     let name = derivation.target.clone().unwrap_or_else(|| "cmsis-nn".to_owned());
-    let derivation = Derivation { target: Some(name), ..derivation.clone() };
-    let prepared = Prepared::for_target(source, target_file(&derivation, Some(target))?)?;
+    let derivation = derivation.on(name);
+    let prepared = Prepared::for_target(source, target_file(&derivation, Some(target))?)?.not_guessed()?;
     let machine = prepared.on_target()?;
     let model = &prepared.model;
     let images = match &arguments.input {

@@ -11,16 +11,15 @@ use gen_params::target::{Target, on_target};
 use gen_params::{derive, lower};
 
 use super::certify::auto;
-use crate::arguments::{Constant, Derivation, Generate};
+use crate::arguments::{Constant, Generate};
 use crate::hardware::target_file;
 use crate::model::Model;
 use crate::table::contents;
 use crate::{arithmetic, terminal};
 
 pub(crate) fn run(arguments: &Generate) -> Result<()> {
-    let constant = arguments.constant.or(arguments.derivation.constant);
-    let given = constant.filter(|&constant| constant != Constant::Auto);
-    let mut target = target_file(&Derivation { constant: given, ..arguments.derivation.clone() }, None)?;
+    let constant = arguments.derivation.constant();
+    let mut target = target_file(&arguments.derivation.without_auto(), None)?;
     let formats: Formats = match &arguments.format {
         Some(list) => list.parse().context("--format")?,
         None => target.formats.clone().unwrap_or_default(),
@@ -84,6 +83,5 @@ fn smallest_shift(
     if !(0.0..=1.0).contains(&arguments.within) {
         bail!("--within: found {}, expected a fraction of accumulators, 0 to 1", arguments.within);
     }
-    let parameters = derive::derive(network, options)?;
-    auto::smallest_shift(network, &parameters, contract, target, arguments.within)
+    auto::smallest_shift(network, options, contract, target, arguments.within)
 }

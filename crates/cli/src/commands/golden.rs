@@ -1,5 +1,6 @@
 //! `run --golden`: every layer's codes and accumulators, or all stages, into a folder.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -62,6 +63,8 @@ pub(super) fn write(
 pub(super) struct Point {
     /// Index of the node; `None` for the network's input.
     pub(super) node: Option<usize>,
+    /// Whether the values are the same whatever the images: a constant of the network, or made of constants alone.
+    constant: bool,
     pub(super) tensor: GoldenTensor,
 }
 
@@ -112,12 +115,12 @@ fn few_enough(points: Vec<Point>, parts: usize, images: usize) -> Result<Vec<Poi
     Ok(points)
 }
 
-/// The points of all batches, images one after another.
+/// The points of all batches, images one after another; constants once.
 fn join(parts: Vec<Vec<Point>>) -> Result<Vec<Point>> {
     let mut parts = parts.into_iter();
     let mut all = parts.next().context("no image")?;
     for part in parts {
-        for (whole, more) in all.iter_mut().zip(part) {
+        for (whole, more) in all.iter_mut().zip(part).filter(|(whole, _)| !whole.constant) {
             if let (Some(images), Some(new)) = (whole.tensor.shape.first_mut(), more.tensor.shape.first()) {
                 *images += new;
             }
@@ -130,8 +133,14 @@ fn join(parts: Vec<Vec<Point>>) -> Result<Vec<Point>> {
 fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> Result<Vec<Point>> {
     let network = machine.network();
     let mut points = Vec::new();
+    let mut of_images: BTreeSet<EdgeId> = network.inputs.iter().copied().collect();
+    of_images.extend(network.states.iter().map(|state| state.before));
     let mut inputs: Vec<(usize, EdgeId)> = network.inputs.iter().copied().enumerate().collect();
     for (index, node) in network.nodes.iter().enumerate() {
+        let constant = !node.inputs.iter().any(|id| of_images.contains(id));
+        if !constant {
+            of_images.extend(&node.outputs);
+        }
         let step = machine.step(index, edges)?;
         // The network's input is what its quantization gives, or the codes that it was given.
         for (number, id) in inputs.extract_if(.., |(_, id)| node.inputs.contains(id)) {
@@ -140,7 +149,7 @@ fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> 
                 let name = input_node(number, network.inputs.len());
                 let axes = axes_of(network, id, codes.shape().len());
                 let tensor = GoldenTensor { axes, ..point(machine, name, activation, codes) };
-                points.push(Point { node: None, tensor });
+                points.push(Point { node: None, constant: false, tensor });
             }
         }
         if let (Some(layer), Some(Value::Codes(codes))) =
@@ -150,6 +159,7 @@ fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> 
             for &stage in wanted.iter().filter(|stage| **stage != Stage::Output || is_target(machine)) {
                 points.push(Point {
                     node: Some(index),
+                    constant,
                     tensor: GoldenTensor {
                         node: Some(node.name.clone()),
                         stage,
@@ -171,7 +181,7 @@ fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> 
         {
             let axes = axes_of(network, id, codes.shape().len());
             let tensor = GoldenTensor { axes, ..point(machine, Some(node.name.clone()), activation, codes) };
-            points.push(Point { node: Some(index), tensor });
+            points.push(Point { node: Some(index), constant, tensor });
         }
         edges.set(&node.outputs, step.results);
     }
@@ -179,7 +189,7 @@ fn batch_points(machine: &Machine<'_>, edges: &mut Values, wanted: &[Stage]) -> 
         let (name, kept) = (&network.edge(state.before).name, network.edge(state.after).activation);
         if let (Some(Value::Codes(codes)), Some(activation)) = (edges.get(state.after), kept) {
             let tensor = point(machine, Some(name.clone()), activation, codes);
-            points.push(Point { node: None, tensor });
+            points.push(Point { node: None, constant: false, tensor });
         }
     }
     Ok(points)

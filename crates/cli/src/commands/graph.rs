@@ -21,6 +21,6 @@ pub(crate) fn run(arguments: &Graph) -> Result<()> {
             terminal::warning(&format!("this is a draft in the order of the keys, to be edited: {error}"));
         }
     }
-    anstream::stdout().write_all(text.as_bytes())?;
+    terminal::out().write_all(text.as_bytes())?;
     Ok(())
 }

@@ -17,6 +17,10 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
     let name = || model.name();
     let network = match lower::lower(&model.source, &model.options) {
         Ok(network) => network,
+        // Where the file has a topology, what it says is what cannot be derived.
+        Err(error) if model.source.graph.is_some() && model.options.graph.is_none() => {
+            return Err(error).with_context(name);
+        }
         Err(error) => {
             // Without a topology there is still something to show; without layers there is not.
             let layers =
@@ -27,7 +31,7 @@ pub(crate) fn run(arguments: &Inspect) -> Result<()> {
     };
     let target = target_file(&arguments.derivation, None)?;
     let parameters = derive::derive(&network, &target.derivation).with_context(name)?;
-    let mut stdout = anstream::stdout();
+    let mut stdout = terminal::out();
     if arguments.json {
         let source = model.source_file();
         let manifest = Manifest::describe(&parameters, Some(source), &Formats::none());

@@ -12,13 +12,14 @@ use gen_params::emit::npz::Archive;
 use gen_params::emit::read_back::{ReadTable, read_tables};
 
 use crate::arguments::Layout;
+use crate::terminal;
 
 pub(crate) fn run(arguments: &Layout) -> Result<()> {
     let tables = read_tables(&arguments.file)?;
     if let Some(path) = &arguments.npz {
         return write_npz(path, &tables).with_context(|| path.display().to_string());
     }
-    let mut stdout = BufWriter::new(anstream::stdout());
+    let mut stdout = BufWriter::new(terminal::out());
     if arguments.json {
         let tables: Vec<Value> = tables.iter().map(to_json).collect::<Result<_>>()?;
         writeln!(stdout, "{}", json!({"schema": 1, "tables": tables}))?;

@@ -18,7 +18,7 @@ use crate::simulation::{self, OverflowList, Prepared};
 use crate::{arithmetic, outputs, terminal};
 
 pub(crate) fn run(arguments: &Run) -> Result<Finding> {
-    let prepared = Prepared::open(&arguments.subject)?;
+    let prepared = Prepared::open_to_run(&arguments.subject)?.not_guessed()?;
     let chosen = match &arguments.contract {
         Some(name) => prepared.arithmetic("--contract", name)?,
         None if arguments.stages => prepared.arithmetic("--contract", arithmetic::TARGET)?,
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Run) -> Result<Finding> {
         _ => None,
     };
 
-    let mut stdout = anstream::stdout();
+    let mut stdout = terminal::out();
     if arguments.json {
         let report = report(&prepared, chosen, &input, &results, accuracy.as_ref());
         writeln!(stdout, "{report:#}")?;
@@ -89,9 +89,14 @@ fn compute(prepared: &Prepared, input: &Input, chosen: Arithmetic, batch: usize)
     let engine = simulation::fast(&machine, input);
     let wanted: Vec<EdgeId> = edges_out.iter().map(|&(edge, _)| edge).collect();
     let parts = match &engine {
-        Some(engine) => simulation::in_parallel(batches, input.images(), |_, value| {
+        Some(engine) => simulation::in_parallel(batches, input.images(), |first, value| {
             let request = Request { edges: &wanted, accumulators: &[] };
-            Ok((engine.observe(&[value], request, |_| {})?.edges, OverflowList::default()))
+            let observed = engine.observe(&[value], request, |_| {})?;
+            let mut overflows = OverflowList::default();
+            for (node, overflow) in observed.overflows {
+                overflows.add(node, first, vec![overflow]);
+            }
+            Ok((observed.edges, overflows))
         }),
         None => simulation::for_each_batch([&machine], batches, input.images(), |first, [edges]| {
             let overflows = simulation::run_nodes(&machine, edges, first)?;

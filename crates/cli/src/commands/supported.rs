@@ -7,12 +7,14 @@ use anyhow::Result;
 use gen_params::formats::Form;
 use gen_params::lower;
 
+use crate::terminal;
+
 /// Widest line of a list of operators.
 const WIDTH: usize = 100;
 
 /// One line per form.
 pub(crate) fn formats() -> Result<()> {
-    let mut stdout = anstream::stdout();
+    let mut stdout = terminal::out();
     for form in Form::ALL {
         writeln!(stdout, "{:<23}{:<10}{}", form.name(), form.endings(), form.description())?;
     }
@@ -29,7 +31,7 @@ pub(crate) fn operators() -> Result<()> {
             None => lists.push((vec![form], operators)),
         }
     }
-    let mut stdout = anstream::stdout();
+    let mut stdout = terminal::out();
     for (forms, operators) in lists.iter().filter(|(_, operators)| !operators.is_empty()) {
         let names: Vec<&str> = forms.iter().map(|form| form.name()).collect();
         writeln!(stdout, "{} ({} operators)", names.join(", "), operators.len())?;

@@ -8,9 +8,10 @@ use gen_params::emit::target_file::Preset;
 
 use crate::arguments::Targets;
 use crate::outputs::ruled;
+use crate::terminal;
 
 pub(crate) fn run(arguments: &Targets) -> Result<()> {
-    let mut stdout = anstream::stdout();
+    let mut stdout = terminal::out();
     let Some(name) = &arguments.name else {
         let mut table = ruled();
         table.set_header(["target", "hardware"]);

@@ -14,6 +14,7 @@ use crate::input::Input;
 use crate::outputs::{largest, ruled};
 use crate::simulation::{self, OverflowList, Prepared};
 use crate::table::thousands;
+use crate::terminal;
 
 /// How two lists of codes differ.
 #[derive(Debug, Clone, Copy, Default)]
@@ -182,7 +183,7 @@ pub(super) fn run(
     let [first, second] = arithmetics;
     let Comparison { layers, same_class, .. } =
         compare(prepared, input, arithmetics, arguments.batch as usize)?;
-    let mut stdout = anstream::stdout();
+    let mut stdout = terminal::out();
     if arguments.json {
         let describe =
             |d: Difference| json!({"values": d.values, "mismatches": d.mismatches, "largest": d.largest});

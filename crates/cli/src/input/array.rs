@@ -154,6 +154,7 @@ fn read_array(reader: impl Read, length: u64) -> Result<Array> {
         "i2" => Elements::I16(values(file)?),
         "i4" => Elements::I32(values(file)?),
         "i8" => Elements::I64(values(file)?),
+        "u4" => Elements::I64(values::<u32, _>(file)?.into_iter().map(i64::from).collect()),
         "f4" => Elements::F32(values(file)?),
         "f8" => Elements::F64(values(file)?),
         _ => bail!("holds elements of type {name}, expected integers of 8 to 64 bits, float32 or float64"),

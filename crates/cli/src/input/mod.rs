@@ -8,14 +8,18 @@ mod idx;
 mod labels;
 mod picture;
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+
+use gen_params::parameters::Activation;
 
 pub(crate) use array::{Array, Elements, read_arrays};
 pub(crate) use labels::read_matching_labels;
 
 use crate::arguments::InputOptions;
+use crate::table::short;
 
 /// What a network is run on.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +53,59 @@ impl Input {
         if let Some(limit) = options.limit {
             input.truncate(limit);
         }
+        input.refuse_what_is_no_number().with_context(|| path.display().to_string())?;
         Ok(input)
+    }
+
+    /// Engines do not agree on the code of NaN, and an infinity says that something went wrong before.
+    fn refuse_what_is_no_number(&self) -> Result<()> {
+        let Values::Reals(reals) = &self.values else { return Ok(()) };
+        let Some(index) = reals.iter().position(|real| !real.is_finite()) else { return Ok(()) };
+        let others = reals.iter().skip(index + 1).filter(|real| !real.is_finite()).count();
+        let mut rest = index;
+        let mut place: Vec<String> = Vec::with_capacity(self.shape.len());
+        for &size in self.shape.iter().rev() {
+            place.push((rest % size).to_string());
+            rest /= size;
+        }
+        place.reverse();
+        let others = if others > 0 { format!(", and {others} more") } else { String::new() };
+        bail!("[{}]: found {}{others}, expected finite numbers", place.join(", "), reals[index])
+    }
+
+    /// What anybody should know who gives this input to a network that takes `activation`, if anything.
+    pub(crate) fn remarks(&self, activation: Activation) -> Option<Remark> {
+        let (min, max) = activation.code_type.range();
+        match &self.values {
+            Values::Codes(_, "uint8") => Some(Remark::Codes(activation)),
+            Values::Codes(..) => None,
+            Values::Reals(reals) => {
+                let real = |code: i32| activation.scale * f64::from(code - activation.zero_point);
+                // Codes are rounded to: half a step beyond the last is still its own.
+                let half = activation.scale / 2.0;
+                let inside = real(min) - half..=real(max) + half;
+                let beyond = reals.iter().filter(|&&value| !inside.contains(&f64::from(value))).count();
+                let percent = 100 * beyond / reals.len().max(1);
+                if percent < NOTABLE_PERCENT {
+                    return None;
+                }
+                let ends = reals
+                    .iter()
+                    .fold((f32::MAX, f32::MIN), |(low, high), &value| (low.min(value), high.max(value)));
+                Some(Remark::Saturates {
+                    percent,
+                    found: ends,
+                    takes: (real(min), real(max)),
+                    source: if self.pixels {
+                        Source::Normalized
+                    } else if reals.iter().all(|real| real.fract() == 0.0 && (0.0..=255.0).contains(real)) {
+                        Source::RawPixels
+                    } else {
+                        Source::Array
+                    },
+                })
+            }
+        }
     }
 
     fn read_all(path: &Path, options: &InputOptions) -> Result<Self> {
@@ -126,6 +182,53 @@ impl Input {
     /// Number of images.
     pub(crate) fn images(&self) -> usize {
         self.shape.first().copied().unwrap_or(0)
+    }
+}
+
+/// Fewer percent of saturated values than these are what calibration does on purpose: it cuts outliers off.
+const NOTABLE_PERCENT: usize = 5;
+
+/// What anybody should know who gives an input to a network.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Remark {
+    /// Its bytes are taken for codes, where they could be pixels.
+    Codes(Activation),
+    /// Many of its values lie beyond what the network's codes reach.
+    Saturates { percent: usize, found: (f32, f32), takes: (f64, f64), source: Source },
+}
+
+/// What the values of an input seem to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Pixels, as --mean and --std made them.
+    Normalized,
+    /// An array of whole numbers of 0 to 255.
+    RawPixels,
+    /// An array of other numbers.
+    Array,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Codes(Activation { scale, zero_point, .. }) => {
+                write!(f, "uint8, taken for codes: real = {} * (code - {zero_point})", short(*scale))
+            }
+            Self::Saturates { percent, found: (low, high), takes: (least, most), source } => write!(
+                f,
+                "{percent} % of the input saturates: it has values of {low} to {high}, and the network takes {} to {}\n  \
+                 hint: {}",
+                short(*least),
+                short(*most),
+                match source {
+                    Source::Normalized => "--mean and --std are to be those of the training",
+                    Source::RawPixels => {
+                        "these are raw pixels, by their values: normalize the array as the training's inputs were"
+                    }
+                    Source::Array => "normalize the array as the training's inputs were",
+                }
+            ),
+        }
     }
 }
 

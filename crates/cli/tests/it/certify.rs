@@ -16,12 +16,13 @@ fn certify(folder: &Path, words: &str) -> String {
 }
 
 /// Exit code and last line of the independent checker; `None` without Python.
-fn independent_checker(certificate: &Path) -> Option<(i32, String)> {
+fn independent_checker(arguments: &[&Path]) -> Option<(i32, String)> {
     let script = root().join("tools/check_certificate.py");
-    let output = Command::new("python3").arg(script).arg(certificate).output();
+    let output = Command::new("python3").arg(script).args(arguments).output();
     let output = output.inspect_err(|error| println!("not checked by Python: {error}")).ok()?;
     let text = String::from_utf8(output.stdout).unwrap();
-    Some((output.status.code().unwrap(), text.lines().last().unwrap_or_default().to_owned()))
+    let line = text.lines().last().unwrap_or_default();
+    Some((output.status.code().unwrap(), line.split(": ").skip(1).collect::<Vec<_>>().join(": ")))
 }
 
 #[test]
@@ -32,27 +33,116 @@ fn certificates_are_files_that_two_programs_prove_again() {
         gen_params(folder.path(), &format!("certify {LENET} 20 --against x86 -o FOLDER/certificate.json"));
     assert_eq!(made.code, 1, "{}", made.stderr);
     insta::assert_snapshot!("proven_again", certify(folder.path(), "--check FOLDER/certificate.json"));
-    if let Some(found) = independent_checker(&path) {
-        assert_eq!(found, (0, "178 channels against x86: 0 are not as the certificate says".to_owned()));
+    if let Some((code, said)) = independent_checker(&[&path]) {
+        assert_eq!(code, 0, "{said}");
+        assert!(said.starts_with("confirmed: 178 channels against x86, "), "{said}");
     }
 
-    // The digest is that of the archive that the main command writes.
-    let written = gen_params(folder.path(), &format!("{LENET} 20 -o FOLDER/weight"));
-    assert_eq!(written.code, 0, "{}", written.stderr);
-    let read = |path: &Path| serde_json::from_slice::<Json>(&fs::read(path).unwrap()).unwrap();
-    let manifest = read(&folder.path().join("weight/manifest.json"));
-    let archive =
-        manifest["files"].as_array().unwrap().iter().find(|file| file["name"] == "params.npz").unwrap();
-    assert_eq!(read(&path)["parameters_sha256"], archive["sha256"]);
+    // With the folder that the main command writes, every number is bound; with that of another constant it is not.
+    let words = "--check FOLDER/certificate.json --parameters FOLDER/weight";
+    for (constant, name, expected) in [(20, "bound", 0), (19, "not_bound", 1)] {
+        let written = gen_params(folder.path(), &format!("{LENET} {constant} -o FOLDER/weight"));
+        assert_eq!(written.code, 0, "{}", written.stderr);
+        insta::assert_snapshot!(name, certify(folder.path(), words));
+        let weight = folder.path().join("weight");
+        if let Some((code, said)) = independent_checker(&[&path, Path::new("--parameters"), &weight]) {
+            assert_eq!(code, expected, "{said}");
+            assert!(code == 0 || said.starts_with("refused: parameters: "), "{said}");
+        }
+    }
+
+    // A file of the folder that was changed afterwards.
+    gen_params(folder.path(), &format!("{LENET} 20 -o FOLDER/weight"));
+    fs::write(folder.path().join("weight/conv1_multiplier.hex"), "0\n").unwrap();
+    insta::assert_snapshot!("changed_file", certify(folder.path(), words));
 
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen("\"multiplier\":", "\"multiplier\":1", 1)).unwrap();
     insta::assert_snapshot!("not_so", certify(folder.path(), "--check FOLDER/certificate.json"));
-    if let Some((code, _)) = independent_checker(&path) {
+    if let Some((code, said)) = independent_checker(&[&path]) {
         assert_eq!(code, 1);
+        assert!(said.starts_with("refused: digest: "), "{said}");
     }
     fs::write(&path, "{}").unwrap();
     insta::assert_snapshot!("no_certificate", certify(folder.path(), "--check FOLDER/certificate.json"));
+    insta::assert_snapshot!(
+        "older_certificate",
+        certify(folder.path(), "--check tests/fixtures/certificates/schema_1.json")
+    );
+}
+
+#[test]
+fn a_check_takes_no_model_and_a_folder_no_proof() {
+    let folder = tempfile::tempdir().unwrap();
+    for words in
+        ["--check FOLDER/x model.pt", "--check FOLDER/x --search", "--check FOLDER/x --rounding floor"]
+    {
+        let done = gen_params(folder.path(), &format!("certify {words}"));
+        assert!(done.code == 2 && done.stderr.contains("cannot be used with"), "{words}: {}", done.stderr);
+    }
+    let done = gen_params(folder.path(), &format!("certify {LENET} --against x86 --parameters FOLDER/x"));
+    assert!(done.code == 2 && done.stderr.contains("cannot be used with"), "{}", done.stderr);
+}
+
+/// Nothing of a certificate reaches a terminal as it stands in the file.
+#[test]
+fn what_a_certificate_says_is_escaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("certificate.json");
+    gen_params(
+        folder.path(),
+        "certify tests/fixtures/one_network/script.pt --against x86 -o FOLDER/certificate.json",
+    );
+    let good: Json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for (pointer, key) in [("/contract", None), ("/layers/0/name", None), ("", Some("\u{1b}[2J\u{202e}"))] {
+        let mut forged = good.clone();
+        match key {
+            None => *forged.pointer_mut(pointer).unwrap() = "\u{1b}]0;owned\u{7}\u{202e}".into(),
+            Some(key) => drop(forged.as_object_mut().unwrap().insert(key.to_owned(), 1.into())),
+        }
+        let digest = ::gen_params::certify::digest_of(&forged);
+        forged["sha256"] = digest.into();
+        fs::write(&path, forged.to_string()).unwrap();
+        let done = gen_params(folder.path(), "certify --check FOLDER/certificate.json");
+        assert_ne!(done.code, 0, "{}", done.stderr);
+        let raw = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!done.stderr.contains(raw) && !done.stdout.contains(raw), "{:?}", done.stderr);
+    }
+}
+
+/// Operators without layers, and neither: as equal as they are, and their certificates pass their own check.
+#[test]
+fn networks_without_layers_are_certified() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("certificate.json");
+    for (file, contract) in [("operators_only.onnx", "onnxruntime"), ("cert_no_channel.tflite", "exact")] {
+        let words = format!("tests/fixtures/proofs/{file} --against {contract} -o FOLDER/certificate.json");
+        let made = gen_params(folder.path(), &format!("certify {words}"));
+        assert_eq!(made.code, 0, "{file}: {}", made.stderr);
+        assert!(made.stderr.contains("proven equal"), "{file}: {}", made.stderr);
+        let checked = gen_params(folder.path(), "certify --check FOLDER/certificate.json");
+        assert_eq!(checked.code, 0, "{file}: {}", checked.stderr);
+        if let Some((code, said)) = independent_checker(&[&path]) {
+            assert_eq!(code, 0, "{file}: {said}");
+        }
+    }
+}
+
+/// What one command writes appears together or not at all.
+#[test]
+fn a_command_that_fails_leaves_no_certificate_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    // The folder is somebody else's.
+    fs::create_dir(folder.path().join("taken")).unwrap();
+    fs::write(folder.path().join("taken/thesis.txt"), "").unwrap();
+    let words = "-o FOLDER/certificate.json --thresholds FOLDER/taken";
+    let done = gen_params(folder.path(), &format!("certify {LENET} --against x86 {words}"));
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    let left: Vec<String> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(left, ["taken"]);
 }
 
 #[test]
@@ -65,7 +155,7 @@ fn chosen_constants_are_written_with_their_certificate() {
     let certificate = folder.path().join("weight/certificate.json");
     let check = gen_params(folder.path(), "certify --check FOLDER/weight/certificate.json");
     assert_eq!(check.code, 0, "{}", check.stderr);
-    if let Some((code, said)) = independent_checker(&certificate) {
+    if let Some((code, said)) = independent_checker(&[&certificate]) {
         assert_eq!(code, 0, "{said}");
     }
     let manifest = fs::read(folder.path().join("weight/manifest.json")).unwrap();

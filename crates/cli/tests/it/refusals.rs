@@ -1,16 +1,11 @@
 //! Bad input: exit code 2, an error with the file's name, and nothing on disk.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::support::{root, run_in};
+use gen_params_test_support::{files, needs, root, shared};
 
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
+use crate::support::run_in;
 
 /// Runs the main command on each file; all must be refused and leave nothing.
 fn all_refused(paths: &[PathBuf]) {
@@ -51,21 +46,44 @@ fn cut_files_are_refused() {
     all_refused(&paths);
 }
 
-#[test]
+#[needs(shared)]
 fn hostile_files_are_refused() {
-    let bad = root().join("../shared/bad");
-    if !bad.is_dir() {
-        println!("{} is absent: nothing to check", bad.display());
-        return;
-    }
-    let mut paths = Vec::new();
-    for folder in ["pickle", "torch", "zip_tar", "go-fuzz-corpus", "flatbuffers", "onnx", "tflite"] {
-        files(&bad.join(folder), &mut paths);
-    }
-    paths.sort();
+    let bad = shared().join("bad");
+    let folders = ["pickle", "torch", "zip_tar", "go-fuzz-corpus", "flatbuffers", "onnx", "tflite"];
+    let mut paths: Vec<PathBuf> = folders.iter().flat_map(|folder| files(&bad.join(folder), &[""])).collect();
     // Models of the converter's own tests: small, and nothing is wrong with them.
     let sound =
         ["lite/testdata/fc_qat.bin", "lite/testdata/svdf_quantized.bin", "python/testdata/pc_conv.bin"];
     paths.retain(|path| !sound.iter().any(|sound| path.ends_with(sound)));
     all_refused(&paths);
+}
+
+/// What is computed or proven along a guess would be a guess, too.
+#[test]
+fn a_guessed_topology_is_asked_for() {
+    let fixtures = root().join("tests/fixtures/modules");
+    let place = tempfile::tempdir().unwrap();
+    let graph = place.path().join("net.toml");
+    for model in ["frelu.pt", "frelu_sd.pt", "reg.pt"] {
+        let path = fixtures.join(model).display().to_string();
+        let drafted = run_in(place.path(), &["graph", &path]);
+        assert_eq!(drafted.code, Some(0), "{}", drafted.stderr);
+        fs::write(&graph, &drafted.stdout).unwrap();
+        let input = fixtures.join("frelu.npy").display().to_string();
+        for arguments in [
+            &["run", &path, "--input", &input][..],
+            &["run", &path, "--input", &input, "--graph", "net.toml"],
+            &["certify", &path, "--against", "fbgemm"],
+            &["certify", &path, "--against", "fbgemm", "--graph", "net.toml"],
+            &["emit", "c", &path, "--shape", "1x8x8", "-o", "out"],
+            &["emit", "sv", &path, "--shape", "1x8x8", "-o", "out"],
+        ] {
+            let run = run_in(place.path(), arguments);
+            assert_eq!(run.code, Some(2), "{arguments:?}\n{}", run.screen());
+            let asks =
+                run.stderr.contains("hint: gen_params graph ") && run.stderr.contains("--graph net.toml");
+            assert!(asks && run.stderr.contains(" -> "), "{arguments:?}\n{}", run.screen());
+            assert!(!place.path().join("out").exists(), "{arguments:?}");
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use gen_params_test_support::{fixtures, needs, root, shared};
+
 use crate::command::gen_params;
 
 const LENET: &str = "examples/fashion_mnist/lenet_script.pt";
@@ -103,27 +105,37 @@ fn golden_values_are_complete_and_compare_equal() {
     insta::assert_snapshot!("other_options_differ", compare(""));
 }
 
-/// PyTorch's own outputs for the test images of Fashion-MNIST, computed 500 at a time.
-#[test]
-fn outputs_equal_pytorch() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let images = shared.join("data/fashion-mnist/t10k-images-idx3-ubyte.gz");
-    if !images.exists() {
-        println!("skipped: {} is not there", images.display());
-        return;
-    }
-    let logits = shared.join("models/fashion_mnist/lenet_test_logits.npz");
-    let mut archive = zip::ZipArchive::new(fs::File::open(logits).unwrap()).unwrap();
-    let array = npyz::NpyFile::new(archive.by_name("codes.npy").unwrap()).unwrap();
-    let expected: Vec<u8> = array.into_vec().unwrap();
-    let words = format!(
-        "run {LENET} --input {} --mean 0.286 --std 0.353 --contract x86 --limit 200 --json",
-        images.display()
-    );
-    let outcome = gen_params(&shared, &words);
+/// The codes of an archive.
+fn codes(archive: &Path, name: &str) -> Vec<u8> {
+    let mut archive = zip::ZipArchive::new(fs::File::open(archive).unwrap()).unwrap();
+    npyz::NpyFile::new(archive.by_name(&format!("{name}.npy")).unwrap()).unwrap().into_vec().unwrap()
+}
+
+/// The output codes that the command gives, as `--contract x86` has them.
+fn outputs(images: &str) -> Vec<u8> {
+    let words = format!("run {LENET} --input {images} --mean 0.286 --std 0.353 --contract x86 --json");
+    let outcome = gen_params(&root(), &words);
     let report: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
-    let found: Vec<u8> =
-        serde_json::from_value::<Vec<Vec<u8>>>(report["outputs"][0]["codes"].clone()).unwrap().concat();
+    serde_json::from_value::<Vec<Vec<u8>>>(report["outputs"][0]["codes"].clone()).unwrap().concat()
+}
+
+/// PyTorch's own outputs for images that are sums of waves.
+#[test]
+fn outputs_for_waves_equal_pytorch() {
+    let archive = fixtures().join("example_images/images.npz");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("images.idx");
+    // 64 images of 28 x 28 bytes.
+    let header = [0, 0, 8, 3, 0, 0, 0, 64, 0, 0, 0, 28, 0, 0, 0, 28];
+    fs::write(&file, [&header[..], &codes(&archive, "images")].concat()).unwrap();
+    assert_eq!(outputs(&file.display().to_string()), codes(&archive, "lenet"));
+}
+
+/// PyTorch's own outputs for the test images of Fashion-MNIST, computed 500 at a time.
+#[needs(shared)]
+fn outputs_equal_pytorch() {
+    let images = shared().join("data/fashion-mnist/t10k-images-idx3-ubyte.gz");
+    let found = outputs(&format!("{} --limit 200", images.display()));
     assert_eq!(found.len(), 2000);
-    assert!(expected.starts_with(&found));
+    assert!(codes(&shared().join("models/fashion_mnist/lenet_test_logits.npz"), "codes").starts_with(&found));
 }

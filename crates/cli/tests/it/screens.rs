@@ -25,7 +25,12 @@ screen!(not_a_checkpoint, "LICENSE-MIT");
 screen!(a_float_checkpoint, "tests/fixtures/containers/float.pt");
 screen!(dynamic_quantization, "tests/fixtures/containers/dynamic.pt");
 screen!(never_calibrated, "tests/fixtures/containers/uncalibrated_converted.pt");
-screen!(prepared_without_engine, "tests/fixtures/containers/observers_on_prepared.pt");
+screen!(
+    prepared_for_another_engine,
+    "tests/fixtures/containers/observers_on_prepared.pt",
+    "--engine",
+    "qnnpack"
+);
 screen!(a_residual_state_dict, "tests/fixtures/layers/branches_fbgemm/converted_state_dict.pt");
 screen!(constant_too_small, "examples/fashion_mnist/lenet_script.pt", "8");
 screen!(constant_too_large, "examples/fashion_mnist/lenet_script.pt", "60");
@@ -48,3 +53,27 @@ screen!(
     "--against",
     "pytorch"
 );
+
+// What was meant.
+screen!(misspelt_command, "inspct", "examples/fashion_mnist/lenet_script.pt");
+screen!(misspelt_command_alone, "inspct");
+screen!(misspelt_model, "examples/fashion_mnist/lenet_scrpt.pt");
+screen!(swapped_arguments, "16", "examples/fashion_mnist/lenet_script.pt");
+screen!(two_constants, "16", "17");
+screen!(three_words, "examples/fashion_mnist/lenet_script.pt", "16", "17");
+screen!(negative_constant, "examples/fashion_mnist/lenet_script.pt", "-1");
+screen!(power_of_two, "examples/fashion_mnist/lenet_script.pt", "65536");
+screen!(constant_by_another_name, "inspect", "examples/fashion_mnist/lenet_script.pt", "--n", "16");
+screen!(command_behind_the_model, "examples/fashion_mnist/lenet_script.pt", "inspect");
+screen!(emit_without_a_language, "emit", "examples/fashion_mnist/lenet_script.pt");
+screen!(folder_without_its_option, "examples/fashion_mnist/lenet_script.pt", "weights");
+
+// Networks that nobody quantized.
+screen!(float_onnx, "tests/fixtures/messages/float.onnx");
+screen!(dynamic_onnx, "tests/fixtures/messages/dynamic.onnx");
+screen!(float_torchscript, "tests/fixtures/messages/float_script.pt");
+screen!(float_exported_program, "inspect", "tests/fixtures/messages/float.pt2");
+
+// Names that would command a terminal.
+screen!(escaped_operator, "inspect", "tests/fixtures/messages/escaped_operator.onnx");
+screen!(escaped_names, "graph", "tests/fixtures/messages/escaped_names.onnx");

@@ -2,31 +2,28 @@
 
 use std::fs;
 
-use crate::support::{root, run_in};
+use gen_params_test_support::{fixtures, needs, shared};
 
-/// Arguments of a run of the seed on MNIST; `None`, saying so, where the files are absent.
-fn seed_on_mnist() -> Option<Vec<String>> {
-    let shared = root().join("../shared");
-    if !shared.is_dir() {
-        println!("{} is absent: nothing to check", shared.display());
-        return None;
-    }
-    let path = |name: &str| shared.join(name).canonicalize().unwrap().display().to_string();
-    let graph = root().join("tests/fixtures/seed/net.toml").canonicalize().unwrap().display().to_string();
+use crate::support::run_in;
+
+/// Arguments of a run of the seed on MNIST.
+fn seed_on_mnist() -> Vec<String> {
+    let path = |name: &str| shared().join(name).display().to_string();
+    let graph = fixtures().join("seed/net.toml").display().to_string();
     let words = ["--mean", "0.1307", "--std", "0.3081", "--graph", &graph, "--input"].map(str::to_owned);
     let mut arguments = vec!["run".to_owned(), path("models/seed_model_int8.pth")];
     arguments.extend(words);
     arguments.push(path("data/mnist/t10k-images-idx3-ubyte.gz"));
     arguments.push("--labels".to_owned());
     arguments.push(path("data/mnist/t10k-labels-idx1-ubyte.gz"));
-    Some(arguments)
+    arguments
 }
 
-#[test]
+#[needs(shared)]
 fn the_seed_recognises_digits() {
     // Nobody has PyTorch's codes of this network. That its digits are recognised, with a graph that was written by hand,
     // is the evidence that weights, scales, zero points and wiring are right.
-    let Some(arguments) = seed_on_mnist() else { return };
+    let arguments = seed_on_mnist();
     let place = tempfile::tempdir().unwrap();
     for contract in ["qnnpack", "fbgemm", "exact"] {
         let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -36,9 +33,9 @@ fn the_seed_recognises_digits() {
     }
 }
 
-#[test]
+#[needs(shared)]
 fn the_stages_of_the_seed_are_written_and_compare_equal() {
-    let Some(arguments) = seed_on_mnist() else { return };
+    let arguments = seed_on_mnist();
     let place = tempfile::tempdir().unwrap();
     let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     arguments.extend(["--limit", "2", "--golden", "golden", "--stages"]);

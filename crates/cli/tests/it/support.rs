@@ -1,12 +1,9 @@
 //! Runs the command as a user would.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-/// The repository.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+pub(crate) use gen_params_test_support::root;
 
 /// Exit code, stdout and stderr of one run.
 pub(crate) struct Run {

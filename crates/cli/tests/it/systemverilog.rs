@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use gen_params_test_support::{needs, samples};
 use tempfile::TempDir;
 
 use crate::support::{root, run};
@@ -15,29 +16,14 @@ use crate::support::{root, run};
 /// Images of each simulation.
 pub(crate) const IMAGES: usize = 20;
 
-/// Whether a tool is there. Where tests are the gate it must be.
-pub(crate) fn has(tool: &str, flag: &str) -> bool {
-    let found = Command::new(tool).arg(flag).output().is_ok();
-    assert!(found || std::env::var_os("CI").is_none(), "{tool} is not installed");
-    if !found {
-        println!("skipped: there is no {tool}");
-    }
-    found
-}
-
-/// The folder of large fixtures beside the repository.
-pub(crate) fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: {} is absent", folder.display());
-    None
-}
+/// What Verilator writes, and its own library, are run for a moment only: they are not worth the C++ compiler's optimisation.
+pub(crate) const NOT_OPTIMISED: &str = "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0";
 
 /// `make` in a folder: whether it succeeded, and all that it printed.
 pub(crate) fn make(folder: &Path, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new("make").arg("-s").arg("-C").arg(folder).args(arguments).output().unwrap();
+    let flags = format!("VERILATOR_FLAGS=-MAKEFLAGS '{NOT_OPTIMISED}'");
+    let output =
+        Command::new("make").arg("-s").arg("-C").arg(folder).arg(flags).args(arguments).output().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.success(), text)
@@ -125,11 +111,8 @@ pub(crate) fn simulate(
 
 /// Every architecture under Icarus Verilog with every stage; the one with the most operators under Verilator, its lint and
 /// Yosys, too.
-#[test]
+#[needs(make, iverilog, verilator, yosys)]
 fn networks_equal_the_target_in_simulation() {
-    let Some(shared) = shared().filter(|_| has("iverilog", "-V") && has("verilator", "--version")) else {
-        return;
-    };
     let place = tempfile::tempdir().unwrap();
     let mut failures = Vec::new();
     let all: &[&str] = &["icarus", "verilator", "lint", "synth"];
@@ -161,7 +144,7 @@ fn networks_equal_the_target_in_simulation() {
         ),
     ];
     for (folder, options, tools) in rows {
-        let folder = shared.join(folder);
+        let folder = samples().join(folder);
         let input = input(&folder, place.path()).unwrap();
         simulate(&folder.join("converted_script.pt"), &input, options, tools, &mut failures);
     }
@@ -169,11 +152,8 @@ fn networks_equal_the_target_in_simulation() {
 }
 
 /// Every network of the repository's own fixtures under Icarus Verilog, or refused by name.
-#[test]
+#[needs(make, iverilog)]
 fn small_networks_equal_the_target_in_simulation() {
-    if !has("iverilog", "-V") {
-        return;
-    }
     let mut failures = Vec::new();
     let mut simulated = 0;
     for entry in fs::read_dir(root().join("tests/fixtures/layers")).unwrap() {
@@ -196,10 +176,9 @@ fn small_networks_equal_the_target_in_simulation() {
 }
 
 /// A fault anywhere ends the simulation with its place and an exit code.
-#[test]
+#[needs(make, iverilog)]
 fn testbenches_name_the_first_difference() {
-    let Some(shared) = shared().filter(|_| has("iverilog", "-V")) else { return };
-    let folder = shared.join("torch2.9/eager_qat/LeNet_qnnpack");
+    let folder = samples().join("torch2.9/eager_qat/LeNet_qnnpack");
     let place = tempfile::tempdir().unwrap();
     let images = input(&folder, place.path()).unwrap();
     let written = emit(&folder.join("converted_script.pt"), &images, &[]).unwrap();
@@ -242,10 +221,9 @@ fn testbenches_name_the_first_difference() {
 }
 
 /// The user's module stands where ours stood: here, one that hands on to ours, and one that computes nothing.
-#[test]
+#[needs(make, iverilog)]
 fn a_module_of_the_users_own_fits_the_socket() {
-    let Some(shared) = shared().filter(|_| has("iverilog", "-V")) else { return };
-    let folder = shared.join("torch2.9/eager_qat/LeNet_qnnpack");
+    let folder = samples().join("torch2.9/eager_qat/LeNet_qnnpack");
     let place = tempfile::tempdir().unwrap();
     let images = input(&folder, place.path()).unwrap();
     let written = emit(&folder.join("converted_script.pt"), &images, &[]).unwrap();

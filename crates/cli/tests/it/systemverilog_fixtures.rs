@@ -8,10 +8,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use gen_params_test_support::{fixtures, needs, shared};
 use tempfile::TempDir;
 
-use crate::support::root;
-use crate::systemverilog::{IMAGES, emit, has, images, make, shared, verdict};
+use crate::systemverilog::{IMAGES, NOT_OPTIMISED, emit, images, make, verdict};
 
 /// Names of files that may hold a model.
 const MODELS: [&str; 5] = ["pt", "pt2", "ptl", "onnx", "tflite"];
@@ -63,7 +63,7 @@ fn contents(folder: &Path) -> String {
 fn simulate(folder: &Path, build: &Path, tool: &str) -> String {
     let place = build.join("network");
     let objects = ["verilated.o", "verilated_timing.o", "verilated_threads.o"];
-    let mut options = "OPT_FAST=-O0".to_owned();
+    let mut options = NOT_OPTIMISED.to_owned();
     if objects.iter().all(|object| place.join(object).is_file()) {
         options.extend(objects.iter().map(|object| format!(" -o {object}")));
     }
@@ -150,16 +150,12 @@ fn simulate_all(models: &[PathBuf]) -> Table {
 }
 
 /// Every fixture, those of the repository and those beside it.
-#[test]
+#[needs(shared, make, iverilog, verilator)]
 #[ignore = "208 networks under two simulators take 20 minutes; networks_equal_the_target_in_simulation runs one of each architecture"]
 fn all_fixtures_equal_the_target_in_simulation() {
-    if !has("iverilog", "-V") || !has("verilator", "--version") {
-        return;
-    }
     let start = Instant::now();
-    let own = root().join("tests/fixtures").canonicalize().unwrap();
-    let shared = shared().map(|path| path.canonicalize().unwrap());
-    let all: Vec<PathBuf> = [&own].into_iter().chain(&shared).flat_map(|folder| models(folder)).collect();
+    let folders = [fixtures(), shared().join("fixtures")];
+    let all: Vec<PathBuf> = folders.iter().flat_map(|folder| models(folder)).collect();
     let table = simulate_all(&all);
     let distinct = table.networks.len();
     println!(

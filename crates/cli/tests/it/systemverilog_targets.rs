@@ -2,26 +2,23 @@
 //! simulation against `run --contract target`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gen_params::emit::target_file::Preset;
+use gen_params_test_support::{fixtures, needs, shared};
 
 use crate::support::{root, run};
-use crate::systemverilog::{emit, has, make, simulate, verdict};
+use crate::systemverilog::{emit, make, simulate, verdict};
 
 /// A model of the repository's own fixtures, and its input.
 fn fixture(model: &str, golden: &str) -> (PathBuf, PathBuf) {
-    let fixtures = root().join("tests/fixtures");
-    (fixtures.join(model), PathBuf::from(format!("{}:input_f32", fixtures.join(golden).display())))
+    (fixtures().join(model), PathBuf::from(format!("{}:input_f32", fixtures().join(golden).display())))
 }
 
 /// Operands that are repeated, matrix products, batch normalisation, constants, means and windows of all kinds; codes as
 /// they are, signed ones, and those of 7 bits.
-#[test]
+#[needs(make, iverilog, verilator)]
 fn operators_of_any_shape_equal_the_target_in_simulation() {
-    if !has("iverilog", "-V") || !has("verilator", "--version") {
-        return;
-    }
     let rows: [(&str, &str, &[&str], &[&str]); 6] = [
         (
             "operators/squeeze.pt",
@@ -60,11 +57,8 @@ fn operators_of_any_shape_equal_the_target_in_simulation() {
 
 /// Convolutions in one to three dimensions: transposed, padded with the input itself, with weight zero points by channel,
 /// and a linear layer over several axes; under both simulators, lint and synthesis.
-#[test]
+#[needs(make, iverilog, verilator, yosys)]
 fn windows_of_any_kind_equal_the_target_in_simulation() {
-    if !has("iverilog", "-V") || !has("verilator", "--version") || !has("yosys", "-V") {
-        return;
-    }
     let rows: [(&str, &str, &[&str], &[&str]); 5] = [
         ("windows/padding.pt", "windows/padding_golden.npz", &[], &["icarus", "verilator", "lint", "synth"]),
         (
@@ -96,13 +90,9 @@ fn windows_of_any_kind_equal_the_target_in_simulation() {
 }
 
 /// Networks of TFLite that others made: with codes of 16 bits and biases of 64, without a single block, with two inputs.
-#[test]
+#[needs(shared, make, iverilog, verilator)]
 fn published_networks_equal_the_target_in_simulation() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models/third_party");
-    if !folder.is_dir() || !has("iverilog", "-V") || !has("verilator", "--version") {
-        println!("skipped: {} is absent, or a simulator", folder.display());
-        return;
-    }
+    let folder = shared().join("models/third_party");
     let rows: [(&str, &str, &[&str], &[&str]); 6] = [
         (
             "tensorflow__tflite-micro/tensorflow/lite/micro/integration_tests/seanet/conv/conv12.tflite",
@@ -159,11 +149,8 @@ fn published_networks_equal_the_target_in_simulation() {
 }
 
 /// Each preset on a network with branches.
-#[test]
+#[needs(make, iverilog)]
 fn every_target_equals_its_arithmetic_in_simulation() {
-    if !has("iverilog", "-V") {
-        return;
-    }
     let (model, input) = fixture("layers/branches_qnnpack/script.pt", "layers/branches_qnnpack/golden.npz");
     let mut failures = Vec::new();
     for preset in Preset::ALL {
@@ -180,11 +167,8 @@ fn every_target_equals_its_arithmetic_in_simulation() {
 }
 
 /// The modules of the example, alone and together, as its README says; and one with a wrong rounding constant.
-#[test]
+#[needs(make, iverilog, verilator)]
 fn modules_of_ones_own_stand_in_the_place_of_ours() {
-    if !has("iverilog", "-V") || !has("verilator", "--version") {
-        return;
-    }
     let place = tempfile::tempdir().unwrap();
     let sv = place.path().join("sv");
     let model = root().join("examples/fashion_mnist/lenet_script.pt");

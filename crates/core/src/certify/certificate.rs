@@ -1,24 +1,15 @@
-//! A certificate: what was proven, with all that it takes to prove it again without the model.
-
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+//! What was proven, channel by channel, and what that is of layers and networks.
 
 use super::channel::{Channel, Refusal};
 use super::difference::Difference;
 
 /// What was proven of a network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Certificate {
-    /// Version of this form.
-    pub schema: u32,
     /// Version of the tool that made it.
     pub version: String,
     /// The reference.
     pub contract: String,
-    /// Width of the hardware's product in bits.
-    pub product_bits: u32,
     /// SHA-256 of the parameters that it is about, as the archive `params.npz` that is written of them; lower-case hex.
     pub parameters_sha256: String,
     /// Layers with weights, in execution order.
@@ -26,8 +17,7 @@ pub struct Certificate {
 }
 
 /// What was proven of a layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CertifiedLayer {
     /// Name in the model.
     pub name: String,
@@ -36,8 +26,7 @@ pub struct CertifiedLayer {
 }
 
 /// What was proven of a channel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CertifiedChannel {
     /// Both arithmetics, and the accumulators.
     pub channel: Channel,
@@ -62,16 +51,29 @@ pub struct Summary {
     pub largest: u32,
     /// Whether the codes differ at ties of the exact output only; true where they do not differ.
     pub only_ties: bool,
+    /// Channels of which only an interval is known that contains their accumulators.
+    pub intervals: usize,
 }
 
 impl Default for Summary {
     /// Of no channel.
     fn default() -> Self {
-        Self { channels: 0, reachable: 0, differing: 0, differing_channels: 0, largest: 0, only_ties: true }
+        Self::NOTHING
     }
 }
 
 impl Summary {
+    /// Of no channel.
+    pub const NOTHING: Self = Self {
+        channels: 0,
+        reachable: 0,
+        differing: 0,
+        differing_channels: 0,
+        largest: 0,
+        only_ties: true,
+        intervals: 0,
+    };
+
     /// Adds one channel.
     pub fn add(&mut self, difference: &Difference, only_ties: bool) {
         self.channels += 1;
@@ -92,6 +94,7 @@ impl Summary {
             differing_channels: 1,
             largest: u8::MAX.into(),
             only_ties: false,
+            intervals: 0,
         });
     }
 
@@ -103,6 +106,7 @@ impl Summary {
         self.differing_channels += other.differing_channels;
         self.largest = self.largest.max(other.largest);
         self.only_ties &= other.only_ties;
+        self.intervals += other.intervals;
     }
 
     /// The share of accumulators that differ, 0 to 1.
@@ -122,23 +126,6 @@ impl Summary {
     }
 }
 
-/// Something in a certificate that is not so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The layer.
-    pub layer: String,
-    /// The output channel.
-    pub channel: usize,
-    /// What is wrong.
-    pub text: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, channel {}: {}", self.layer, self.channel, self.text)
-    }
-}
-
 impl CertifiedChannel {
     /// Proves a channel with a product register of `product_bits`.
     ///
@@ -146,33 +133,18 @@ impl CertifiedChannel {
     /// Nothing can be proven, and why.
     pub fn new(channel: Channel, product_bits: u32) -> Result<Self, Refusal> {
         let (reference, hardware) = (channel.reference_steps()?, channel.hardware_steps(product_bits)?);
-        let difference =
-            Difference::between(&reference, &hardware).ok_or(Refusal::Unsound("two ranges of codes"))?;
-        let only_ties = channel.only_ties(&reference, &hardware);
+        let ranks = channel.ranks()?;
+        let difference = Difference::between(&reference, &hardware, &ranks)
+            .ok_or(Refusal::Unsound("two ranges of codes"))?;
+        let only_ties = channel.only_ties(&reference, &hardware, &ranks);
         Ok(Self { channel, difference, only_ties })
     }
+}
 
-    /// Proves it again; the text says what is not so.
-    fn fault(&self, product_bits: u32) -> Option<String> {
-        let found = match Self::new(self.channel.clone(), product_bits) {
-            Ok(found) => found,
-            Err(refusal) => return Some(format!("nothing can be proven: {refusal}")),
-        };
-        if found.difference != self.difference {
-            return Some(format!(
-                "says that {} of {} accumulators differ, the first {:?}, the largest {:?}; found {} of {}, {:?}, {:?}",
-                self.difference.differing,
-                self.difference.reachable,
-                self.difference.first,
-                self.difference.largest,
-                found.difference.differing,
-                found.difference.reachable,
-                found.difference.first,
-                found.difference.largest,
-            ));
-        }
-        (found.only_ties != self.only_ties)
-            .then(|| format!("says that only ties differ: {}; found {}", self.only_ties, found.only_ties))
+impl CertifiedChannel {
+    /// Whether only an interval is known that contains the accumulators: a witness may then be none that occurs.
+    pub fn is_of_interval(&self) -> bool {
+        self.channel.sums.as_ref().is_some_and(|sums| !sums.exact)
     }
 }
 
@@ -182,28 +154,13 @@ impl CertifiedLayer {
         let mut summary = Summary::default();
         for channel in &self.channels {
             summary.add(&channel.difference, channel.only_ties);
+            summary.intervals += usize::from(channel.is_of_interval());
         }
         summary
     }
 }
 
 impl Certificate {
-    /// The form that is written.
-    pub const SCHEMA: u32 = 1;
-
-    /// Proves every channel again. An empty list is the confirmation: with the ranges and constants that the certificate
-    /// names, what it says is so. That they are those of a model is for `parameters_sha256` to show.
-    pub fn check(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        for layer in &self.layers {
-            for (index, channel) in layer.channels.iter().enumerate() {
-                let text = channel.fault(self.product_bits);
-                faults.extend(text.map(|text| Fault { layer: layer.name.clone(), channel: index, text }));
-            }
-        }
-        faults
-    }
-
     /// All channels together.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
@@ -213,9 +170,8 @@ impl Certificate {
         summary
     }
 
-    /// Whether every channel is proven equal. A certificate of nothing is none.
+    /// Whether every channel is proven equal; so they are where there is none.
     pub fn is_equal(&self) -> bool {
-        let mut channels = self.layers.iter().flat_map(|layer| &layer.channels).peekable();
-        channels.peek().is_some() && channels.all(|channel| channel.difference.is_none())
+        self.layers.iter().flat_map(|layer| &layer.channels).all(|channel| channel.difference.is_none())
     }
 }

@@ -9,9 +9,9 @@ use super::integer::IntegerRequantizer;
 use super::real::Real;
 use super::steps::Steps;
 use crate::contract::{Contract, Missing, Requantizer};
-use crate::derive::centred_accumulators;
 use crate::ops::{Bias, Layer};
-use crate::parameters::{LayerParameters, Range};
+use crate::parameters::{Activation, LayerParameters, Range};
+use crate::reach::{Ranks, Sums, centred_accumulators};
 use crate::target::{Target, TargetError, TargetLayer};
 
 /// Why nothing can be proven.
@@ -77,8 +77,11 @@ impl From<TargetError> for Refusal {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
-    /// The reachable `sum((x - Z1) * (w - Z2))`: exact extremes, over all inputs in their range, padding included.
+    /// The reachable `sum((x - Z1) * (w - Z2))`: extremes, over all inputs in their range, padding included.
     pub accumulator: Range<i32>,
+    /// Which of those between occur; `None` if all of them do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sums: Option<Sums>,
     /// The exact output.
     pub real: Real,
     /// The reference's arithmetic; its own clamp may be wider than the hardware's.
@@ -113,40 +116,26 @@ pub fn layer_channels(
     {
         return Err(Refusal::Accumulator { needed: reach.bits, available: target.accumulator_bits });
     }
-    let accumulators = centred_accumulators(layer, input, range)
-        .ok_or_else(|| unknown("which accumulators it can reach, for want of its stride or dilation,"))?;
-    let references = layer.requantizers(contract, input, output)?;
-    let mut channels = Vec::with_capacity(references.len());
-    for (index, (reference, accumulator)) in references.into_iter().zip(accumulators).enumerate() {
-        let narrow = |end: i64| {
-            let needed = i64::BITS + 1 - if end < 0 { end.leading_ones() } else { end.leading_zeros() };
-            i32::try_from(end).map_err(|_| Refusal::Accumulator { needed, available: i32::BITS })
-        };
-        let scales = &layer.weight.scale;
+    let facts = channel_facts(contract, layer, input, output, range)?;
+    let mut channels = Vec::with_capacity(facts.len());
+    for (index, ChannelFacts { accumulator, sums, real, reference }) in facts.into_iter().enumerate() {
         let of_channel = |values: &[i64]| values.get(index).copied();
-        let numbers = of_channel(&hardware.bias)
-            .zip(hardware.multiplier.get(index))
-            .zip(hardware.shift.get(index))
-            .zip(scales.get(if scales.len() > 1 { index } else { 0 }));
-        let Some((((bias, &multiplier), &shift), &weight_scale)) = numbers else {
+        let numbers =
+            of_channel(&hardware.bias).zip(hardware.multiplier.get(index)).zip(hardware.shift.get(index));
+        let Some(((bias, &multiplier), &shift)) = numbers else {
             return Err(Refusal::Unsound("not every list has one entry for each channel"));
         };
-        let (real_bias, bias_code) = match &layer.bias {
-            Some(Bias::Real(values)) => (values.get(index).copied().unwrap_or(0.0), 0),
-            Some(Bias::Codes(codes) | Bias::WideCodes(codes)) => {
-                (0.0, codes.get(index).copied().unwrap_or(0))
-            }
-            None => (0.0, 0),
+        let constant = match &hardware.rounding_constant {
+            None => None,
+            Some(constants) => match of_channel(constants) {
+                Some(constant) => Some(constant),
+                None => return Err(Refusal::Unsound("not every channel has a constant of its own")),
+            },
         };
         channels.push(Channel {
-            accumulator: Range { min: narrow(accumulator.min)?, max: narrow(accumulator.max)? },
-            real: Real {
-                input_scale: input.scale,
-                weight_scale,
-                output_scale: output.scale,
-                bias: real_bias,
-                bias_code,
-            },
+            accumulator,
+            sums,
+            real,
             reference,
             hardware: IntegerRequantizer {
                 bias,
@@ -154,7 +143,7 @@ pub fn layer_channels(
                 multiplier,
                 shift,
                 rounding: target.rounding,
-                constant: hardware.rounding_constant.as_ref().and_then(|constants| of_channel(constants)),
+                constant,
                 zero_point: hardware.output_zero_point,
                 clamp: hardware.clamp,
             },
@@ -163,7 +152,81 @@ pub fn layer_channels(
     Ok(channels)
 }
 
+/// What a channel is without hardware: its accumulators, its exact output, and the reference.
+pub(super) struct ChannelFacts {
+    pub(super) accumulator: Range<i32>,
+    pub(super) sums: Option<Sums>,
+    pub(super) real: Real,
+    pub(super) reference: Requantizer,
+}
+
+/// The channels of a layer whose input codes lie in `range`.
+///
+/// # Errors
+/// What is not known, or a range that does not fit in 32 bits.
+pub(super) fn channel_facts(
+    contract: Contract,
+    layer: &Layer,
+    input: Activation,
+    output: Activation,
+    range: Range<i32>,
+) -> Result<Vec<ChannelFacts>, Refusal> {
+    let accumulators = centred_accumulators(layer, input, range).ok_or_else(|| {
+        Refusal::Unknown(
+            "which accumulators it can reach, for want of its stride or dilation, is not known".to_owned(),
+        )
+    })?;
+    let references = layer.requantizers(contract, input, output)?;
+    let mut channels = Vec::with_capacity(references.len());
+    for (index, (reference, accumulator)) in references.into_iter().zip(accumulators).enumerate() {
+        let narrow = |end: i64| {
+            let needed = i64::BITS + 1 - if end < 0 { end.leading_ones() } else { end.leading_zeros() };
+            i32::try_from(end).map_err(|_| Refusal::Accumulator { needed, available: i32::BITS })
+        };
+        let scales = &layer.weight.scale;
+        let Some(&weight_scale) = scales.get(if scales.len() > 1 { index } else { 0 }) else {
+            return Err(Refusal::Unsound("not every list has one entry for each channel"));
+        };
+        let own_bias = match &layer.bias {
+            Some(Bias::Real(values)) => values.get(index).map(|&real| (real, 0)),
+            Some(Bias::Codes(codes) | Bias::WideCodes(codes)) => codes.get(index).map(|&code| (0.0, code)),
+            None => Some((0.0, 0)),
+        };
+        let Some((real_bias, bias_code)) = own_bias else {
+            return Err(Refusal::Unsound("not every channel has a bias"));
+        };
+        channels.push(ChannelFacts {
+            accumulator: Range { min: narrow(accumulator.range.min)?, max: narrow(accumulator.range.max)? },
+            sums: accumulator.sums,
+            real: Real {
+                input_scale: input.scale,
+                weight_scale,
+                output_scale: output.scale,
+                bias: real_bias,
+                bias_code,
+            },
+            reference,
+        });
+    }
+    Ok(channels)
+}
+
 impl Channel {
+    /// The accumulators that occur, as far as that is known.
+    ///
+    /// # Errors
+    /// Runs that are none, or not within the range.
+    pub fn ranks(&self) -> Result<Ranks, Refusal> {
+        let range = Range { min: self.accumulator.min.into(), max: self.accumulator.max.into() };
+        if range.min > range.max {
+            return Err(Refusal::Unsound("a range of accumulators whose ends are swapped"));
+        }
+        if self.sums.as_ref().is_some_and(|sums| !sums.is_sound(range)) {
+            return Err(Refusal::Unsound("runs of accumulators that are not those of the range"));
+        }
+        Ok(Ranks::new(range, self.sums.as_ref()))
+    }
+
     /// The reference's steps.
     ///
     /// # Errors
@@ -208,14 +271,16 @@ impl Channel {
     /// Nothing can be proven, and why.
     pub fn difference(&self, product_bits: u32) -> Result<Difference, Refusal> {
         let (reference, hardware) = (self.reference_steps()?, self.hardware_steps(product_bits)?);
-        Difference::between(&reference, &hardware).ok_or(Refusal::Unsound("two clamps"))
+        Difference::between(&reference, &hardware, &self.ranks()?).ok_or(Refusal::Unsound("two clamps"))
     }
 
     /// Whether every difference of two step functions of this channel is at an accumulator whose exact output lies
     /// halfway between two codes. True if there is none.
-    pub fn only_ties(&self, reference: &Steps, hardware: &Steps) -> bool {
+    pub fn only_ties(&self, reference: &Steps, hardware: &Steps, ranks: &Ranks) -> bool {
         disagreements(reference, hardware).all(|(code, low, high)| {
-            high - low == 1 && self.real.tie(code - self.hardware.zero_point) == Some(low)
+            let (first, end) = (ranks.below(low), ranks.below(high));
+            let tie = || self.real.tie(code - self.hardware.zero_point);
+            end == first || (end == first + 1 && tie() == ranks.at(first))
         })
     }
 }

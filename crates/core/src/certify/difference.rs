@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::steps::Steps;
+use crate::reach::Ranks;
 
 /// An accumulator, and what both arithmetics make of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,38 +39,29 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// The differences of two step functions; `None` unless they have the same range and clamp.
-    pub fn between(reference: &Steps, hardware: &Steps) -> Option<Self> {
+    /// The differences of two step functions at the accumulators that occur; `None` unless they have the same range and
+    /// clamp.
+    pub fn between(reference: &Steps, hardware: &Steps, ranks: &Ranks) -> Option<Self> {
         if reference.range() != hardware.range() || reference.clamp() != hardware.clamp() {
             return None;
         }
-        let witness = |accumulator| Witness {
-            accumulator,
-            reference: reference.code(accumulator),
-            hardware: hardware.code(accumulator),
+        let witness = |rank| {
+            let accumulator = ranks.at(rank)?;
+            let (reference, hardware) = (reference.code(accumulator), hardware.code(accumulator));
+            Some(Witness { accumulator, reference, hardware })
         };
         // An accumulator differs by as many codes as there are levels that one function has reached and the other has
-        // not. Both ends of these intervals never fall from level to level, so one sweep finds the size of their union
-        // and the deepest overlap.
-        let intervals: Vec<(i64, i64)> =
-            disagreements(reference, hardware).map(|(_, low, high)| (low, high)).collect();
-        let (mut differing, mut end) = (0, i64::MIN);
-        let (mut open, mut deepest, mut place) = (0, 0, None);
-        for (index, &(low, high)) in intervals.iter().enumerate() {
-            differing += (high - low.max(end)).max(0);
-            end = end.max(high);
-            while intervals[open].1 <= low {
-                open += 1;
-            }
-            if index + 1 - open > deepest {
-                (deepest, place) = (index + 1 - open, Some(low));
-            }
-        }
+        // not.
+        let intervals: Vec<(i64, i64)> = disagreements(reference, hardware)
+            .map(|(_, low, high)| (ranks.below(low), ranks.below(high)))
+            .filter(|(low, high)| low < high)
+            .collect();
+        let overlap = Overlap::of(&intervals);
         Some(Self {
-            reachable: reference.reachable(),
-            differing: differing.unsigned_abs(),
-            first: intervals.first().map(|&(low, _)| witness(low)),
-            largest: place.map(witness),
+            reachable: ranks.count().unsigned_abs(),
+            differing: overlap.union.unsigned_abs(),
+            first: intervals.first().and_then(|&(low, _)| witness(low)),
+            largest: overlap.place.and_then(witness),
         })
     }
 
@@ -81,6 +73,38 @@ impl Difference {
     /// The largest distance of codes.
     pub fn largest_distance(&self) -> u32 {
         self.largest.map_or(0, |witness| witness.distance())
+    }
+}
+
+/// How intervals lie over each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Overlap {
+    /// Numbers in any of them.
+    pub(super) union: i64,
+    /// The most that one number is in.
+    pub(super) deepest: u32,
+    /// The first such number; `None` without intervals.
+    pub(super) place: Option<i64>,
+}
+
+impl Overlap {
+    /// Of intervals low..high, none of them empty, whose ends both never fall: one sweep finds the size of their union and
+    /// the deepest overlap.
+    pub(super) fn of(intervals: &[(i64, i64)]) -> Self {
+        let mut overlap = Self { union: 0, deepest: 0, place: None };
+        let (mut open, mut end) = (0, i64::MIN);
+        for (index, &(low, high)) in intervals.iter().enumerate() {
+            overlap.union += (high - low.max(end)).max(0);
+            end = end.max(high);
+            while intervals[open].1 <= low {
+                open += 1;
+            }
+            let depth = u32::try_from(index + 1 - open).unwrap_or(u32::MAX);
+            if depth > overlap.deepest {
+                (overlap.deepest, overlap.place) = (depth, Some(low));
+            }
+        }
+        overlap
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::steps::Steps;
 use crate::parameters::Range;
-use crate::target::Rounding;
+use crate::target::{GEMMLOWP_BITS, Rounding};
 
 /// `clamp(round(((accumulator << F) + bias) * M0 * 2^-shift) + Z3)`, or with a constant C in place of the rounding
 /// `clamp(((((accumulator << F) + bias) * M0 + C) >> shift) + Z3)`.
@@ -46,22 +46,17 @@ impl IntegerRequantizer {
 
     /// Its steps over accumulators within [`Self::product_bits`] of 64 bits.
     pub fn steps(&self, range: Range<i32>) -> Steps {
-        let added = match (self.constant, self.rounding, u32::try_from(self.shift)) {
-            (Some(constant), _, Ok(0..=LARGEST_LINEAR_SHIFT)) => Some(i128::from(constant)),
-            (None, Rounding::HalfUp, Ok(n @ 0..=LARGEST_LINEAR_SHIFT)) => Some((1 << n) >> 1),
-            (None, Rounding::Floor, Ok(0..=LARGEST_LINEAR_SHIFT)) => Some(0),
-            _ => None,
-        };
-        let Some(added) = added.filter(|_| self.multiplier > 0) else {
+        let shift = u32::try_from(self.shift).ok().filter(|&n| n <= LARGEST_LINEAR_SHIFT);
+        let Some(n) = shift.filter(|_| self.multiplier > 0) else {
             return Steps::of(range, self.clamp, |accumulator| self.apply(accumulator));
         };
-        // product + C >= level << n, solved for the accumulator.
         let multiplier = i128::from(self.multiplier);
-        let ceiling = |a: i128, b: i128| -(-a).div_euclid(b);
         Steps::from_levels(range, self.clamp, |code| {
             let level = i128::from(code) - i128::from(self.zero_point);
-            let biased = ceiling((level << self.shift) - added, multiplier);
-            ceiling(biased - i128::from(self.bias), 1 << self.bias_fraction_bits.min(24))
+            let biased = ceiling(least_product(self.rounding, self.constant, n, level), multiplier);
+            let fraction = self.bias_fraction_bits.min(24);
+            // Rounded up.
+            (biased - i128::from(self.bias) + (1 << fraction) - 1) >> fraction
         })
     }
 
@@ -95,6 +90,45 @@ impl IntegerRequantizer {
 
 /// The largest shift n for which levels times 2^n are far from 128 bits.
 const LARGEST_LINEAR_SHIFT: u32 = 64;
+
+/// The smallest product that is rounded to `level` or more by the division by 2^n, or with a constant in place of the
+/// rounding: each rounding is monotone, so it is known by where it goes over to a level, and on which side of it a tie is.
+pub(super) fn least_product(rounding: Rounding, constant: Option<i64>, n: u32, level: i128) -> i128 {
+    let reached = level << n;
+    if let Some(constant) = constant {
+        return reached - i128::from(constant);
+    }
+    if n == 0 {
+        return reached;
+    }
+    let half = 1_i128 << (n - 1);
+    match rounding {
+        Rounding::Floor => reached,
+        Rounding::HalfUp => reached - half,
+        // The tie below an odd level goes to the even one.
+        Rounding::HalfEven => reached - half + (level & 1),
+        // The tie below a positive level goes up.
+        Rounding::HalfAway => reached - half + i128::from(level <= 0),
+        // What is cut off above zero is added below it.
+        Rounding::TowardZero if level <= 0 => reached - 2 * half + 1,
+        Rounding::TowardZero => reached,
+        Rounding::Double if n <= GEMMLOWP_BITS => reached - half,
+        Rounding::Double => {
+            let high = least_product(Rounding::HalfAway, None, n - GEMMLOWP_BITS, level);
+            least_product(Rounding::HalfUp, None, GEMMLOWP_BITS, high)
+        }
+    }
+}
+
+/// The quotient rounded up, for a positive divisor.
+pub(super) fn ceiling(dividend: i128, divisor: i128) -> i128 {
+    // Nearly always both fit in 64 bits, whose division is much faster.
+    match (i64::try_from(dividend), i64::try_from(divisor)) {
+        (Ok(dividend @ 1..), Ok(divisor)) => i128::from((dividend - 1) / divisor + 1),
+        (Ok(dividend), Ok(divisor)) => i128::from(dividend / divisor),
+        _ => -(-dividend).div_euclid(divisor),
+    }
+}
 
 /// Bits of the narrowest two's complement integer that holds a value.
 fn signed_bits(value: i128) -> u32 {

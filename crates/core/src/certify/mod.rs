@@ -18,6 +18,10 @@
 //! accumulator does is counted from [partial sums](Partial); [operators without weights](certify_operators) are evaluated
 //! over everything that can enter them.
 //!
+//! Which accumulators occur between the smallest and the largest is known from the weights, nearly always exactly: where
+//! they are all even, no odd one is counted, and none is named. Where it is not known, all of the interval count, and
+//! [`Ranks::exact`] says so.
+//!
 //! Accumulators are `sum((x - Z1) * (w - Z2))` throughout, as the contracts have them. The hardware's
 //! `sum(x * (w - Z2)) + folded_bias` is this accumulator plus `bias`.
 
@@ -27,8 +31,10 @@ mod certificate;
 mod certificate_tests;
 mod channel;
 mod difference;
+mod file;
 mod integer;
 mod operators;
+mod optimum;
 mod overflow;
 mod real;
 mod search;
@@ -37,10 +43,12 @@ mod steps;
 mod tests;
 mod trade;
 
+pub use crate::reach::{Ranks, Run, Sums};
 pub use alternatives::{Digits, nearest_with_digits};
-pub use certificate::{Certificate, CertifiedChannel, CertifiedLayer, Fault, Summary};
+pub use certificate::{Certificate, CertifiedChannel, CertifiedLayer, Summary};
 pub use channel::{Channel, Refusal, layer_channels};
 pub use difference::{Difference, Witness};
+pub use file::{CertificateFile, Checked, Fault, FaultKind, FileSubject, LayerNumbers, check, digest_of};
 pub use integer::IntegerRequantizer;
 pub use operators::{Case, Counted, OperatorProof, certify_operators};
 pub use overflow::Partial;

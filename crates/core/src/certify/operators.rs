@@ -9,8 +9,8 @@
 
 use crate::contract::Contract;
 use crate::network::{EdgeId, IntNetwork};
-use crate::ops::{Context, Op, Pool, Value, axis_of};
-use crate::parameters::{Activation, Parameters};
+use crate::ops::{Context, Fusion, Op, Pool, Value, axis_of};
+use crate::parameters::{Activation, MultiplierForm, OperatorParameters, Parameters};
 use crate::target::{Target, TargetOperator};
 use crate::tensor::{Codes, Layout, Tensor};
 
@@ -59,24 +59,15 @@ pub fn certify_operators(
     shapes: Option<&[Vec<usize>]>,
 ) -> Vec<OperatorProof> {
     let mut proofs = Vec::new();
-    for node in &network.nodes {
-        let selects = matches!(
-            node.op,
-            Op::Quantize
-                | Op::Dequantize
-                | Op::Layer(_)
-                | Op::MaxPool(_)
-                | Op::Shape(_)
-                | Op::Relu
-                | Op::Constant(_)
-        );
-        if selects {
-            continue;
-        }
+    for node in network.nodes.iter().filter(|node| !selects(&node.op)) {
         let activations = |ids: &[EdgeId]| {
             ids.iter().map(|&id| network.edge(id).activation).collect::<Option<Vec<Activation>>>()
         };
         let shape = node.inputs.first().and_then(|id| shapes?.get(id.0));
+        if let Some(text) = network.difference(contract, node) {
+            proofs.push(OperatorProof { name: node.name.clone(), op: node.op.name(), counted: Err(text) });
+            continue;
+        }
         let counted = match parameters.operators.iter().find(|operator| operator.name == node.name) {
             None => Err("has no integer-only form with the scales that are known".to_owned()),
             Some(operator) => match (activations(&node.inputs), activations(&node.outputs)) {
@@ -84,17 +75,13 @@ pub fn certify_operators(
                     let output = outputs.first().copied();
                     let question = Question {
                         op: &node.op,
-                        contract,
+                        contract: network.contract_of(node, contract),
                         inputs,
                         output,
-                        signed_as_unsigned: network.signed_as_unsigned,
+                        fusion: network.fusion(node),
                         shape: shape.map(Vec::as_slice),
                     };
-                    question.space().and_then(|space| {
-                        let hardware = TargetOperator::new(operator, &space.op, parameters.form, target)
-                            .map_err(|error| error.to_string())?;
-                        question.count(&space, &hardware)
-                    })
+                    question.answer(operator, parameters.form, target)
                 }
                 _ => Err("its scales are not known".to_owned()),
             },
@@ -104,15 +91,29 @@ pub fn certify_operators(
     proofs
 }
 
+/// Whether an operation computes no codes, but has weights or converts, selects or moves codes.
+pub(super) fn selects(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Quantize
+            | Op::Dequantize
+            | Op::Layer(_)
+            | Op::MaxPool(_)
+            | Op::Shape(_)
+            | Op::Relu
+            | Op::Constant(_)
+    )
+}
+
 /// An operator, and what is asked of it.
-struct Question<'a> {
-    op: &'a Op,
-    contract: Contract,
-    inputs: Vec<Activation>,
-    output: Option<Activation>,
-    signed_as_unsigned: bool,
+pub(super) struct Question<'a> {
+    pub(super) op: &'a Op,
+    pub(super) contract: Contract,
+    pub(super) inputs: Vec<Activation>,
+    pub(super) output: Option<Activation>,
+    pub(super) fusion: Fusion,
     /// Sizes of the first input, where they are known.
-    shape: Option<&'a [usize]>,
+    pub(super) shape: Option<&'a [usize]>,
 }
 
 /// Everything that can enter an operator.
@@ -146,6 +147,22 @@ const PIECE: usize = 16;
 const LARGEST_SPACE: usize = 1 << 24;
 
 impl Question<'_> {
+    /// Counts everything that can enter; `form` is how multipliers of means over other windows are found.
+    pub(super) fn answer(
+        &self,
+        operator: &OperatorParameters,
+        form: MultiplierForm,
+        target: Target,
+    ) -> Result<Counted, String> {
+        if self.contract == Contract::Onnxruntime && self.fusion.is_float() {
+            return Err("ONNX Runtime computes it on floats, which is not counted".to_owned());
+        }
+        let space = self.space()?;
+        let hardware =
+            TargetOperator::new(operator, &space.op, form, target).map_err(|error| error.to_string())?;
+        self.count(&space, &hardware)
+    }
+
     fn space(&self) -> Result<Space, String> {
         if self.inputs.iter().any(|activation| activation.code_type.is_wide()) {
             return Err("has activations of 16 bits, too many to be counted".to_owned());
@@ -203,8 +220,14 @@ impl Question<'_> {
         self.shape.ok_or_else(|| "depends on the size of its input, which --input tells".to_owned())
     }
 
-    /// Clamps that move codes and means whose order of roundings is not known are beyond counting.
+    /// Clamps that move codes, means whose order of roundings is not known, and means of floats are beyond counting.
     fn refuse_peculiar(&self) -> Result<(), String> {
+        if self.contract.is_pytorch() && self.op.averages_floats(&self.context(&self.activations())) {
+            return Err(format!(
+                "is a sum of floats in {} where its input lies channels last, which depends on more than the sum of the codes",
+                self.contract.name()
+            ));
+        }
         if !matches!(self.op, Op::Clamp { .. } | Op::Mean { .. }) {
             return Ok(());
         }
@@ -223,8 +246,8 @@ impl Question<'_> {
     }
 
     fn context<'b>(&self, inputs: &'b [Option<Activation>]) -> Context<'b> {
-        let Self { contract, output, signed_as_unsigned, .. } = *self;
-        Context { contract, inputs, output, signed_as_unsigned }
+        let Self { contract, output, fusion, .. } = *self;
+        Context { contract, inputs, output, fusion }
     }
 
     /// One case per element of the operands: all at once, and in PyTorch's engines also one by one.

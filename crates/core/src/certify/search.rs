@@ -18,7 +18,7 @@
 //! would pass through M0 - 1 at n with room for C, because all bounds are multiples of 2^-n there.
 
 use super::steps::Steps;
-use crate::parameters::Range;
+use crate::reach::Ranks;
 
 /// What may be added before the shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,24 +67,34 @@ pub struct Problem {
 type Bound = (i128, i128);
 
 impl Problem {
-    /// The conditions for equality with a reference, for x = (accumulator << `bias_fraction_bits`) + `bias` and Z3.
-    pub fn new(reference: &Steps, bias: i64, bias_fraction_bits: u32, zero_point: i32) -> Self {
-        let Range { min, max } = reference.range();
-        let (min, max) = (i64::from(min), i64::from(max));
+    /// The conditions for equality with a reference at the accumulators that occur, for
+    /// x = (accumulator << `bias_fraction_bits`) + `bias` and Z3.
+    pub fn new(
+        reference: &Steps,
+        ranks: &Ranks,
+        bias: i64,
+        bias_fraction_bits: u32,
+        zero_point: i32,
+    ) -> Self {
         let x = |accumulator: i64| (i128::from(accumulator) << bias_fraction_bits.min(64)) + i128::from(bias);
         let mut problem = Self::default();
         let mut reached_from_the_start = None;
         for (code, first) in reference.levels() {
             let level = i128::from(code) - i128::from(zero_point);
-            if first <= min {
-                reached_from_the_start = Some((x(min), level));
-            } else {
-                problem.missed.push((x(first - 1), level));
-                if first > max {
+            let rank = ranks.below(first);
+            // The last accumulator before the step, and the first behind it.
+            match (ranks.at(rank - 1), ranks.at(rank)) {
+                (None, Some(first)) => reached_from_the_start = Some((x(first), level)),
+                (Some(before), Some(first)) => {
+                    problem.missed.push((x(before), level));
+                    problem.reached.push((x(first), level));
+                }
+                (Some(before), None) => {
+                    problem.missed.push((x(before), level));
                     // Those above are missed with it.
                     break;
                 }
-                problem.reached.push((x(first), level));
+                (None, None) => break,
             }
         }
         problem.reached.extend(reached_from_the_start);
@@ -112,7 +122,7 @@ impl Problem {
             let by_x = |point: &&(i128, i128)| point.0;
             [points.iter().min_by_key(by_x).copied(), points.iter().max_by_key(by_x).copied()]
         };
-        let (mut low, mut high) = (0, LARGEST_MULTIPLIER);
+        let (mut low, mut high) = (1, LARGEST_MULTIPLIER);
         for (x1, reached) in ends(&self.reached).into_iter().flatten() {
             for (x0, missed) in ends(&self.missed).into_iter().flatten() {
                 // M0*(x0 - x1) <= (missed - reached)*2^n - 1
@@ -127,7 +137,7 @@ impl Problem {
         (low, high)
     }
 
-    /// The smallest M0 for n with any C.
+    /// The smallest M0 for n with any C; 0 is none.
     fn free(&self, n: u32) -> Option<i128> {
         let (mut low, mut high) = self.bracket(n);
         while low <= high {
@@ -147,9 +157,9 @@ impl Problem {
         None
     }
 
-    /// The smallest M0 for n with C = 2^(n-1).
+    /// The smallest M0 for n with C = 2^(n-1); 0 is none.
     fn half(&self, n: u32) -> Option<i128> {
-        let (mut low, mut high) = (0, LARGEST_MULTIPLIER);
+        let (mut low, mut high) = (1, LARGEST_MULTIPLIER);
         // factor * M0 >= least
         let mut require = |factor: i128, least: i128| match factor {
             1.. => low = low.max(-(-least).div_euclid(factor)),

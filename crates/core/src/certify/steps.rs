@@ -57,11 +57,6 @@ impl Steps {
         self.first.iter().copied().filter(move |first| (min + 1..=max).contains(first))
     }
 
-    /// Number of accumulators.
-    pub fn reachable(&self) -> u64 {
-        (i64::from(self.range.max) - i64::from(self.range.min) + 1).unsigned_abs()
-    }
-
     /// The codes.
     pub fn clamp(&self) -> Range<i32> {
         self.clamp

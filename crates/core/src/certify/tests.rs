@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use gen_params_formats::read;
+use gen_params_test_support::{files, fixtures, needs, samples, shared};
 
 use super::*;
 use crate::contract::{Contract, Requantizer};
@@ -17,17 +18,8 @@ use crate::target::{Rounding, Target};
 const BUDGET: u64 = 300_000_000;
 const LARGEST_CHANNEL: u64 = 1 << 24;
 
-fn models(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if path.is_dir() {
-            models(&path, found);
-        } else if path.extension().is_some_and(|e| e == "pt" || e == "pth") {
-            found.push(path);
-        }
-    }
-    found.sort();
-}
+/// How files of PyTorch are called.
+const MODELS: [&str; 2] = [".pt", ".pth"];
 
 /// The channels of a file with these choices; none of a file that is no converted network.
 fn channels_of(path: &Path, contract: Contract, bits: u32, target: Target) -> Vec<Channel> {
@@ -46,25 +38,36 @@ fn channels_of(path: &Path, contract: Contract, bits: u32, target: Target) -> Ve
         .collect()
 }
 
-fn fixtures() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut found = Vec::new();
-    models(&root.join("tests/fixtures/layers"), &mut found);
-    let own = found.len();
-    for folder in ["../shared/fixtures/torch2.9", "../shared/fixtures/torch1.13"] {
-        models(&root.join(folder), &mut found);
-    }
-    if found.len() == own {
-        println!("no shared fixtures here: only the repository's own are certified");
+/// The repository's own networks.
+fn own() -> Vec<PathBuf> {
+    let mut found = files(&fixtures().join("layers"), &MODELS);
+    found.extend(files(&samples(), &MODELS));
+    found
+}
+
+/// Some hundred networks, the own ones of which are small.
+fn all() -> Vec<PathBuf> {
+    let mut found = files(&fixtures().join("layers"), &MODELS);
+    for folder in ["torch2.9", "torch1.13"] {
+        found.extend(files(&shared().join("fixtures").join(folder), &MODELS));
     }
     found
 }
 
-/// One channel per choice of arithmetics, from every fixture.
+/// The channels of the repository's own networks, with one choice of arithmetics for each file.
+pub(super) fn own_channels() -> Vec<Channel> {
+    channels(&own())
+}
+
+/// The same, of all networks.
 pub(super) fn all_channels() -> Vec<Channel> {
+    channels(&all())
+}
+
+fn channels(paths: &[PathBuf]) -> Vec<Channel> {
     let widths = [4, 7, 8, 12, 16, 24, 31];
     let mut channels = Vec::new();
-    for (index, path) in fixtures().iter().enumerate() {
+    for (index, path) in paths.iter().enumerate() {
         let contract = Contract::ALL[index % Contract::ALL.len()];
         let target = Target {
             rounding: Rounding::ALL[index % Rounding::ALL.len()],
@@ -76,11 +79,99 @@ pub(super) fn all_channels() -> Vec<Channel> {
     channels
 }
 
+/// Channels of the repository's own layers with at most this many accumulators, one contract and rounding after the other.
+pub(super) fn small_channels(largest: u64) -> Vec<Channel> {
+    let files = files(&fixtures().join("layers"), &MODELS);
+    let mut channels = Vec::new();
+    for (index, path) in files.iter().enumerate() {
+        let rounding = Rounding::ALL[index % Rounding::ALL.len()];
+        let target = Target { rounding, bias_fraction_bits: [0, 0, 4][index % 3], ..Target::default() };
+        channels.extend(channels_of(path, Contract::ALL[index % Contract::ALL.len()], 8, target));
+    }
+    channels.retain(|channel| size(channel) <= largest && channel.reference_steps().is_ok());
+    channels
+}
+
+/// A channel of one weight or a few, with any M, bias, zero points, clamp and rounding.
+pub(super) fn random_channel(seed: u64, largest: u64) -> Channel {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = |range: i64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        i64::try_from(state >> 33).unwrap() % range
+    };
+    loop {
+        let step = [1, 1, 1, 2, 3][usize::try_from(random(5)).unwrap()];
+        let weights: Vec<i8> =
+            (0..1 + random(3)).map(|_| i8::try_from(step * (random(9) - 4)).unwrap()).collect();
+        #[allow(clippy::cast_precision_loss, reason = "small")]
+        let part = |number: i64| number as f64 / 1000.0;
+        let (input_scale, weight_scale) = (0.01 + part(random(90)), 0.01 + part(random(50)));
+        let output_scale = input_scale * weight_scale * (0.8 + part(random(60_000)) / 2.0);
+        let (input_zero, output_zero) =
+            (i32::try_from(random(40)).unwrap(), i32::try_from(random(256)).unwrap());
+        let layer = Layer {
+            kind: LayerKind::Linear,
+            weight: Weight {
+                shape: vec![1, weights.len()],
+                codes: weights.into(),
+                scale: vec![weight_scale],
+                zero_point: vec![0],
+                bits: 8,
+                offset: 0,
+            },
+            #[allow(clippy::cast_possible_truncation, reason = "a bias of any size")]
+            bias: Some(crate::ops::Bias::Real(vec![(output_scale * part(random(40_000) - 20_000)) as f32])),
+            relu: Some(false),
+            clamp: None,
+            window: None,
+            padding_mode: PaddingMode::Zeros,
+        };
+        let activation =
+            |scale, zero_point| Activation { scale, zero_point, code_type: crate::parameters::CodeType::U8 };
+        let (input, output) = (activation(input_scale, input_zero), activation(output_scale, output_zero));
+        let range = Range { min: 0, max: 20 + i32::try_from(random(200)).unwrap() };
+        let accumulators = derive::centred_accumulators(&layer, input, range).unwrap().remove(0);
+        let contracts = [Contract::Exact, Contract::Fbgemm, Contract::Qnnpack, Contract::Onednn];
+        let contract = contracts[usize::try_from(random(4)).unwrap()];
+        let reference = Requantizer::new(contract, &layer, input, output, 0).unwrap();
+        let Some(crate::ops::Bias::Real(bias)) = &layer.bias else { continue };
+        let fraction = [0, 0, 0, 4][usize::try_from(random(4)).unwrap()];
+        let rounding = Rounding::ALL[usize::try_from(random(6)).unwrap()];
+        let code = derive::quantize_bias(bias[0], input_scale, weight_scale).unwrap();
+        let (a, b) = (i32::try_from(random(256)).unwrap(), i32::try_from(random(256)).unwrap());
+        let clamp = if seed.is_multiple_of(3) {
+            Range { min: a.min(b), max: a.max(b) }
+        } else {
+            Range { min: 0, max: 255 }
+        };
+        let channel = Channel {
+            accumulator: Range {
+                min: i32::try_from(accumulators.range.min).unwrap(),
+                max: i32::try_from(accumulators.range.max).unwrap(),
+            },
+            sums: accumulators.sums,
+            real: Real { input_scale, weight_scale, output_scale, bias: bias[0], bias_code: 0 },
+            reference,
+            hardware: IntegerRequantizer {
+                bias: code << fraction,
+                bias_fraction_bits: fraction,
+                zero_point: output_zero,
+                clamp,
+                ..hardware(input_scale * weight_scale / output_scale, 8, rounding)
+            },
+        };
+        if size(&channel) <= largest && size(&channel) > 1 && channel.reference_steps().is_ok() {
+            return channel;
+        }
+    }
+}
+
 /// What brute force counts: reachable, differing, the largest distance.
 fn brute_force(channel: &Channel) -> (u64, u64, u32) {
     let clamp = channel.hardware.clamp;
     let mut counts = (0, 0, 0);
-    for accumulator in i64::from(channel.accumulator.min)..=i64::from(channel.accumulator.max) {
+    let ranks = channel.ranks().unwrap();
+    for accumulator in (0..ranks.count()).filter_map(|rank| ranks.at(rank)) {
         let reference = channel.reference.apply(accumulator).clamp(clamp.min, clamp.max);
         let distance = reference.abs_diff(channel.hardware.apply(accumulator));
         counts.0 += 1;
@@ -95,8 +186,17 @@ fn size(channel: &Channel) -> u64 {
 }
 
 #[test]
+fn certificates_of_our_own_networks_are_what_brute_force_counts() {
+    brute_force_counts(own_channels(), 1000);
+}
+
+#[needs(shared)]
 fn certificates_are_what_brute_force_counts() {
-    let mut channels = all_channels();
+    brute_force_counts(all_channels(), 2000);
+}
+
+/// Of so many channels at least.
+fn brute_force_counts(mut channels: Vec<Channel>, least: usize) {
     channels.sort_by_key(size);
     // Small ones for their number, and then some of each size.
     let (mut left, mut tried, mut differing, mut failures) = (BUDGET, 0, 0, Vec::new());
@@ -128,9 +228,7 @@ fn certificates_are_what_brute_force_counts() {
     }
     println!("{tried} channels, {differing} of them differ, {} accumulators", BUDGET - left);
     assert!(failures.is_empty(), "{failures:#?}");
-    // The repository's own networks are small; the shared ones make up the number.
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").is_dir();
-    assert!(tried >= if shared { 2000 } else { 100 }, "only {tried} channels");
+    assert!(tried >= least, "only {tried} channels");
     assert!(differing > 10 && differing < tried, "{differing} of {tried} differ");
 }
 
@@ -162,7 +260,8 @@ fn share_of_differences(octave: f64, first: (u32, Rounding), second: (u32, Round
             let hardware = hardware(real, bits, rounding);
             Steps::of(range, hardware.clamp, |accumulator| hardware.apply(accumulator))
         };
-        let difference = Difference::between(&steps(first), &steps(second)).unwrap();
+        let ranks = Ranks::new(Range { min: (-end).into(), max: end.into() }, None);
+        let difference = Difference::between(&steps(first), &steps(second), &ranks).unwrap();
         differing += difference.differing;
         reachable += difference.reachable;
     }
@@ -231,6 +330,7 @@ fn textbook_integers_differ_from_fbgemm_as_often_as_is_known() {
             let (multiplier, shift) = derive::normalized_multiplier(&m, bits).unwrap();
             let channel = Channel {
                 accumulator: Range { min: -end, max: end },
+                sums: None,
                 real,
                 reference,
                 hardware: IntegerRequantizer {
@@ -252,13 +352,22 @@ fn textbook_integers_differ_from_fbgemm_as_often_as_is_known() {
     }
 }
 
-/// Counted here over the codes that two functions give; by derivation, with its own loops, over its own candidates.
 #[test]
+fn operators_of_our_own_networks_differ_from_real_numbers_as_often_as_their_derivation_says() {
+    operators_differ_as_derived(own());
+}
+
+#[needs(shared)]
 fn operators_differ_from_real_numbers_as_often_as_their_derivation_says() {
+    operators_differ_as_derived(all());
+}
+
+/// Counted here over the codes that two functions give; by derivation, with its own loops, over its own candidates.
+fn operators_differ_as_derived(paths: Vec<PathBuf>) {
     let (mut compared, mut failures) = (0, Vec::new());
     // Scripts have operators; those of branches have most of them.
     let name = |path: &PathBuf| path.display().to_string();
-    let scripts = fixtures().into_iter().filter(|path| name(path).contains("script"));
+    let scripts = paths.into_iter().filter(|path| name(path).contains("script"));
     let chosen =
         scripts.enumerate().filter(|(index, path)| index % 6 == 0 || name(path).contains("branches"));
     for (_, path) in chosen {
@@ -293,12 +402,8 @@ fn operators_differ_from_real_numbers_as_often_as_their_derivation_says() {
 /// ties up. Of the 255 sums S = 16k + 8, those of an even k differ: 128.
 #[test]
 fn means_of_whole_images_are_counted_where_their_size_is_known() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/torch2.9");
-    let path = root.join("fx_qat/ResNetMini_qnnpack/converted_script.pt");
-    let Ok(bytes) = std::fs::read(&path) else {
-        println!("{} is absent: nothing to check", path.display());
-        return;
-    };
+    let path = samples().join("torch2.9/fx_qat/ResNetMini_qnnpack/converted_script.pt");
+    let bytes = std::fs::read(&path).unwrap();
     let network = lower(&read(bytes.into()).unwrap(), &lower::Options::default()).unwrap();
     let parameters = derive(&network, &derive::Options::default()).unwrap();
     let target = Target::default();
@@ -313,15 +418,73 @@ fn means_of_whole_images_are_counted_where_their_size_is_known() {
     assert_eq!((counted.cases, counted.differing, counted.largest), (16 * 255 + 1, 128, 1));
 }
 
+/// Every accumulator that is named is one of codes: they are constructed, and their products summed.
 #[test]
+fn witnesses_have_inputs() {
+    let files = files(&fixtures().join("layers"), &MODELS);
+    let (mut witnesses, mut failures) = (0, Vec::new());
+    for path in &files {
+        let Ok(source) = read(std::fs::read(path).unwrap().into()) else { continue };
+        let Ok(network) = lower(&source, &lower::Options::default()) else { continue };
+        let options = derive::Options { form: MultiplierForm::Bits(7), ..derive::Options::default() };
+        let Ok(parameters) = derive(&network, &options) else { continue };
+        for node in &network.nodes {
+            let Op::Layer(layer) = &node.op else { continue };
+            let Some(parameters) = parameters.layers.iter().find(|p| p.name == node.name) else { continue };
+            let channels = layer_channels(Contract::Exact, layer, parameters, Target::default());
+            let (Ok(channels), Some(input), Some(range)) =
+                (channels, parameters.input, parameters.input_range)
+            else {
+                continue;
+            };
+            let ways = crate::reach::combinations(layer, channels.len(), input, range).unwrap();
+            for (channel, ways) in channels.iter().zip(ways) {
+                let ways = ways.expect("small layers are known");
+                assert!(channel.ranks().unwrap().exact());
+                let Ok(difference) = channel.difference(64) else { continue };
+                for witness in [difference.first, difference.largest].into_iter().flatten() {
+                    witnesses += 1;
+                    let found = ways.iter().find_map(|way| Some((way, way.solve(witness.accumulator)?)));
+                    let right = found.is_some_and(|(way, codes)| {
+                        let products = codes.iter().zip(&way.weights).map(|(&x, w)| i64::from(x) * w);
+                        let inside = codes.iter().all(|code| (range.min..=range.max).contains(code));
+                        inside && products.sum::<i64>() + way.fixed == witness.accumulator
+                    });
+                    if !right {
+                        failures.push((path.clone(), node.name.clone(), witness));
+                    }
+                }
+            }
+        }
+    }
+    println!("{witnesses} witnesses");
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert!(witnesses > 100);
+}
+
+#[test]
+fn solutions_for_our_own_networks_are_equal_and_no_narrower_one_is() {
+    equal_and_no_narrower(own_channels());
+}
+
+#[needs(shared)]
 fn solutions_of_the_search_are_equal_and_no_narrower_one_is() {
-    let mut channels = all_channels();
+    equal_and_no_narrower(all_channels());
+}
+
+fn equal_and_no_narrower(mut channels: Vec<Channel>) {
     channels.sort_by_key(size);
     let (mut tried, mut fixed, mut free, mut failures) = (0, 0, 0, Vec::new());
     for channel in channels.iter().step_by((channels.len() / 150).max(1)) {
         let Ok(reference) = channel.reference_steps() else { continue };
         let bias = &channel.hardware;
-        let problem = Problem::new(&reference, bias.bias, bias.bias_fraction_bits, bias.zero_point);
+        let problem = Problem::new(
+            &reference,
+            &channel.ranks().unwrap(),
+            bias.bias,
+            bias.bias_fraction_bits,
+            bias.zero_point,
+        );
         for constant in [Constant::Half, Constant::Free] {
             tried += 1;
             let Some(solution) = narrowest(&problem, constant) else { continue };
@@ -357,13 +520,14 @@ fn a_search_worked_by_hand() {
     let range = Range { min: -4, max: 4 };
     let clamp = Range { min: -128, max: 127 };
     let reference = Steps::of(range, clamp, |x| i32::try_from((x + 1) >> 1).unwrap());
-    let problem = Problem::new(&reference, 0, 0, 0);
+    let ranks = Ranks::new(Range { min: -4, max: 4 }, None);
+    let problem = Problem::new(&reference, &ranks, 0, 0, 0);
     let expected = Some(Narrowest { multiplier: 1, shift: 1, constant: 1 });
     assert_eq!(narrowest(&problem, Constant::Half), expected);
     assert_eq!(narrowest(&problem, Constant::Free), expected);
     // x/3 rounded to nearest, over -4..=4, is -1 from -4 to -2, 0 from -1 to 1, 1 from 2 to 4. With n = 4 and half a step of
     // 8: 2*M0 + 8 >= 16, -2*M0 + 8 <= -1 and 4*M0 + 8 <= 31 leave M0 = 5; with n = 3 nothing is left.
     let thirds = Steps::of(range, clamp, |x| i32::try_from((2 * x + 3).div_euclid(6)).unwrap());
-    let found = narrowest(&Problem::new(&thirds, 0, 0, 0), Constant::Half).unwrap();
+    let found = narrowest(&Problem::new(&thirds, &ranks, 0, 0, 0), Constant::Half).unwrap();
     assert_eq!(found, Narrowest { multiplier: 5, shift: 4, constant: 8 });
 }

@@ -7,19 +7,21 @@
 //! with at least as many steps late or in time as early. These lie in one period below a median of `c_k + W`, and within
 //! a period each step moves once: sorted, 255 events.
 //!
-//! As long as the codes differ by 1 at most, and no step is pushed over the end of the range, that sum is the number of
-//! accumulators that differ. Every result is
-//! counted exactly from its steps; that nothing narrower is *equal* is proven by [`narrowest`], while what is found for a
-//! bound above 0 is the best of the multipliers on both sides of M * 2^n.
+//! That is where the search begins; what it finds is the best of all: every M0 of a width and every n, with every bias
+//! that moves a sum by no more than its range, or every constant that does, are [looked through](super::optimum) box by
+//! box. Where there are more boxes than a [search](Trade::best) may look at, what it found is marked as not proven to be
+//! the best.
 
 use super::alternatives::{Digits, nearest_with_digits};
 use super::channel::{Channel, Refusal};
 use super::difference::Difference;
 use super::integer::IntegerRequantizer;
+use super::optimum::{Budget, Goal, Rank, Region};
 use super::search::{Constant, LARGEST_SHIFT, Narrowest, Problem, narrowest};
 use super::steps::Steps;
-use crate::derive::exact_multiplier;
+use crate::derive::{exact_multiplier, normalized_multiplier};
 use crate::exact::Ratio;
+use crate::reach::Ranks;
 use crate::target::Rounding;
 
 /// What may be chosen for a channel; each includes those before it.
@@ -57,12 +59,14 @@ pub struct Chosen {
     pub hardware: IntegerRequantizer,
     /// How it differs from the reference.
     pub difference: Difference,
+    /// Whether it is proven that no other numbers that could have been chosen are better.
+    pub best: bool,
 }
 
 impl Chosen {
-    /// Smaller is better: within 1 LSB first, then by the number of accumulators.
-    fn rank(&self) -> (u32, u64) {
-        (self.difference.largest_distance().max(1), self.difference.differing)
+    /// Smaller is better: within 1 LSB first, then by the number of accumulators that differ.
+    pub fn rank(&self) -> (bool, u64) {
+        (self.difference.largest_distance() > 1, self.difference.differing)
     }
 
     /// The same function with the shift `n`; `None` if its numbers do not fit.
@@ -76,7 +80,11 @@ impl Chosen {
         };
         let shift = self.hardware.shift + more;
         let hardware = IntegerRequantizer { multiplier, shift, constant, ..self.hardware.clone() };
-        (width(multiplier) <= bits).then(|| Self { hardware, difference: self.difference.clone() })
+        (width(multiplier) <= bits).then(|| Self {
+            hardware,
+            difference: self.difference.clone(),
+            best: false,
+        })
     }
 }
 
@@ -90,6 +98,8 @@ fn width(multiplier: u32) -> u32 {
 pub struct Trade<'a> {
     channel: &'a Channel,
     reference: Steps,
+    ranks: Ranks,
+    goal: Goal,
     /// M * 2^-F.
     real: Ratio,
     product_bits: u32,
@@ -136,6 +146,15 @@ impl<'a> Trade<'a> {
     /// Nothing can be proven of the reference, or M is no positive number.
     pub fn new(channel: &'a Channel, product_bits: u32) -> Result<Self, Refusal> {
         let reference = channel.reference_steps()?;
+        let ranks = channel.ranks()?;
+        let hardware = &channel.hardware;
+        let goal = Goal::new(
+            &reference,
+            ranks.clone(),
+            hardware.rounding,
+            hardware.bias_fraction_bits,
+            hardware.zero_point,
+        );
         let scales = &channel.real;
         let fraction = Ratio::from_f64(2f64.powi(-channel.hardware.bias_fraction_bits.cast_signed()));
         let real = exact_multiplier(scales.input_scale, scales.weight_scale, scales.output_scale)
@@ -143,7 +162,7 @@ impl<'a> Trade<'a> {
             .map(|(real, fraction)| real.times(&fraction))
             .filter(|real| !real.is_zero() && !real.is_negative())
             .ok_or(Refusal::Unsound("M = S1*S2/S3 is not a positive finite number"))?;
-        Ok(Self { channel, reference, real, product_bits })
+        Ok(Self { channel, reference, ranks, goal, real, product_bits })
     }
 
     /// The reference's steps.
@@ -151,10 +170,24 @@ impl<'a> Trade<'a> {
         &self.reference
     }
 
-    /// The shift, F included, with which M has `bits` bits.
+    /// Accumulators that can occur.
+    pub fn reachable(&self) -> u64 {
+        self.ranks.count().unsigned_abs()
+    }
+
+    /// The largest shift, F included, with which M rounded to nearest has no more than `bits` bits.
     pub fn shift(&self, bits: u32) -> u32 {
-        let n = i64::from(bits) - 1 - self.real.floor_log2().unwrap_or(0);
+        // What rounds up to a power of two has one shift less.
+        let n = normalized_multiplier(&self.real, bits).map_or(0, |(_, n)| n);
         u32::try_from(n.max(0)).unwrap_or(LARGEST_SHIFT).min(LARGEST_SHIFT)
+    }
+
+    /// The smallest shift, F included, with which M rounded to nearest is not 0.
+    pub fn smallest_shift(&self) -> u32 {
+        // From a half on, ties going to the even 0.
+        let n = (-self.real.floor_log2().unwrap_or(0) - 1).max(0);
+        let is_none = self.real.round_scaled(n) == Some(0);
+        u32::try_from(n + i64::from(is_none)).unwrap_or(LARGEST_SHIFT).min(LARGEST_SHIFT)
     }
 
     /// The narrowest hardware that is equal; `None` if no M0 of 32 bits is, or none is looked for: M0 that is
@@ -170,8 +203,13 @@ impl<'a> Trade<'a> {
         let offsets = if freedom == Freedom::Bias { self.bias_offsets() } else { vec![0] };
         let solutions = offsets.into_iter().filter_map(|offset| {
             let bias = hardware.bias.checked_add(offset)?;
-            let problem =
-                Problem::new(&self.reference, bias, hardware.bias_fraction_bits, hardware.zero_point);
+            let problem = Problem::new(
+                &self.reference,
+                &self.ranks,
+                bias,
+                hardware.bias_fraction_bits,
+                hardware.zero_point,
+            );
             let narrowest = narrowest(&problem, constant)?;
             Some(Equal { problem, constant, bias, narrowest })
         });
@@ -257,43 +295,35 @@ impl<'a> Trade<'a> {
         best
     }
 
-    /// The best hardware with M0 of at most `bits` bits and a shift of `n`, F included, or any where `equal` has one.
-    /// `before` is that of a smaller width or shift, which stays where nothing is better.
-    pub fn best(
-        &self,
-        freedom: Freedom,
-        bits: u32,
-        n: Option<u32>,
-        equal: Option<&Equal>,
-        before: Option<&Chosen>,
-    ) -> Option<Chosen> {
-        let kept = if freedom == Freedom::Nearest { None } else { before };
-        let kept =
-            kept.and_then(|before| n.map_or_else(|| Some(before.clone()), |n| before.with_shift(n, bits)));
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.difference.is_none()) {
-            return Some(kept.clone());
-        }
-        let own = &self.channel.hardware;
-        if let Some((equal, found)) = equal.and_then(|equal| Some((equal, equal.at(bits, n)?))) {
-            let constant = (equal.constant == Constant::Free).then_some(found.constant);
-            let (multiplier, bias) = (found.multiplier, equal.bias);
-            let shift = i32::try_from(found.shift).ok()?;
-            let hardware = IntegerRequantizer { multiplier, shift, constant, bias, ..own.clone() };
-            if let Some(chosen) = self.evaluate(hardware) {
-                return Some(chosen);
+    /// M * 2^n rounded to nearest, in at most `bits` bits: with the shift `n`, or the one with which it has all of them.
+    fn nearest(&self, bits: u32, n: Option<u32>) -> Option<(u32, u32)> {
+        match n {
+            Some(n) => {
+                let multiplier = u32::try_from(self.real.round_scaled(i64::from(n))?).ok()?;
+                (multiplier > 0 && width(multiplier) <= bits).then_some((multiplier, n))
+            }
+            None => {
+                let (multiplier, n) = normalized_multiplier(&self.real, bits)?;
+                if let Ok(n) = u32::try_from(n)
+                    && n <= LARGEST_SHIFT
+                {
+                    return Some((multiplier, n));
+                }
+                self.nearest(bits, Some(if n < 0 { 0 } else { LARGEST_SHIFT }))
             }
         }
-        let n = n.unwrap_or_else(|| self.shift(bits));
-        let shift = i32::try_from(n).ok()?;
-        let mut multipliers = self.multipliers(n, bits);
-        if freedom == Freedom::Nearest {
-            multipliers.truncate(1);
-        }
+    }
+
+    /// Candidates to begin a search with: M0 on both sides of M * 2^n, with the constants and biases that suit them.
+    fn beginnings(&self, freedom: Freedom, bits: u32, n: u32) -> Vec<IntegerRequantizer> {
+        let own = &self.channel.hardware;
+        let Ok(shift) = i32::try_from(n) else { return Vec::new() };
         let mut candidates = Vec::new();
-        for multiplier in multipliers {
+        for multiplier in self.multipliers(n, bits) {
             let plain = IntegerRequantizer { multiplier, shift, constant: None, ..own.clone() };
             match freedom {
-                Freedom::Nearest | Freedom::Multiplier => candidates.push(plain),
+                Freedom::Nearest => {}
+                Freedom::Multiplier => candidates.push(plain),
                 Freedom::Bias => {
                     let offset = (self.best_constant(multiplier, n) - self.added(n))
                         .div_euclid(i128::from(multiplier));
@@ -308,7 +338,143 @@ impl<'a> Trade<'a> {
                 }
             }
         }
-        candidates.into_iter().filter_map(|c| self.evaluate(c)).chain(kept).min_by_key(Chosen::rank)
+        candidates
+    }
+
+    /// The best hardware with M0 of at most `bits` bits and the shift `n`, F included, or any. `equal` may be asked first;
+    /// `before` is that of a smaller width or shift, which stays where nothing is better. No more than `boxes` boxes are
+    /// looked at; where that is not enough, [`Chosen::best`] says so.
+    pub fn best(
+        &self,
+        freedom: Freedom,
+        bits: u32,
+        n: Option<u32>,
+        equal: Option<&Equal>,
+        before: Option<&Chosen>,
+        boxes: u32,
+    ) -> Option<Chosen> {
+        let own = &self.channel.hardware;
+        if freedom == Freedom::Nearest {
+            let (multiplier, n) = self.nearest(bits, n)?;
+            let shift = i32::try_from(n).ok()?;
+            let plain = IntegerRequantizer { multiplier, shift, constant: None, ..own.clone() };
+            return Some(Chosen { best: true, ..self.evaluate(plain)? });
+        }
+        let kept =
+            before.and_then(|before| n.map_or_else(|| Some(before.clone()), |n| before.with_shift(n, bits)));
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.difference.is_none()) {
+            return Some(Chosen { best: true, ..kept.clone() });
+        }
+        if let Some((equal, found)) = equal.and_then(|equal| Some((equal, equal.at(bits, n)?))) {
+            let constant = (equal.constant == Constant::Free).then_some(found.constant);
+            let (multiplier, bias) = (found.multiplier, equal.bias);
+            let shift = i32::try_from(found.shift).ok()?;
+            let hardware = IntegerRequantizer { multiplier, shift, constant, bias, ..own.clone() };
+            if let Some(chosen) = self.evaluate(hardware) {
+                return Some(Chosen { best: true, ..chosen });
+            }
+        }
+        let begin = n.unwrap_or_else(|| self.shift(bits));
+        let candidates = self.beginnings(freedom, bits, begin).into_iter().filter_map(|c| self.evaluate(c));
+        let known = kept.into_iter().chain(candidates).min_by_key(Chosen::rank);
+        let (found, complete) = self.look_through(freedom, bits, n, known.as_ref().map(Chosen::rank), boxes);
+        let better = found.and_then(|region| self.evaluate(self.hardware(&region, n.is_some())?));
+        better.or(known).map(|chosen| Chosen { best: complete, ..chosen })
+    }
+
+    /// What is better than `known`, and whether all was looked at.
+    fn look_through(
+        &self,
+        freedom: Freedom,
+        bits: u32,
+        n: Option<u32>,
+        known: Option<Rank>,
+        boxes: u32,
+    ) -> (Option<Region>, bool) {
+        let largest = (1_i64 << bits.min(32)) - 1;
+        let mut budget = Budget(boxes);
+        // The rank of `known` is no region's: one that is better replaces it.
+        let nothing = self.region(freedom, 0, (0, 0));
+        let mut best = known.map(|rank| (rank, nothing));
+        let accept =
+            |region: &Region| self.hardware(region, n.is_some()).is_some_and(|hardware| self.fits(&hardware));
+        let mut complete = true;
+        let mut look = |region: Region, best: &mut Option<(Rank, Region)>| {
+            complete &= self.goal.search(region, best, &mut budget, &accept);
+        };
+        let rank = |best: &Option<(Rank, Region)>| best.as_ref().map(|(rank, _)| *rank);
+        let doubles = self.channel.hardware.rounding != Rounding::Double || freedom == Freedom::Constant;
+        match n {
+            Some(n) => look(self.region(freedom, n, (1, largest)), &mut best),
+            // Twice M0 with n + 1 is another function where products are rounded twice.
+            None if !doubles => {
+                for n in 0..=LARGEST_SHIFT {
+                    look(self.region(freedom, n, (1, largest)), &mut best);
+                }
+            }
+            // Else a smaller M0 is an even one of all bits, so those of all bits are enough.
+            None => {
+                let top = (largest / 2 + 1, largest);
+                let own = self.shift(bits);
+                look(self.region(freedom, own, top), &mut best);
+                for n in (0..own).rev() {
+                    let all_above = self.region(freedom, n, (top.0, 1 << 61));
+                    if !self.goal.could_improve(&all_above, rank(&best)) {
+                        break;
+                    }
+                    look(self.region(freedom, n, top), &mut best);
+                }
+                for n in own + 1..=LARGEST_SHIFT {
+                    let all_below = self.region(freedom, n, (0, largest));
+                    if !self.goal.could_improve(&all_below, rank(&best)) {
+                        break;
+                    }
+                    let from = if n == LARGEST_SHIFT { 1 } else { top.0 };
+                    look(self.region(freedom, n, (from, largest)), &mut best);
+                }
+            }
+        }
+        (best.map(|(_, region)| region).filter(|&region| region != nothing), complete)
+    }
+
+    /// All that may be chosen, with these M0 and n.
+    fn region(&self, freedom: Freedom, shift: u32, multiplier: (i64, i64)) -> Region {
+        let own = &self.channel.hardware;
+        let range = self.reference.range();
+        let fraction = own.bias_fraction_bits.min(24);
+        let span = (i64::from(range.max) - i64::from(range.min) + 1) << fraction;
+        let bias = match freedom {
+            Freedom::Bias => {
+                let held = i64::from(i32::MAX) << fraction;
+                let ends = (own.bias.saturating_sub(span), own.bias.saturating_add(span));
+                (ends.0.max(-held).min(own.bias), ends.1.min(held).max(own.bias))
+            }
+            Freedom::Nearest | Freedom::Multiplier | Freedom::Constant => (own.bias, own.bias),
+        };
+        let constant = (freedom == Freedom::Constant).then(|| {
+            let moved = span.saturating_mul(multiplier.1).min(LARGEST_CONSTANT / 2);
+            let half = (1_i64 << shift) >> 1;
+            (half - moved, half + moved)
+        });
+        Region { shift, multiplier, bias, constant }
+    }
+
+    /// The hardware that the first numbers of a box are, with as small numbers as give the same function.
+    fn hardware(&self, region: &Region, keep_shift: bool) -> Option<IntegerRequantizer> {
+        let own = &self.channel.hardware;
+        let (mut multiplier, mut n) = (u32::try_from(region.multiplier.0).ok()?, region.shift);
+        let mut constant = region.constant.map(|(first, _)| first);
+        let doubles = own.rounding != Rounding::Double || constant.is_some();
+        while doubles && !keep_shift && n > 0 && multiplier > 0 && multiplier.is_multiple_of(2) {
+            // The last bit of the constant changes nothing where products are even.
+            (multiplier, n, constant) = (multiplier / 2, n - 1, constant.map(|constant| constant >> 1));
+        }
+        let shift = i32::try_from(n).ok()?;
+        Some(IntegerRequantizer { multiplier, shift, constant, bias: region.bias.0, ..own.clone() })
+    }
+
+    fn fits(&self, hardware: &IntegerRequantizer) -> bool {
+        hardware.is_sound() && hardware.product_bits(self.reference.range()) <= self.product_bits
     }
 
     /// Hardware with shifts and adders in place of the multiplier: the nearest M0 with these digits. `None` if there is
@@ -326,76 +492,18 @@ impl<'a> Trade<'a> {
 
     /// Counts what hardware differs by; `None` if its product does not fit.
     pub fn evaluate(&self, hardware: IntegerRequantizer) -> Option<Chosen> {
-        let range = self.reference.range();
-        if !hardware.is_sound() || hardware.product_bits(range) > self.product_bits {
+        if !self.fits(&hardware) {
             return None;
         }
-        let difference = Difference::between(&self.reference, &hardware.steps(range))?;
-        Some(Chosen { hardware, difference })
+        let steps = hardware.steps(self.reference.range());
+        let difference = Difference::between(&self.reference, &steps, &self.ranks)?;
+        Some(Chosen { hardware, difference, best: false })
     }
 }
+
+/// Constants of 64 bits, and sums with them that are far from their end.
+const LARGEST_CONSTANT: i64 = 1 << 62;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::certify::tests::all_channels;
-
-    /// Every constant and every bias that could matter, tried one by one on small channels: none differs less.
-    #[test]
-    fn no_constant_and_no_bias_differs_less() {
-        let mut channels = all_channels();
-        channels.retain(|channel| {
-            let range = channel.accumulator;
-            (500..8_000).contains(&(i64::from(range.max) - i64::from(range.min)))
-                && channel.hardware.bias_fraction_bits == 0
-        });
-        for channel in &mut channels {
-            channel.hardware.rounding = Rounding::HalfUp;
-        }
-        let stride = (channels.len() / 8).max(1);
-        let (mut tried, mut failures) = (0, Vec::new());
-        for channel in channels.iter().step_by(stride) {
-            let trade = Trade::new(channel, 64).unwrap();
-            for bits in [4, 6, 9] {
-                let n = trade.shift(bits);
-                if n > 16 {
-                    continue;
-                }
-                let least = |variants: &mut dyn Iterator<Item = IntegerRequantizer>| {
-                    variants.filter_map(|hardware| trade.evaluate(hardware)).map(|chosen| chosen.rank()).min()
-                };
-                let plain = |multiplier| IntegerRequantizer {
-                    multiplier,
-                    shift: i32::try_from(n).unwrap(),
-                    ..channel.hardware.clone()
-                };
-                let multipliers = trade.multipliers(n, bits);
-                let reach = 3 * i64::from(multipliers[0]) + (1 << n);
-                let constants = &mut multipliers.iter().flat_map(|&m| {
-                    (-reach..2 * reach)
-                        .map(move |constant| IntegerRequantizer { constant: Some(constant), ..plain(m) })
-                });
-                let biases = &mut multipliers.iter().flat_map(|&m| {
-                    let bias = channel.hardware.bias;
-                    (bias - 300..bias + 300).map(move |bias| IntegerRequantizer { bias, ..plain(m) })
-                });
-                for (freedom, expected) in
-                    [(Freedom::Constant, least(constants)), (Freedom::Bias, least(biases))]
-                {
-                    let equal = trade.equal(freedom);
-                    let found = trade.best(freedom, bits, Some(n), equal.as_ref(), None).map(|c| c.rank());
-                    tried += 1;
-                    // Where steps further apart than 1 LSB overlap, or are pushed over the end of the range, the sum of
-                    // distances is not quite the count.
-                    let bar = expected.map(|(largest, differing)| (largest, differing + differing / 1000));
-                    if found > bar && expected.is_some_and(|rank| rank.0 == 1) {
-                        failures.push((freedom, bits, found, expected));
-                    }
-                }
-            }
-        }
-        println!("{tried} searches");
-        assert!(failures.is_empty(), "{failures:#?}");
-        assert!(tried > 10);
-    }
-}
+#[path = "trade_tests.rs"]
+mod tests;

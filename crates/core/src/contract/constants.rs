@@ -7,6 +7,14 @@ use crate::fixed_point::FixedPoint;
 use crate::ops::{Bias, Layer};
 use crate::parameters::{CodeType, LayerKind, Range};
 
+/// Channels that TFLite's optimized kernels round at a time.
+const BLOCK: usize = 8;
+
+/// Whether TFLite's reference kernels add up in 64 bits: 16-bit codes, but for a bias of 32 bits.
+fn has_wide_sums(layer: &Layer, input: CodeType) -> bool {
+    input == CodeType::I16 && !matches!(layer.bias, Some(Bias::Real(_) | Bias::Codes(_)))
+}
+
 /// S1, S2 of one channel, S3.
 pub(super) struct Scales {
     pub(super) input: f64,
@@ -57,19 +65,53 @@ impl Scales {
         Arithmetic::Rounded { bias, multiplier }
     }
 
-    /// TFLite's reference kernels. With accumulators of 64 bits the multiplier has 15 bits; of the rest, fully connected
-    /// layers round once, convolutions twice.
+    /// TFLite's reference kernels: convolutions round twice, with accumulators of 64 bits once by a multiplier of 15 bits;
+    /// fully connected layers multiply in float64.
+    ///
+    /// Source: TFLite `reference/integer_ops/conv.h`, `fully_connected.h`.
     pub(super) fn litert(&self, bias: i64, layer: &Layer, input: CodeType) -> Result<Arithmetic, Missing> {
-        let factor = FixedPoint::of(self.input * self.weight / self.output).ok_or(Missing::Scale)?;
-        let wide = input == CodeType::I16 && !matches!(layer.bias, Some(Bias::Real(_) | Bias::Codes(_)));
-        let rounding = match layer.kind {
-            _ if wide => FixedRounding::Reduced,
-            LayerKind::Linear => FixedRounding::Single,
-            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => FixedRounding::Double,
-        };
-        if rounding != FixedRounding::Reduced && !fits_32_bits(bias) {
+        let wide = has_wide_sums(layer, input);
+        if !wide && !fits_32_bits(bias) {
             return Err(Missing::Bias);
         }
+        match layer.kind {
+            LayerKind::Linear => {
+                Ok(Arithmetic::Nearest { bias, multiplier: self.input * self.weight / self.output, wide })
+            }
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) => {
+                self.fixed(bias, if wide { FixedRounding::Reduced } else { FixedRounding::Double })
+            }
+        }
+    }
+
+    /// TFLite's optimized kernels, whose matrix products round twice, ties up. Depthwise and transposed convolutions do so
+    /// with eight channels at a time, and the channels that are left round as the reference does. What adds up in 64 bits,
+    /// and depthwise convolutions of 16-bit codes, the reference itself computes.
+    ///
+    /// Source: TFLite `optimized/optimized_ops.h`, `Quantize`; ruy.
+    pub(super) fn litert_builtin(
+        &self,
+        bias: i64,
+        layer: &Layer,
+        input: CodeType,
+        channel: usize,
+    ) -> Result<Arithmetic, Missing> {
+        let unbiased = layer.kind == LayerKind::Linear && layer.bias.is_none();
+        let depthwise = layer.is_depthwise();
+        if has_wide_sums(layer, input) && !unbiased || depthwise && input == CodeType::I16 {
+            return self.litert(bias, layer, input);
+        }
+        if !fits_32_bits(bias) {
+            return Err(Missing::Bias);
+        }
+        let in_blocks = depthwise || matches!(layer.kind, LayerKind::ConvTranspose(_));
+        let whole = layer.output_channels() / BLOCK * BLOCK;
+        let left = in_blocks && input != CodeType::U8 && channel >= whole;
+        self.fixed(bias, if left { FixedRounding::Double } else { FixedRounding::DoubleUp })
+    }
+
+    fn fixed(&self, bias: i64, rounding: FixedRounding) -> Result<Arithmetic, Missing> {
+        let factor = FixedPoint::of(self.input * self.weight / self.output).ok_or(Missing::Scale)?;
         Ok(Arithmetic::Fixed { bias, factor, rounding })
     }
 

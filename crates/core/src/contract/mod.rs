@@ -28,8 +28,11 @@ pub enum Contract {
     Onnxruntime,
     /// LiteRT's (TFLite's) reference kernels.
     Litert,
-    /// LiteRT's XNNPACK delegate.
+    /// LiteRT's XNNPACK delegate, and [`Contract::LitertBuiltin`] for what it leaves.
     LitertXnnpack,
+    /// LiteRT's optimized kernels on x86-64: what its XNNPACK delegate leaves. No contract by itself, so it has no place in
+    /// [`Contract::ALL`]; [`IntNetwork::contract_of`](crate::network::IntNetwork::contract_of) chooses it.
+    LitertBuiltin,
     /// No engine: real numbers, rounded once.
     Exact,
 }
@@ -57,6 +60,7 @@ impl Contract {
             Self::Onnxruntime => "onnxruntime",
             Self::Litert => "litert",
             Self::LitertXnnpack => "litert-xnnpack",
+            Self::LitertBuiltin => "litert-builtin",
             Self::Exact => "exact",
         }
     }
@@ -70,7 +74,9 @@ impl Contract {
     pub fn is_pytorch(self) -> bool {
         match self {
             Self::Fbgemm | Self::Qnnpack | Self::Onednn | Self::X86 => true,
-            Self::Onnxruntime | Self::Litert | Self::LitertXnnpack | Self::Exact => false,
+            Self::Onnxruntime | Self::Litert | Self::LitertXnnpack | Self::LitertBuiltin | Self::Exact => {
+                false
+            }
         }
     }
 
@@ -85,15 +91,17 @@ impl Contract {
             }
             Self::Onednn => "PyTorch's onednn engine: float32 bias, zero point added before rounding.",
             Self::X86 => {
-                "PyTorch's x86 engine on a CPU with AVX512-VNNI: onednn for convolutions, fbgemm for everything else."
+                "PyTorch's x86 engine on a CPU with AVX512-VNNI: onednn for most convolutions, fbgemm for everything else."
             }
             Self::Onnxruntime => "ONNX Runtime 1.32 on an x86-64, fused: int32 bias, float32 multiplier.",
             Self::Litert => {
                 "LiteRT 2.3 (TFLite), reference kernels: int32 bias, 31-bit multiplier; convolutions round twice."
             }
             Self::LitertXnnpack => {
-                "LiteRT 2.3 (TFLite) with its XNNPACK delegate, the default: int32 bias, float32 multiplier."
+                "LiteRT 2.3 (TFLite) with its XNNPACK delegate, the default on an x86-64: int32 bias, float32 multiplier; \
+                 what the delegate leaves, its optimized kernels compute."
             }
+            Self::LitertBuiltin => "LiteRT 2.3 (TFLite), optimized kernels on an x86-64, without a delegate.",
             Self::Exact => {
                 "Real arithmetic without any engine: every operation is rounded once, ties to even."
             }
@@ -106,10 +114,14 @@ impl Contract {
         if self != Self::X86 {
             return self;
         }
-        let groups = layer.window.as_ref().and_then(|w| w.groups).unwrap_or(1);
+        let window = layer.window.as_ref();
+        let groups = window.and_then(|w| w.groups).unwrap_or(1);
         let symmetric = layer.weight.zero_point.iter().all(|&z| z == 0);
+        let grows = window.and_then(|w| w.output_padding.as_ref()).is_some_and(|p| p.iter().any(|&p| p != 0));
         match layer.kind {
-            LayerKind::Conv(_) if groups <= 100 && symmetric => Self::Onednn,
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) if groups <= 100 && symmetric && !grows => {
+                Self::Onednn
+            }
             LayerKind::Conv(_) | LayerKind::ConvTranspose(_) | LayerKind::Linear => Self::Fbgemm,
         }
     }

@@ -105,6 +105,15 @@ pub enum Arithmetic {
         /// How the product is rounded.
         rounding: FixedRounding,
     },
+    /// The product in float64, ties away from zero: TFLite's reference kernel of fully connected layers.
+    Nearest {
+        /// round(b / (S1*S2)).
+        bias: i64,
+        /// S1*S2/S3.
+        multiplier: f64,
+        /// Whether the accumulator and the bias are added in 64 bits; in 32 otherwise, where what is larger wraps.
+        wide: bool,
+    },
     /// Steps at accumulators.
     Exact {
         /// The smallest accumulators that give clamp.min + 1, clamp.min + 2, ...
@@ -118,8 +127,8 @@ pub enum Arithmetic {
 pub enum FixedRounding {
     /// [`FixedPoint::double`].
     Double,
-    /// [`FixedPoint::single`].
-    Single,
+    /// [`FixedPoint::double_up`].
+    DoubleUp,
     /// [`FixedPoint::reduced`].
     Reduced,
 }
@@ -157,6 +166,7 @@ impl Requantizer {
         let scales = Scales { input: input.scale, weight: weight_scale, output: output.scale };
         let arithmetic = match contract.of_layer(layer) {
             Contract::Litert => scales.litert(integer, layer, input.code_type)?,
+            Contract::LitertBuiltin => scales.litert_builtin(integer, layer, input.code_type, channel)?,
             engine if wide => return Err(Missing::Wide(engine)),
             Contract::Fbgemm | Contract::X86 => scales.fbgemm(real, per_channel),
             Contract::Qnnpack => match &layer.bias {
@@ -208,13 +218,19 @@ impl Requantizer {
                 let sum = accumulator.saturating_add(*bias);
                 let scaled = match rounding {
                     FixedRounding::Double => i64::from(factor.double(wrap(sum))),
-                    FixedRounding::Single => factor.single(sum),
+                    FixedRounding::DoubleUp => i64::from(factor.double_up(wrap(sum))),
                     FixedRounding::Reduced => factor.reduced(sum),
                 };
                 let code = scaled
                     .saturating_add(i64::from(self.zero_point))
                     .clamp(i64::from(self.clamp.min), i64::from(self.clamp.max));
                 return i32::try_from(code).unwrap_or(self.clamp.max);
+            }
+            Arithmetic::Nearest { bias, multiplier, wide } => {
+                let sum = accumulator.saturating_add(*bias);
+                let sum = if *wide { sum } else { i64::from(wrap(sum)) };
+                let code = convert_double((double(sum) * multiplier).round()).wrapping_add(self.zero_point);
+                return code.clamp(self.clamp.min, self.clamp.max);
             }
             Arithmetic::Exact { thresholds } => {
                 let steps = thresholds.partition_point(|&t| t <= accumulator);
@@ -269,13 +285,22 @@ impl Requantizer {
                 let known = factor.multiplier >= 0 && (-31..=31).contains(&factor.exponent);
                 let shifted = |end: i64| {
                     end.checked_add(*bias).is_some_and(|sum| match rounding {
-                        FixedRounding::Double => {
+                        FixedRounding::Double | FixedRounding::DoubleUp => {
                             fits_32_bits(sum) && fits_32_bits(sum << factor.exponent.clamp(0, 31))
                         }
-                        FixedRounding::Single | FixedRounding::Reduced => true,
+                        FixedRounding::Reduced => true,
                     })
                 };
                 known && ends.into_iter().all(shifted)
+            }
+            Arithmetic::Nearest { bias, multiplier, wide } => {
+                // With room for the zero point.
+                let within = |end: i64| {
+                    end.checked_add(*bias).is_some_and(|sum| {
+                        (*wide || fits_32_bits(sum)) && (double(sum) * multiplier).abs() < f64::from(1 << 30)
+                    })
+                };
+                multiplier.is_finite() && *multiplier >= 0.0 && ends.into_iter().all(within)
             }
             Arithmetic::Onednn { scale, bias, multiplier } => {
                 // Beyond the floats nothing falls, but infinity times a multiplier of 0 is no number.
@@ -302,6 +327,18 @@ impl Requantizer {
 #[allow(clippy::cast_precision_loss, reason = "this rounding is the engine's")]
 fn float(x: i64) -> f32 {
     x as f32
+}
+
+/// Integer to float64, rounded to nearest even: exact below 2^53.
+#[allow(clippy::cast_precision_loss, reason = "this rounding is the engine's")]
+fn double(x: i64) -> f64 {
+    x as f64
+}
+
+/// `cvttsd2si`: what does not fit becomes the smallest integer.
+#[allow(clippy::cast_possible_truncation, reason = "the magnitude is below 2^31")]
+fn convert_double(x: f64) -> i32 {
+    if x.abs() < 2_147_483_648.0 { x as i32 } else { i32::MIN }
 }
 
 /// The low 32 bits.

@@ -121,8 +121,10 @@ fn x86_chooses_by_groups_zero_point_and_kind() {
     conv.weight.zero_point = vec![0];
     conv.window = Some(Window { groups: Some(101), ..Window::default() });
     assert_eq!(Contract::X86.of_layer(&conv), Contract::Fbgemm);
-    conv.window = None;
     conv.kind = LayerKind::ConvTranspose(2);
+    conv.window = Some(Window { output_padding: Some(vec![0, 0]), ..Window::default() });
+    assert_eq!(Contract::X86.of_layer(&conv), Contract::Onednn);
+    conv.window = Some(Window { output_padding: Some(vec![0, 1]), ..Window::default() });
     assert_eq!(Contract::X86.of_layer(&conv), Contract::Fbgemm);
     assert_eq!(Contract::X86.of_layer(&layer(1.0, None, false)), Contract::Fbgemm);
 }

@@ -2,12 +2,12 @@
 
 use super::Options;
 use super::multiplier::{Multipliers, layer_form};
-use super::reach::{Sums, accumulator_range, of_channel, output_channels, reach_of, signed_bits, tap_sums};
 use crate::error::{LowerError, Result};
 use crate::exact::Ratio;
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::{Bias, Layer, Op, PaddingMode, Shape};
 use crate::parameters::{Activation, CodeType, LayerKind, LayerParameters, Range, Reach, Window};
+use crate::reach::{accumulator_range, of_channel, output_channels, reach_of, signed_bits, weight_sums};
 
 pub(super) fn derive_layer(
     network: &IntNetwork,
@@ -22,7 +22,7 @@ pub(super) fn derive_layer(
     };
     let (input, output) = (network.edge(input_id).activation, network.edge(output_id).activation);
     let channels = check(layer, input, output).map_err(refuse)?;
-    let weight_sum = narrow(tap_sums(layer, channels, &[0]).iter().map(Sums::total))
+    let weight_sum = narrow(weight_sums(layer, channels, &[0]).into_iter())
         .ok_or_else(|| refuse("weight_sum does not fit in 32 bits".into()))?;
     let bias = bias_codes(layer, channels, input).map_err(refuse)?;
     let folded_bias = match (input, &bias) {
@@ -32,7 +32,7 @@ pub(super) fn derive_layer(
     let multipliers = match input.zip(output) {
         Some(ends) => {
             let form = layer_form(network, node, layer, options.form)?;
-            Some(Multipliers::new(&node.name, layer, channels, ends, form, warnings)?)
+            Some(Multipliers::new(network, &node.name, layer, channels, ends, form, warnings)?)
         }
         None => None,
     };
@@ -156,7 +156,8 @@ fn bias_codes(layer: &Layer, channels: usize, input: Option<Activation>) -> Resu
 /// `bias - Z1*weight_sum + K*Z1*Z2` per output channel.
 fn fold_bias(layer: &Layer, input: Activation, bias: &[i64], weight_sum: &[i32]) -> Result<Vec<i64>, String> {
     let bits = bias_bits(Some(input));
-    let taps = i64::try_from(layer.weight.codes.len() / bias.len().max(1)).unwrap_or(i64::MAX);
+    let taps = i64::try_from(layer.weight.codes.len() / bias.len().max(1))
+        .map_err(|_| "has more weights of a channel than 63 bits can count".to_owned())?;
     let z1 = i64::from(input.zero_point);
     let folded = bias.iter().zip(weight_sum).enumerate().map(|(channel, (&b, &sum))| {
         let z2 = of_channel(&layer.weight.zero_point, channel);

@@ -13,7 +13,6 @@
 
 mod layer;
 mod multiplier;
-mod reach;
 mod recurrent;
 
 use crate::contract::Contract;
@@ -25,12 +24,11 @@ use crate::parameters::{
 };
 use crate::target::{Choice, Rounding, derive_operator};
 
+pub use crate::reach::{Accumulators, centred_accumulators};
 pub(crate) use layer::layer_clamp;
 pub use layer::quantize_bias;
 use multiplier::{DEFAULT_MULTIPLIER_BITS, network_form};
 pub use multiplier::{exact_multiplier, normalized_multiplier};
-pub use reach::centred_accumulators;
-pub(crate) use reach::{accumulator_range, reach_of};
 
 /// What the user can choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +61,24 @@ impl Default for Options {
 /// Derives the integers of every layer with weights.
 ///
 /// # Errors
-/// Lists every layer whose integers would be wrong: scales that are not positive and finite, a bias that does not fit in
+/// A network without integers to be derived. Otherwise every layer whose integers would be wrong: scales that are not positive and finite, a bias that does not fit in
 /// 32 bits, an M0 of zero or of more than 32 bits.
 pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
+    let parameters = derive_any(network, options)?;
+    if parameters.layers.is_empty() && parameters.operators.is_empty() && parameters.recurrent.is_empty() {
+        let nothing =
+            LowerError::new("found no convolution, no linear layer and no other operator with integers");
+        let why = parameters.warnings.into_iter().map(|text| Reason { place: String::new(), text });
+        return Err(LowerError { reasons: nothing.reasons.into_iter().chain(why).collect(), hint: None });
+    }
+    Ok(parameters)
+}
+
+/// The same, and nothing for a network that has no integers to be derived: engines run it all the same.
+///
+/// # Errors
+/// As [`derive()`], but for a network without integers.
+pub fn derive_any(network: &IntNetwork, options: &Options) -> Result<Parameters> {
     let form = options.form;
     let options = &Options { form: network_form(network, form)?, ..*options };
     let mut reasons = Vec::new();
@@ -93,12 +106,6 @@ pub fn derive(network: &IntNetwork, options: &Options) -> Result<Parameters> {
     let operators = operators(network, &tables, options, &mut warnings);
     let recurrent: Vec<_> =
         network.nodes.iter().filter_map(|node| recurrent::recurrent(network, node)).collect();
-    if layers.is_empty() && operators.is_empty() && recurrent.is_empty() {
-        let nothing =
-            LowerError::new("found no convolution, no linear layer and no other operator with integers");
-        let why = warnings.into_iter().map(|text| Reason { place: String::new(), text });
-        return Err(LowerError { reasons: nothing.reasons.into_iter().chain(why).collect(), hint: None });
-    }
     Ok(Parameters {
         source_form: network.source_form.clone(),
         wiring: network.wiring,
@@ -173,7 +180,9 @@ fn table(
     else {
         return Ok(None);
     };
-    let table = function.table(contract, input, output).map_err(|error| error.to_string())?;
+    let table = function
+        .table(network.contract_of(node, contract), input, output)
+        .map_err(|error| error.to_string())?;
     Ok(Some(TableParameters {
         name: node.name.clone(),
         function: function.name(),

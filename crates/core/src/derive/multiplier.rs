@@ -64,6 +64,33 @@ pub(super) fn layer_form(
     })
 }
 
+/// The smallest and the largest CONSTANT with which every M of the network has an M0 of 1 or more and of 31 bits; `None`
+/// if there is none.
+fn fitting_shifts(network: &IntNetwork) -> Option<(i64, i64)> {
+    let multipliers = network.nodes.iter().flat_map(|node| match &node.op {
+        Op::Layer(layer) => exact_multipliers(network, node, layer),
+        _ => Vec::new(),
+    });
+    let ends = multipliers.filter_map(|m| Some((smallest_shift(&m)?, largest_shift(&m)?)));
+    let (least, most) = ends.fold((0, LARGEST_SHIFT), |a, b| (a.0.max(b.0), a.1.min(b.1)));
+    (least <= most).then_some((least, most))
+}
+
+/// The smallest n with which M0 is not 0.
+fn smallest_shift(m: &Ratio) -> Option<i64> {
+    // From a half on; the tie goes to the even 0.
+    let n = -m.floor_log2()? - 1;
+    Some(n + i64::from(m.round_scaled(n) == Some(0)))
+}
+
+/// The largest n with which M0 has 31 bits: where rounding carries into a 32nd, it is one less.
+fn largest_shift(m: &Ratio) -> Option<i64> {
+    Some(normalized_multiplier(m, DEFAULT_MULTIPLIER_BITS)?.1)
+}
+
+/// What to do instead, where no CONSTANT suits every layer.
+const NO_CONSTANT: &str = "no CONSTANT suits every layer: without one each channel has its own n";
+
 /// An n that all channels have.
 fn given_shift(n: i64) -> Result<u32, String> {
     let found = u32::try_from(n).ok().filter(|&n| i64::from(n) <= LARGEST_SHIFT);
@@ -98,8 +125,10 @@ struct Multiplier {
 }
 
 impl Multipliers {
-    /// Those of a layer between `input` and `output`; `form` is without the words "layer" and "network".
+    /// Those of a layer between `input` and `output`; `form` is without the words "layer" and "network". The whole network
+    /// tells which other n there could be.
     pub(super) fn new(
+        network: &IntNetwork,
         name: &str,
         layer: &Layer,
         channels: usize,
@@ -110,11 +139,12 @@ impl Multipliers {
         // One computation per distinct scale; per-tensor layers repeat theirs for every channel.
         let scales = layer.weight.scale.iter();
         let distinct = scales
-            .map(|&scale| Multiplier::new(exact_multiplier(input.scale, scale, output.scale), form))
+            .map(|&scale| Multiplier::new(network, exact_multiplier(input.scale, scale, output.scale), form))
             .collect::<Result<Vec<_>, String>>()
             .map_err(|text| LowerError::at(name, text))?;
         if let MultiplierForm::Shift(n) = form
-            && let Some(warning) = lost_bits(&distinct, n).map_err(|text| LowerError::at(name, text))?
+            && let Some(warning) =
+                lost_bits(network, &distinct, n).map_err(|text| LowerError::at(name, text))?
         {
             warnings.push(format!("{name}: {warning}"));
         }
@@ -126,17 +156,21 @@ impl Multipliers {
                 of_channels(large, distinct.len())
             ));
         }
+        let shift = |n: i64| {
+            i32::try_from(n)
+                .map_err(|_| LowerError::at(name, format!("its shift n = {n} does not fit in 32 bits")))
+        };
         let spread = |channel: usize| &distinct[if distinct.len() > 1 { channel } else { 0 }];
         Ok(Self {
             real: (0..channels).map(|channel| spread(channel).real).collect(),
             multiplier: (0..channels).map(|channel| spread(channel).m0).collect(),
-            shift: (0..channels).map(|c| i32::try_from(spread(c).n).unwrap_or_default()).collect(),
+            shift: (0..channels).map(|channel| shift(spread(channel).n)).collect::<Result<_>>()?,
         })
     }
 }
 
 impl Multiplier {
-    fn new(exact: Option<Ratio>, form: MultiplierForm) -> Result<Self, String> {
+    fn new(network: &IntNetwork, exact: Option<Ratio>, form: MultiplierForm) -> Result<Self, String> {
         let exact = exact.filter(|m| !m.is_zero()).ok_or("M = S1*S2/S3 is not a positive finite number")?;
         let real = exact.to_f64();
         let (m0, n) = match form {
@@ -149,10 +183,12 @@ impl Multiplier {
                 let m0 = exact.round_scaled(i64::from(n)).and_then(|m0| u32::try_from(m0).ok());
                 let fits = |m0: &u32| m0.leading_zeros() >= u32::BITS - DEFAULT_MULTIPLIER_BITS;
                 let m0 = m0.filter(fits).ok_or_else(|| {
+                    let instead = fitting_shifts(network).map_or_else(
+                        || NO_CONSTANT.to_owned(),
+                        |(_, most)| format!("the largest CONSTANT that suits every layer is {most}"),
+                    );
                     format!(
-                        "M = {real:.3e} times 2^{n} does not fit in {DEFAULT_MULTIPLIER_BITS} bits; the largest CONSTANT \
-                         that does is {}",
-                        i64::from(DEFAULT_MULTIPLIER_BITS) - 1 - exact.floor_log2().unwrap_or_default()
+                        "M = {real:.3e} times 2^{n} does not fit in {DEFAULT_MULTIPLIER_BITS} bits; {instead}"
                     )
                 })?;
                 (m0, i64::from(n))
@@ -167,25 +203,37 @@ impl Multiplier {
 }
 
 /// A warning where a given n leaves an M0 few bits; an error where it leaves none.
-fn lost_bits(distinct: &[Multiplier], n: u32) -> Result<Option<String>, String> {
+fn lost_bits(network: &IntNetwork, distinct: &[Multiplier], n: u32) -> Result<Option<String>, String> {
     let Some(smallest) = distinct.iter().min_by(|a, b| a.real.total_cmp(&b.real)) else { return Ok(None) };
-    let enough = i64::from(SIGNIFICANT_BITS) - 1 - smallest.exact.floor_log2().unwrap_or_default();
     let zero = distinct.iter().filter(|m| m.m0 == 0).count();
+    let few = distinct.iter().filter(|m| m.significant_bits() < SIGNIFICANT_BITS).count();
+    if few == 0 {
+        return Ok(None);
+    }
+    let enough = i64::from(SIGNIFICANT_BITS) - 1 - smallest.exact.floor_log2().unwrap_or_default();
+    // Never one that another layer refuses.
+    let instead = match fitting_shifts(network) {
+        Some((least, most)) if (least..=most).contains(&enough) => {
+            let unit = if zero > 0 { " significant bits" } else { "" };
+            format!("a CONSTANT of {enough} gives {SIGNIFICANT_BITS}{unit}")
+        }
+        Some((_, most)) if most > i64::from(n) => {
+            format!("the largest CONSTANT that suits every layer is {most}")
+        }
+        Some(_) | None if zero == 0 => {
+            "no CONSTANT that suits every layer gives more: without one each channel has its own n".to_owned()
+        }
+        Some(_) | None => NO_CONSTANT.to_owned(),
+    };
     if zero > 0 {
         return Err(format!(
-            "M0 = round({:.3e} * 2^{n}) is 0{}: every output would be Z3; a CONSTANT of {enough} gives 8 significant bits",
+            "M0 = round({:.3e} * 2^{n}) is 0{}: every output would be Z3; {instead}",
             smallest.real,
             of_channels(zero, distinct.len())
         ));
     }
-    let few = distinct.iter().filter(|m| m.significant_bits() < SIGNIFICANT_BITS).count();
     let fewest = distinct.iter().map(Multiplier::significant_bits).min().unwrap_or_default();
-    Ok((few > 0).then(|| {
-        format!(
-            "M0 has only {fewest} significant bits{}; a CONSTANT of {enough} gives 8",
-            of_channels(few, distinct.len())
-        )
-    }))
+    Ok(Some(format!("M0 has only {fewest} significant bits{}; {instead}", of_channels(few, distinct.len()))))
 }
 
 fn of_channels(count: usize, all: usize) -> String {

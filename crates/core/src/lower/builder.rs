@@ -8,9 +8,9 @@ use super::Options;
 use super::budget::Budget;
 use crate::derive::layer_clamp;
 use crate::error::{LowerError, Result};
-use crate::network::{Edge, EdgeId, IntNetwork, Node, State, Unfused};
-use crate::ops::{Function, Op, PaddingMode, Shape};
-use crate::parameters::{Activation, CodeType, Range, Wiring};
+use crate::network::{Edge, EdgeId, Fusion, IntNetwork, Node, State};
+use crate::ops::{Extent, Function, Op, PaddingMode, Shape};
+use crate::parameters::{Activation, CodeType, LayerKind, Range, Wiring};
 use crate::quantize::quantize;
 use crate::tensor::Codes;
 
@@ -28,8 +28,8 @@ impl Builder {
                 source_form: source.form.name().into(),
                 wiring,
                 engine: options.engine.map(|e| e.name().into()),
-                signed_as_unsigned: false,
-                unfused: std::collections::BTreeMap::new(),
+                fusions: std::collections::BTreeMap::new(),
+                undelegated: std::collections::BTreeSet::new(),
                 edges: Vec::new(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
@@ -62,6 +62,11 @@ impl Builder {
         id
     }
 
+    /// An edge that stands for the result of something refused, so that what takes it is looked at, too.
+    pub(super) fn placeholder(&mut self, name: &str) -> EdgeId {
+        self.edge(name, None, None)
+    }
+
     /// Adds a state that begins with these codes, and returns the edge that has it.
     pub(super) fn state(&mut self, name: &str, activation: Activation, beginning: Codes) -> EdgeId {
         let name = self.unique(name);
@@ -75,6 +80,11 @@ impl Builder {
         for state in self.network.states.iter_mut().filter(|state| state.before == before) {
             state.after = after;
         }
+    }
+
+    /// How ONNX Runtime fuses the node that will have a name.
+    pub(super) fn set_fusion_of(&mut self, name: &str, fusion: Fusion) {
+        self.network.fusions.insert(name.to_owned(), fusion);
     }
 
     /// Adds a node and returns its result edges. `name` is made unique with a number if it is taken.
@@ -133,6 +143,11 @@ impl Builder {
         self.network.edge(id).activation
     }
 
+    /// The node that gives an edge.
+    pub(super) fn producer(&self, id: EdgeId) -> Option<&Node> {
+        self.network.nodes.iter().rev().find(|node| node.outputs.contains(&id))
+    }
+
     /// The name of an edge.
     pub(super) fn name(&self, id: EdgeId) -> &str {
         &self.network.edge(id).name
@@ -142,23 +157,108 @@ impl Builder {
         self.network.inputs.contains(&id)
     }
 
-    /// Its file has sums, products or means between DequantizeLinear and QuantizeLinear.
-    pub(super) fn compute_signed_as_unsigned(&mut self) {
-        self.network.signed_as_unsigned = true;
+    /// How ONNX Runtime fuses the node that gives an edge.
+    pub(super) fn set_fusion(&mut self, result: EdgeId, fusion: Fusion) {
+        let name = self.producer(result).map(|node| node.name.clone());
+        if let Some(name) = name.filter(|_| fusion != Fusion::Codes) {
+            self.network.fusions.insert(name, fusion);
+        }
     }
 
-    /// ONNX Runtime computes a node in floats.
-    pub(super) fn leave_unfused(&mut self, node: &str, why: Unfused) {
-        self.network.unfused.insert(node.to_owned(), why);
+    /// LiteRT's XNNPACK delegate does not take a node.
+    pub(super) fn leave_undelegated(&mut self, node: &str) {
+        self.network.undelegated.insert(node.to_owned());
     }
 
     pub(super) fn warn(&mut self, warning: String) {
         self.network.warnings.push(warning);
     }
 
+    /// Whether a tensor of codes may lie in another order of memory than this one.
+    pub(super) fn may_move(&self, id: EdgeId, channels_last: bool) -> bool {
+        if self.network.edge(id).activation.is_none() {
+            return false;
+        }
+        match self.network.nodes.iter().find(|node| node.outputs.contains(&id)).map(|node| &node.op) {
+            None | Some(Op::Quantize | Op::Mean { .. } | Op::LayerNorm(_)) => channels_last,
+            Some(Op::Layer(layer)) => channels_last == (layer.kind == LayerKind::Linear),
+            Some(_) => true,
+        }
+    }
+
+    /// Takes out changes of the order of memory that nothing can notice: what reads them has an order of its own.
+    fn drop_moves(&mut self) {
+        let network = &mut self.network;
+        let mut index = 0;
+        while let Some(node) = network.nodes.get(index) {
+            let (Op::Shape(Shape::InMemory { channels_last }), &[from], &[to]) =
+                (&node.op, node.inputs.as_slice(), node.outputs.as_slice())
+            else {
+                index += 1;
+                continue;
+            };
+            let notices = |reader: &Node| match &reader.op {
+                Op::Layer(_) | Op::Dequantize => false,
+                // A tensor that lies otherwise is copied before its axes are split or joined.
+                Op::Shape(Shape::Reshape(_) | Shape::Flatten { .. }) => *channels_last,
+                _ => true,
+            };
+            let is_noticed =
+                network.nodes.iter().any(|reader| reader.inputs.contains(&to) && notices(reader));
+            if is_noticed {
+                index += 1;
+                continue;
+            }
+            network.nodes.remove(index);
+            network.edges.remove(to.0);
+            for_each_edge(network, &mut |id| match id.0.cmp(&to.0) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => *id = from,
+                std::cmp::Ordering::Greater => id.0 -= 1,
+            });
+        }
+    }
+
     pub(super) fn finish(mut self, outputs: Vec<EdgeId>) -> IntNetwork {
         self.network.outputs = outputs;
+        self.drop_moves();
         self.network
+    }
+
+    /// The network without rearrangements whose results nobody takes, and for each edge that is left, what it was.
+    pub(super) fn finish_without_unused(
+        mut self,
+        outputs: Vec<EdgeId>,
+    ) -> (IntNetwork, HashMap<EdgeId, EdgeId>) {
+        self.network.outputs = outputs;
+        let IntNetwork { nodes, edges, inputs, outputs, states, .. } = &mut self.network;
+        let mut taken = vec![false; edges.len()];
+        let returned = outputs.iter().chain(states.iter().map(|state| &state.after));
+        returned.for_each(|id| taken[id.0] = true);
+        let mut kept: Vec<Node> = Vec::with_capacity(nodes.len());
+        for node in std::mem::take(nodes).into_iter().rev() {
+            let unused =
+                matches!(node.op, Op::Shape(Shape::Permute(_))) && node.outputs.iter().all(|id| !taken[id.0]);
+            if !unused {
+                node.inputs.iter().chain(&node.outputs).for_each(|id| taken[id.0] = true);
+                kept.push(node);
+            }
+        }
+        kept.reverse();
+        inputs.iter().chain(states.iter().map(|state| &state.before)).for_each(|id| taken[id.0] = true);
+        let mut places = HashMap::new();
+        let mut left = Vec::new();
+        for (index, edge) in std::mem::take(edges).into_iter().enumerate().filter(|(index, _)| taken[*index])
+        {
+            places.insert(EdgeId(index), EdgeId(left.len()));
+            left.push(edge);
+        }
+        let moved = |id: &mut EdgeId| *id = places.get(id).copied().unwrap_or(*id);
+        kept.iter_mut().flat_map(|node| node.inputs.iter_mut().chain(&mut node.outputs)).for_each(moved);
+        inputs.iter_mut().chain(outputs).for_each(moved);
+        states.iter_mut().flat_map(|state| [&mut state.before, &mut state.after]).for_each(moved);
+        (*nodes, *edges) = (kept, left);
+        (self.network, places)
     }
 
     fn edge(&mut self, name: &str, activation: Option<Activation>, range: Option<Range<i32>>) -> EdgeId {
@@ -226,10 +326,18 @@ impl Builder {
                 };
                 (input, range)
             }
+            // Another S and Z than the input's: other codes.
+            Op::MaxPool(_) | Op::AveragePool(_) | Op::AdaptiveAveragePool { .. } | Op::Mean { .. }
+                if own.is_some() && own != input =>
+            {
+                (own, own.map(full_range))
+            }
             Op::MaxPool(_) | Op::AdaptiveAveragePool { .. } | Op::Mean { .. } => (own.or(input), range),
+            // Dividing by another number than the window's size may leave the codes that went in.
+            Op::AveragePool(pool) if pool.divisor.is_some() => (own.or(input), own.or(input).map(full_range)),
             Op::AveragePool(pool) => {
                 // Padding that counts has the real value 0, the code Z.
-                let padded = pool.padding.iter().any(|&p| p > 0);
+                let padded = pool.padding.iter().chain(pool.padding_end()).any(|&p| p > 0);
                 let range = range.zip(input).map(|(r, a)| {
                     if padded { hull(r, Range { min: a.zero_point, max: a.zero_point }) } else { r }
                 });
@@ -306,5 +414,30 @@ pub(super) fn numbers_of(op: &Op) -> usize {
         codes.elements().len()
     } else {
         0
+    }
+}
+
+/// Changes every mention of an edge.
+fn for_each_edge(network: &mut IntNetwork, change: &mut impl FnMut(&mut EdgeId)) {
+    fn in_extent(extent: &mut Extent, change: &mut impl FnMut(&mut EdgeId)) {
+        match extent {
+            Extent::Fixed(_) => {}
+            Extent::Of(id, _) => change(id),
+            Extent::Times(a, b) | Extent::Plus(a, b) | Extent::Minus(a, b) | Extent::Over(a, b) => {
+                in_extent(a, change);
+                in_extent(b, change);
+            }
+        }
+    }
+    network.inputs.iter_mut().chain(&mut network.outputs).for_each(&mut *change);
+    for state in &mut network.states {
+        change(&mut state.before);
+        change(&mut state.after);
+    }
+    for node in &mut network.nodes {
+        node.inputs.iter_mut().chain(&mut node.outputs).for_each(&mut *change);
+        if let Op::Shape(Shape::Reshape(sizes) | Shape::Upsample { size: Some(sizes), .. }) = &mut node.op {
+            sizes.iter_mut().for_each(|size| in_extent(size, change));
+        }
     }
 }

@@ -7,12 +7,44 @@
 use gen_params_formats::{Form, SourceModel, Tensor};
 
 use super::builder::Builder;
-use super::parts::{Part, Parts, join};
+use super::parts::{Part, Parts, join, sequence};
 use super::{Options, has_classes};
 use crate::error::{LowerError, Reason, Result};
 use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Layer, Op, Shape};
 use crate::parameters::{Activation, LayerKind, Wiring};
+
+/// A module outside `nn.Sequential` is registered anywhere, and applied wherever `forward` says, as often as it says.
+/// What leaves S and Z as they are is left out, as it is in a state_dict, which does not name it; what changes them stays:
+/// without it nothing behind it would have an input.
+fn leave_out(source: &SourceModel, parts: &mut Parts, warnings: &mut Vec<String>) {
+    let mut left: Vec<String> = Vec::new();
+    parts.retain(|path, part| {
+        let keeps_scale = matches!(
+            part,
+            Part::Op {
+                op: Op::Relu
+                    | Op::Clamp { .. }
+                    | Op::MaxPool(_)
+                    | Op::AveragePool(_)
+                    | Op::AdaptiveAveragePool { .. }
+                    | Op::Shape(_),
+                ..
+            }
+        );
+        let has_place = sequence::is_sequential_child(source, path);
+        if keeps_scale && !has_place {
+            left.push(path.clone());
+        }
+        !keeps_scale || has_place
+    });
+    if !left.is_empty() {
+        warnings.push(format!(
+            "where {} stand among the layers is said by forward(), which is not in the file: left out of the guess",
+            left.join(", ")
+        ));
+    }
+}
 
 /// Lowers modules to a chain in their order.
 pub(super) fn lower(
@@ -31,6 +63,9 @@ pub(super) fn lower(
     }
     let sequential = source.form != Form::StateDict && is_sequential(source);
     let wiring = if sequential { Wiring::File } else { Wiring::KeyOrder };
+    if wiring == Wiring::KeyOrder && source.form == Form::Module {
+        leave_out(source, &mut parts, warnings);
+    }
     let dequantize =
         parts.iter().find(|(_, p)| matches!(p, Part::Op { op: Op::Dequantize, .. })).map(|(k, _)| k.clone());
     let mut chain = Chain { builder: Builder::new(source, wiring, options), edge: None, channels: None };
@@ -56,14 +91,16 @@ pub(super) fn lower(
         chain.op(&path, Op::Dequantize, None)?;
     }
     let Chain { builder, edge, .. } = chain;
+    let network = builder.finish(edge.into_iter().collect());
     if wiring == Wiring::KeyOrder {
-        warnings.push(
+        let names: Vec<&str> = network.nodes.iter().map(|node| node.name.as_str()).collect();
+        warnings.push(format!(
             "the file does not say which layer feeds which: the order of its keys was taken for the order of execution \
-             (wiring \"key-order\" in the manifest); check it with `inspect`, or give it with --graph"
-                .into(),
-        );
+             (wiring \"key-order\" in the manifest): {}; if that is wrong, give it with --graph",
+            names.join(" -> ")
+        ));
     }
-    Ok(builder.finish(edge.into_iter().collect()))
+    Ok(network)
 }
 
 impl LowerError {

@@ -7,8 +7,13 @@
 //!    `key_order` by a guess that is named as one;
 //!    `onnx`, `tflite` and `export` are the same for the graphs of those files; `qdq` makes integers of float graphs with
 //!    Quantize and Dequantize nodes, whichever file they are from;
-//! 4. `builder`: edges with scale, zero point and reachable codes, by the rule of each operation.
+//! 4. `builder`: edges with scale, zero point and reachable codes, by the rule of each operation;
+//! 5. [`IntNetwork::verify`]: what every network must be, whoever made it.
+//!
+//! `arguments` reads the arguments of PyTorch's operators by the names and defaults of `signatures`, and refuses what
+//! nobody read.
 
+mod arguments;
 mod budget;
 mod builder;
 mod calls;
@@ -19,7 +24,9 @@ mod onnx;
 mod parts;
 mod prepared;
 mod qdq;
+mod signatures;
 mod tflite;
+mod unquantized;
 
 use std::collections::BTreeMap;
 
@@ -84,6 +91,12 @@ pub struct Options {
 /// Every reason why the file cannot become one: float, dynamic or uncalibrated networks, unsupported nodes (all of
 /// them), a wiring that the file does not hold and that must not be guessed.
 pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
+    let refused = |error| unquantized::cause(source).unwrap_or(error);
+    wired(source, options).map_err(refused)
+}
+
+fn wired(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
+    let source = &*prepared::modern(source);
     let mut warnings = Vec::new();
     let network = if let (Some(graph), None) = (&source.graph, &options.graph) {
         match source.form {
@@ -93,23 +106,46 @@ pub fn lower(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
             _ => calls::lower(source, graph, options, &mut warnings)?,
         }
     } else {
-        let parts = match source.form {
+        let own = match (source.form, &options.graph) {
             // Their layers are not modules: what the user's graph names are the nodes of the file's own.
-            Form::ExportedProgram | Form::Onnx | Form::Tflite => {
-                parts_of(&layers(source, &file_only(options))?)
+            (Form::ExportedProgram | Form::Onnx | Form::Tflite, _) => {
+                Some(layers(source, &file_only(options))?)
             }
-            Form::StateDict | Form::Module | Form::GraphModule | Form::TorchScript => {
-                parts::recognise(source, options, &mut warnings)?
+            // The same, unless their own graph has what is refused: then it is the modules that are named.
+            (Form::GraphModule | Form::TorchScript, Some(_)) => lower(source, &file_only(options)).ok(),
+            (Form::StateDict | Form::Module | Form::GraphModule | Form::TorchScript, _) => None,
+        };
+        let parts = match &own {
+            Some(network) => {
+                warnings.extend(network.warnings.iter().cloned());
+                parts_of(network)
             }
+            None => parts::recognise(source, options, &mut warnings)?,
         };
         match &options.graph {
-            Some(file) => graph_file::lower(source, &parts, file, options)?,
+            Some(file) => {
+                let given = graph_file::lower(source, &parts, own.as_ref(), file, options)?;
+                // A draft that nobody has touched is the guess that it was made of.
+                let mut said = Vec::new();
+                let guess = match file.guess && own.is_none() {
+                    true => key_order::lower(source, parts, options, &mut said).ok(),
+                    false => None,
+                };
+                match guess.filter(|guess| guess.nodes == given.nodes && guess.edges == given.edges) {
+                    Some(guess) => {
+                        warnings.append(&mut said);
+                        guess
+                    }
+                    None => given,
+                }
+            }
             None => key_order::lower(source, parts, options, &mut warnings)?,
         }
     };
     let mut network = network;
     warnings.append(&mut network.warnings);
     network.warnings = warnings;
+    network.verify()?;
     Ok(network)
 }
 
@@ -157,6 +193,7 @@ pub fn operators(form: Form) -> Vec<&'static str> {
 /// # Errors
 /// As [`lower`], but for the wiring.
 pub fn layers(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
+    let source = &*prepared::modern(source);
     match (&source.graph, source.form) {
         (Some(graph), Form::ExportedProgram) => return export::layers(source, graph, options),
         (Some(_), _) => return lower(source, options),
@@ -173,6 +210,7 @@ pub fn layers(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
     }
     let mut network = builder.finish(Vec::new());
     network.warnings = warnings;
+    network.verify()?;
     Ok(network)
 }
 
@@ -182,6 +220,7 @@ pub fn layers(source: &SourceModel, options: &Options) -> Result<IntNetwork> {
 /// # Errors
 /// As [`lower`], but for the wiring.
 pub fn draft(source: &SourceModel, options: &Options) -> Result<GraphFile> {
+    let source = &*prepared::modern(source);
     match lower(source, options) {
         Ok(network) => {
             let named = |name: &str| {
@@ -189,10 +228,14 @@ pub fn draft(source: &SourceModel, options: &Options) -> Result<GraphFile> {
                     m.attributes.contains_key("scale") || m.attributes.contains_key("output_scale")
                 }) || source.modules.contains_key(&format!("{name}.activation_post_process"))
             };
-            GraphFile::from_network(&network, named)
+            let mut file = GraphFile::from_network(&network, named)?;
+            if (source.form, network.wiring) == (Form::Module, Wiring::KeyOrder) {
+                file.unplaced(&parts::recognise(source, options, &mut Vec::new())?)?;
+            }
+            Ok(file)
         }
         Err(error) if source.graph.is_some() => Err(error),
-        Err(_) => Ok(graph_file::draft(&parts::recognise(source, options, &mut Vec::new())?)),
+        Err(_) => graph_file::draft(&parts::recognise(source, options, &mut Vec::new())?),
     }
 }
 

@@ -13,12 +13,15 @@
 //! read. An observer that is still enabled sees the folded weight once more at convert: min += 0.01 * (w.min() - min).
 //! A layer that QAT does not know (Conv1d, ConvReLU1d) trains with a float weight; convert observes it for the first time.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use gen_params_formats::{Module, SourceModel, Tensor, Value};
+use indexmap::IndexMap;
 
 use super::parts::{bias_of, join, padding_mode, window_of};
-use super::{Options, has_classes};
+use super::{Engine, Options, has_classes};
 use crate::error::{LowerError, Result};
 use crate::ops::{Bias, Layer};
 use crate::parameters::{Activation, CodeType, LayerKind, Weight};
@@ -36,7 +39,11 @@ pub(super) fn is_observer(module: &Module, own_name: &str) -> bool {
         Some(class) => class.contains("FakeQuant") || class.contains("Observer"),
         None => {
             own_name.starts_with("activation_post_process")
-                && (has("fake_quant_enabled") || (has("min_val") && has("max_val")) || has("histogram"))
+                && (has("fake_quant_enabled")
+                    || (has("min_val") && has("max_val"))
+                    || has("histogram")
+                    // PyTorch 1.3 kept the switches elsewhere.
+                    || (has("scale") && has("zero_point")))
         }
     }
 }
@@ -64,19 +71,7 @@ pub(super) fn activation(source: &SourceModel, options: &Options, path: &str) ->
     if !(min.is_finite() && max.is_finite()) {
         return Err(refuse("has a min_val or max_val that is not finite"));
     }
-    let stored =
-        |name: &str| [inner, outer].into_iter().find_map(|m| m.attributes.get(name).and_then(Value::as_i64));
-    let (qmin, qmax) = match (stored("quant_min"), stored("quant_max"), options.engine) {
-        (Some(qmin), Some(qmax), _) => (qmin, qmax),
-        (_, _, Some(engine)) => (0, i64::from(engine.largest_activation())),
-        _ => {
-            return Err(LowerError::new(
-                "is a prepared (fake-quantized) checkpoint: whether its activations are 0..=127 or 0..=255 is not \
-                 stored in it and depends on the engine it was trained for",
-            )
-            .hint("name the engine: --engine x86 or fbgemm (0..=127), qnnpack or onednn (0..=255)"));
-        }
-    };
+    let (qmin, qmax) = codes(source, options, outer, inner)?;
     let code_type = match (qmin, qmax) {
         (0..=255, 0..=255) if qmin < qmax => CodeType::U8,
         (-128..=127, -128..=127) if qmin < qmax => CodeType::I8,
@@ -94,11 +89,181 @@ pub(super) fn activation(source: &SourceModel, options: &Options, path: &str) ->
     }
     #[allow(clippy::cast_possible_truncation, reason = "|min/scale| <= steps by the choice of scale")]
     let zero_point = (qmin - (min / scale).round_ties_even() as i64).clamp(qmin, qmax);
-    Ok(Activation {
-        scale: f64::from(scale),
-        zero_point: i32::try_from(zero_point).unwrap_or_default(),
-        code_type,
-    })
+    let zero_point = i32::try_from(zero_point)
+        .map_err(|_| refuse(&format!("has a zero point of {zero_point}, which is no 8-bit code")))?;
+    Ok(Activation { scale: f64::from(scale), zero_point, code_type })
+}
+
+/// Smallest and largest code of an activation: as the observer says, as the scale tells that training computed with it,
+/// as the other observers of the file tell, or as the user's engine has it.
+fn codes(source: &SourceModel, options: &Options, outer: &Module, inner: &Module) -> Result<(i64, i64)> {
+    let stored =
+        |name: &str| [inner, outer].into_iter().find_map(|m| m.attributes.get(name).and_then(Value::as_i64));
+    let known = match (stored("quant_min"), stored("quant_max")) {
+        (Some(qmin), Some(qmax)) => Some((qmin, qmax)),
+        _ => told(outer, inner),
+    };
+    let found = match known {
+        Some((qmin, qmax)) => Some(qmax - qmin),
+        None => told_by_all(source),
+    };
+    match (found, options.engine) {
+        (Some(steps), Some(engine)) if steps != i64::from(engine.largest_activation()) => {
+            let fitting: Vec<&str> = Engine::ALL
+                .into_iter()
+                .filter(|engine| i64::from(engine.largest_activation()) == steps)
+                .map(Engine::name)
+                .collect();
+            // Of all observers, and said once.
+            Err(LowerError::new(format!(
+                "was trained with activations of {} codes, for (max - min) / scale of its observers is {steps}, and \
+                 --engine {} has {}",
+                steps + 1,
+                engine.name(),
+                engine.largest_activation() + 1
+            ))
+            .hint(match fitting.as_slice() {
+                [] => "leave --engine out: the file tells its codes".to_owned(),
+                names => format!("the file was trained for {}: name that, or leave --engine out", names.join(" or ")),
+            }))
+        }
+        (Some(steps), _) => Ok(known.unwrap_or((0, steps))),
+        (None, Some(engine)) => Ok((0, i64::from(engine.largest_activation()))),
+        (None, None) => Err(LowerError::new(
+            "is a prepared (fake-quantized) checkpoint: whether its activations are 0..=127 or 0..=255 is not \
+             stored in it and depends on the engine it was trained for",
+        )
+        .hint("name the engine: --engine x86 or fbgemm (0..=127), qnnpack or onednn (0..=255)")),
+    }
+}
+
+/// Smallest and largest code that a FakeQuantize was trained with: its scale is (max - min) / steps in binary32, and its
+/// zero point tells where the codes begin.
+fn told(outer: &Module, inner: &Module) -> Option<(i64, i64)> {
+    let one = |module: &Module, name: &str| {
+        module.tensor(name).and_then(Tensor::to_f32).filter(|v| v.len() == 1).map(|v| v[0])
+    };
+    let (min, max, scale) = (one(inner, "min_val")?, one(inner, "max_val")?, one(outer, "scale")?);
+    let (min, max) = (min.min(0.0), max.max(0.0));
+    let span = max - min;
+    // Below this an observer takes its epsilon for the scale.
+    if !span.is_finite() || span <= 255.0 * f32::EPSILON {
+        return None;
+    }
+    let steps = [127_i64, 255].into_iter().find(|&steps| {
+        #[allow(clippy::cast_precision_loss, reason = "127 or 255")]
+        let expected = span / steps as f32;
+        (expected - scale).abs() <= expected * 4.0 * f32::EPSILON
+    })?;
+    let stored = outer.attributes.get("zero_point").and_then(Value::as_i64);
+    #[allow(clippy::cast_possible_truncation, reason = "|min/scale| <= steps")]
+    let below = (min / scale).round_ties_even() as i64;
+    let signed = -(steps + 1) / 2;
+    let qmin = if stored == Some(signed - below) && stored != Some(-below) { signed } else { 0 };
+    Some((qmin, qmin + steps))
+}
+
+/// The number of steps that all observers of the file which tell one agree on.
+fn told_by_all(source: &SourceModel) -> Option<i64> {
+    let mut found = None;
+    for (path, outer) in &source.modules {
+        let own = path.rsplit('.').next().unwrap_or(path);
+        if !own.starts_with("activation_post_process") {
+            continue;
+        }
+        let inner = source.modules.get(&join(path, "activation_post_process")).unwrap_or(outer);
+        if let Some((qmin, qmax)) = told(outer, inner) {
+            match found {
+                Some(steps) if steps != qmax - qmin => return None,
+                _ => found = Some(qmax - qmin),
+            }
+        }
+    }
+    found
+}
+
+/// True for an observer that never saw data.
+pub(super) fn never_ran(source: &SourceModel, path: &str) -> bool {
+    let Some(outer) = source.modules.get(path) else { return false };
+    let inner = source.modules.get(&join(path, "activation_post_process")).unwrap_or(outer);
+    let values = |name: &str| inner.tensor(name).and_then(Tensor::to_f32);
+    match (values("min_val"), values("max_val")) {
+        (Some(min), Some(max)) => match (min.as_slice(), max.as_slice()) {
+            // As PyTorch 1.4 to 1.7 begin.
+            ([], []) => true,
+            ([min], [max]) => min > max,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// A prepared model of PyTorch 1.3 to 1.6 under the names that later versions have for the same tensors.
+///
+/// `observer` became `activation_post_process`, `min_vals` and `max_vals` of a channel observer `min_val` and `max_val`, and
+/// a batch norm's `gamma`, `beta` and statistics, which stood in the layer itself, a module `bn` of their own.
+pub(super) fn modern(source: &SourceModel) -> Cow<'_, SourceModel> {
+    let is_old_observer = |path: &str, module: &Module| {
+        let has = |name: &str| module.attributes.contains_key(name);
+        path.rsplit('.').next() == Some("observer")
+            && (has("min_val") || has("min_vals") || source.modules.contains_key(&join(path, "observer")))
+    };
+    let is_old_norm = |path: &str, module: &Module| {
+        module.attributes.contains_key("gamma")
+            && module.attributes.contains_key("running_var")
+            && source.modules.contains_key(&join(path, "weight_fake_quant"))
+    };
+    let is_old = |(path, module): (&String, &Module)| {
+        is_old_observer(path, module)
+            || is_old_norm(path, module)
+            || module.attributes.contains_key("min_vals")
+    };
+    if !source.modules.iter().any(is_old) {
+        return Cow::Borrowed(source);
+    }
+    let renamed: HashSet<&str> = source
+        .modules
+        .iter()
+        .filter(|(path, module)| is_old_observer(path, module))
+        .map(|(path, _)| path.as_str())
+        .collect();
+    let path_of = |path: &str| {
+        let mut modern = String::new();
+        let mut old = String::new();
+        for part in path.split('.') {
+            for text in [&mut modern, &mut old].into_iter().filter(|text| !text.is_empty()) {
+                text.push('.');
+            }
+            old.push_str(part);
+            modern.push_str(if renamed.contains(old.as_str()) { "activation_post_process" } else { part });
+        }
+        modern
+    };
+    let mut modules = IndexMap::new();
+    for (path, module) in &source.modules {
+        let mut own = Module { class: module.class.clone(), attributes: IndexMap::new() };
+        let mut norm = Module::default();
+        let is_old_norm = is_old_norm(path, module);
+        for (name, value) in &module.attributes {
+            let (target, name) = match name.as_str() {
+                "min_vals" => (&mut own, "min_val"),
+                "max_vals" => (&mut own, "max_val"),
+                "gamma" if is_old_norm => (&mut norm, "weight"),
+                "beta" if is_old_norm => (&mut norm, "bias"),
+                "running_mean" | "running_var" | "num_batches_tracked" if is_old_norm => {
+                    (&mut norm, name.as_str())
+                }
+                other => (&mut own, other),
+            };
+            target.attributes.insert(name.to_owned(), value.clone());
+        }
+        let path = path_of(path);
+        if is_old_norm {
+            modules.insert(join(&path, "bn"), norm);
+        }
+        modules.insert(path, own);
+    }
+    Cow::Owned(SourceModel { modules, ..source.clone() })
 }
 
 /// A FixedQParamsFakeQuantize (after sigmoid, tanh, ...): scale and zero point as stored.
@@ -201,7 +366,7 @@ pub(super) fn unobserved_layer(
         .find_map(|(_, m)| m.tensor("min_val").map(|t| !t.shape().is_empty()));
     let per_channel = match (per_channel, options.engine) {
         (Some(per_channel), _) => per_channel,
-        (None, Some(engine)) => engine != super::Engine::Qnnpack,
+        (None, Some(engine)) => engine != Engine::Qnnpack,
         (None, None) => {
             return Err(refuse(
                 "has a float weight, and no layer tells whether scales are per channel".into(),

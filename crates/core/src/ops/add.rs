@@ -1,5 +1,6 @@
 //! Sums, differences and products of two tensors of codes.
 
+use super::iteration::Vectors;
 use super::{Context, OpError, broadcast};
 use crate::contract::Contract;
 use crate::exact::Ratio;
@@ -180,6 +181,7 @@ pub(super) fn add(
     context: &Context<'_>,
 ) -> Result<Codes, OpError> {
     let binary = Binary::new(context, relu)?;
+    let memory = [(a.shape(), a.layout()), (b.shape(), b.layout())];
     let (a, b) = broadcast(a, b)?;
     let refuse = || OpError::new("scales too far apart", "ratios that the engine can add");
     match context.contract {
@@ -189,11 +191,8 @@ pub(super) fn add(
             Err(OpError::no_formula("sub", contract))
         }
         Contract::Fbgemm | Contract::X86 | Contract::Onednn => {
-            // The vectorised loop takes 64 elements at a time; the rest, and operands in different orders, go one by one.
-            let same_order =
-                a.is_channels_last() == b.is_channels_last() && a.is_contiguous() == b.is_contiguous();
-            let vectorised = if same_order { a.elements().len() / 64 * 64 } else { 0 };
-            Ok(zip(&a, &b, |i, x, y| binary.add_float(x, y, a.memory_index(i) < vectorised)))
+            let vectors = Vectors::new(a.shape(), a.layout(), &memory);
+            Ok(zip(&a, &b, |i, x, y| binary.add_float(x, y, vectors.contains(i))))
         }
         Contract::Qnnpack => {
             let unsigned = binary.a.code_type == CodeType::U8;
@@ -205,6 +204,10 @@ pub(super) fn add(
             }))
         }
         Contract::Onnxruntime => Ok(match sign {
+            Sign::Plus if context.is_float() => zip(&a, &b, |_, x, y| {
+                let sum = dequantize(x, binary.a) + dequantize(y, binary.b);
+                binary.clamp(i64::from(quantize_as(Contract::Onnxruntime, sum, binary.output)))
+            }),
             Sign::Plus => {
                 let sum = FusedSum::new(&binary);
                 zip(&a, &b, |_, x, y| binary.clamp(sum.code(x, y)))
@@ -215,7 +218,7 @@ pub(super) fn add(
                 binary.clamp(i64::from(quantize_as(Contract::Onnxruntime, difference, binary.output)))
             }),
         }),
-        Contract::Litert => {
+        Contract::Litert | Contract::LitertBuiltin => {
             let sum = LeftShiftedSum::new(&binary, sign).ok_or_else(refuse)?;
             Ok(zip(&a, &b, |_, x, y| binary.clamp(sum.code(&binary, x, y))))
         }
@@ -257,11 +260,15 @@ pub(super) fn multiply(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) 
             rounded(scales * (1.0 / binary.output.scale as f32))
         }
         Contract::LitertXnnpack => rounded(quotient),
+        Contract::Onnxruntime if context.is_float() => zip(&a, &b, |_, x, y| {
+            let real = dequantize(x, binary.a) * dequantize(y, binary.b);
+            binary.clamp(i64::from(quantize_as(Contract::Onnxruntime, real, binary.output)))
+        }),
         Contract::Onnxruntime => zip(&a, &b, |_, x, y| {
             let real = product(x, y) as f32 * quotient + binary.output.zero_point as f32;
             binary.clamp(real.round_ties_even() as i64)
         }),
-        Contract::Litert => {
+        Contract::Litert | Contract::LitertBuiltin => {
             // TFLite multiplies and divides the scales as float32.
             let factor = FixedPoint::of(f64::from(quotient))
                 .ok_or_else(|| OpError::new("scales too far apart", "a product below 2^31"))?;
@@ -280,5 +287,5 @@ pub(super) fn multiply(a: &Codes, b: &Codes, relu: bool, context: &Context<'_>) 
 /// Element-wise function of (row-major index, element, element); the result has the layout of `a`.
 fn zip(a: &Codes, b: &Codes, f: impl Fn(usize, i32, i32) -> i32) -> Codes {
     let (x, y) = (a.elements(), b.elements());
-    Tensor::build(a.shape().to_vec(), a.layout(), |i| f(i, x[i], y[i]))
+    Tensor::build(a.shape().to_vec(), a.dense_layout(), |i| f(i, x[i], y[i]))
 }

@@ -2,7 +2,7 @@
 
 use super::{Context, OpError};
 use crate::parameters::Activation;
-use crate::tensor::Codes;
+use crate::tensor::{Codes, Layout};
 
 /// Parameters of a quantized batch normalisation, one entry per channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,12 +39,15 @@ impl BatchNorm {
         let (min, max) = output.code_type.range();
         let min = if self.relu { min.max(output.zero_point) } else { min };
         let mut index = 0;
-        Ok(input.map(|&code| {
+        let codes = input.map(|&code| {
             let gain = gains[index / area % channels];
             index += 1;
             let code = gain.code(code - source.zero_point, output);
             i32::try_from(code.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
-        }))
+        });
+        // PyTorch's kernel takes and gives channels last, whatever comes.
+        let volume = context.contract.is_pytorch() && input.shape().len() >= 4;
+        Ok(if volume { codes.with_layout(Layout::ChannelsLast) } else { codes })
     }
 
     /// alpha = gamma/sqrt(var + eps) * (S1/S3) and beta = (b - mean*gamma/sqrt(var + eps)) / S3 of each channel; `None`

@@ -4,7 +4,7 @@ use super::{Context, OpError};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::parameters::{Activation, CodeType};
-use crate::quantize::{quantize, quantize_as, round_exact};
+use crate::quantize::{quantize, quantize_as, round_exact, table_entry};
 use crate::tensor::{Codes, Layout, Tensor};
 
 /// max(code, Z).
@@ -22,8 +22,9 @@ fn bound(value: f64, activation: Activation, contract: Contract) -> i32 {
             quantize(narrow, activation)
         }
         Contract::Onnxruntime => quantize_as(contract, narrow, activation),
-        // The delegate takes the bounds that TFLite computes.
-        Contract::Litert | Contract::LitertXnnpack => quantize_as(Contract::Litert, narrow, activation),
+        // The delegate adds the zero point before it rounds.
+        Contract::LitertXnnpack => table_entry(narrow, activation),
+        Contract::Litert | Contract::LitertBuiltin => quantize_as(Contract::Litert, narrow, activation),
         Contract::Exact => match Ratio::from_f64(value) {
             Some(value) => round_exact(&value, activation).unwrap_or(activation.zero_point),
             None => quantize(narrow, activation),
@@ -41,7 +42,7 @@ pub(super) fn clamp(min: f64, max: f64, input: &Codes, context: &Context<'_>) ->
     // As the engines do where the bounds cross: the upper one wins.
     let clamped = input.map(|&code| code.max(low).min(high));
     let by_qnnpack = context.contract == Contract::Qnnpack && activation.code_type == CodeType::U8;
-    if !by_qnnpack || input.shape().len() < 4 || input.layout() == Layout::Contiguous {
+    if !by_qnnpack || input.shape().len() < 4 || input.dense_layout() == Layout::Contiguous {
         return Ok(clamped);
     }
     let mut bytes = vec![0; clamped.elements().len()];

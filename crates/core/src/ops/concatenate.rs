@@ -2,8 +2,8 @@
 
 use super::{Context, OpError, axis_of};
 use crate::contract::Contract;
-use crate::parameters::Activation;
-use crate::quantize::{dequantize, dequantize_fused, quantize, quantize_as, requantize_exact};
+use crate::parameters::{Activation, CodeType};
+use crate::quantize::{dequantize, dequantize_fused, offset, quantize, quantize_as, requantize_exact};
 use crate::tensor::{Codes, Layout, Tensor, coordinates, strides};
 
 /// Shape of the result.
@@ -34,7 +34,7 @@ pub(super) fn concatenate(axis: i64, inputs: &[&Codes], context: &Context<'_>) -
     let axis = axis_of(axis, shape.len())?;
     let output = context.output()?;
     let interleaved = shape.len() == 4 && axis == 1 && inputs.iter().all(|t| t.is_channels_last());
-    let layout = if interleaved || inputs.iter().all(|t| t.layout() == Layout::ChannelsLast) {
+    let layout = if interleaved || inputs.iter().all(|t| t.dense_layout() == Layout::ChannelsLast) {
         Layout::ChannelsLast
     } else {
         Layout::Contiguous
@@ -48,7 +48,10 @@ pub(super) fn concatenate(axis: i64, inputs: &[&Codes], context: &Context<'_>) -
     let activations: Vec<Activation> =
         (0..inputs.len()).map(|i| context.input(i)).collect::<Result<_, _>>()?;
     let differs = activations.iter().any(|&input| input != output);
-    if differs && matches!(context.contract, Contract::Litert | Contract::LitertXnnpack) {
+    let litert =
+        matches!(context.contract, Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin);
+    let unsigned = output.code_type == CodeType::U8;
+    if differs && litert && !unsigned {
         return Err(OpError::new(
             "inputs whose scale or zero point is not the result's",
             "equal ones, as TFLite concatenates codes; requantize them before",
@@ -69,9 +72,27 @@ pub(super) fn concatenate(axis: i64, inputs: &[&Codes], context: &Context<'_>) -
         let fused = interleaved && place[axis] < inputs[which].shape()[axis] / 8 * 8;
         match context.contract {
             Contract::Exact => requantize_exact(code, input, output),
+            Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin => {
+                rescaled_by_litert(code, input, output)
+            }
             Contract::Onnxruntime => quantize_as(Contract::Onnxruntime, dequantize(code, input), output),
             _ if fused => quantize(dequantize_fused(code, input), output),
             _ => quantize(dequantize(code, input), output),
         }
     }))
+}
+
+/// TFLite's concatenation of uint8 codes: `round(code * (S1 * (1/S3)) - Z1 * (S1 * (1/S3))) + Z3` in float32, ties away from
+/// zero.
+///
+/// Source: TFLite `reference/concatenation.h`, `ConcatenationWithScaling`.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "TFLite computes in float32; codes are below 2^24"
+)]
+fn rescaled_by_litert(code: i32, input: Activation, output: Activation) -> i32 {
+    let scale = input.scale as f32 * (1.0 / output.scale as f32);
+    let bias = -(input.zero_point as f32) * scale;
+    offset((code as f32 * scale + bias).round(), output)
 }

@@ -30,7 +30,7 @@ impl Extremum {
         let (a, b) = broadcast(a, b)?;
         let (x, y) = (a.elements(), b.elements());
         if first == output && second == output {
-            return Ok(Tensor::build(a.shape().to_vec(), a.layout(), |i| match self {
+            return Ok(Tensor::build(a.shape().to_vec(), a.dense_layout(), |i| match self {
                 Self::Minimum => x[i].min(y[i]),
                 Self::Maximum => x[i].max(y[i]),
             }));
@@ -41,7 +41,7 @@ impl Extremum {
                 "one scale and zero point for all",
             ));
         }
-        Ok(Tensor::build(a.shape().to_vec(), a.layout(), |i| {
+        Ok(Tensor::build(a.shape().to_vec(), a.dense_layout(), |i| {
             let (x, y) = (dequantize(x[i], first), dequantize(y[i], second));
             let picked = match self {
                 Self::Minimum => x.min(y),

@@ -1,11 +1,13 @@
 //! Element-wise functions: tables of 256 codes.
 
 use super::fixed_function::{CoarseLeakyRelu, HardSwish, LeakyRelu, Requantization};
+use super::iteration::Vectors;
+use super::wide_function::WideFunction;
 use super::{Context, OpError};
 use crate::contract::Contract;
 use crate::parameters::{Activation, CodeType};
-use crate::quantize::{dequantize, dequantize_fused, quantize, quantize_as};
-use crate::tensor::{Codes, Tensor};
+use crate::quantize::{dequantize, dequantize_fused, offset, quantize, quantize_as, table_entry};
+use crate::tensor::{Codes, Layout, Tensor};
 
 /// Element-wise functions.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,13 +101,44 @@ impl Function {
         match self {
             Self::Hardsigmoid => gate(),
             Self::Hardswish => x * gate(),
-            Self::Sigmoid
-            | Self::Tanh
+            Self::Sigmoid => mlas_sigmoid(x),
+            Self::Tanh => mlas_tanh(x),
+            Self::LeakyRelu(_) | Self::Elu(_) | Self::Gelu | Self::Requantize { .. } => self.of_f32(x),
+        }
+    }
+
+    /// The function of a float32 as XNNPACK's table has it.
+    #[allow(clippy::cast_possible_truncation, reason = "XNNPACK narrows the result to float32")]
+    fn of_f32_in_xnnpack(self, x: f32) -> f32 {
+        match self {
+            Self::Sigmoid if x > 100.0 => 1.0,
+            Self::Sigmoid if x < -100.0 => 0.0,
+            Self::Sigmoid => {
+                let power = f64::from(x).exp();
+                (power / (1.0 + power)) as f32
+            }
+            Self::Tanh
+            | Self::Hardswish
+            | Self::Hardsigmoid
             | Self::LeakyRelu(_)
             | Self::Elu(_)
             | Self::Gelu
             | Self::Requantize { .. } => self.of_f32(x),
         }
+    }
+
+    /// An entry of TFLite's tables: `round(f(S1*(code - Z1)) * (1/S3)) + Z3` in float32, ties away from zero.
+    ///
+    /// Source: TFLite `kernels/internal/common.h`, `LUTPopulateInt8`.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "TFLite computes in float32; the cast saturates"
+    )]
+    fn of_litert(self, code: i32, input: Activation, output: Activation) -> i32 {
+        let x = input.scale as f32 * (code - input.zero_point) as f32;
+        let rescaled = (self.of_f32(x) * (1.0 / output.scale as f32)).round();
+        offset(rescaled, output)
     }
 
     /// The function of a real number.
@@ -169,14 +202,20 @@ impl Function {
             (Contract::Onnxruntime, _) => same(table(&|code| {
                 quantize_as(contract, self.of_f32_in_onnx(dequantize(code, input)), output)
             })),
-            (Contract::Litert | Contract::LitertXnnpack, Self::Sigmoid | Self::Tanh) => {
-                same(table(&|code| self.exact(code, input, output)))
+            (Contract::Litert | Contract::LitertBuiltin, Self::Sigmoid | Self::Tanh) => {
+                same(table(&|code| self.of_litert(code, input, output)))
             }
-            (Contract::Litert | Contract::LitertXnnpack, Self::Hardswish) => {
+            (Contract::LitertXnnpack, Self::Sigmoid | Self::Tanh) => {
+                same(table(&|code| table_entry(self.of_f32_in_xnnpack(dequantize(code, input)), output)))
+            }
+            (Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin, Self::Hardswish) => {
                 let hardswish = HardSwish::new(input, output).ok_or_else(far)?;
                 same(table(&|code| hardswish.code(code, input, output)))
             }
-            (Contract::Litert | Contract::LitertXnnpack, Self::Requantize { min, max }) => {
+            (
+                Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin,
+                Self::Requantize { min, max },
+            ) => {
                 let requantization =
                     Requantization::new(contract, [min, max], input, output).ok_or_else(far)?;
                 same(table(&|code| requantization.code(code, input, output)))
@@ -185,15 +224,18 @@ impl Function {
                 let relu = CoarseLeakyRelu::new(slope, input, output).ok_or_else(far)?;
                 same(table(&|code| relu.code(code, input, output)))
             }
-            (Contract::Litert, Self::LeakyRelu(slope)) => {
+            (Contract::Litert | Contract::LitertBuiltin, Self::LeakyRelu(slope)) => {
                 let relu = LeakyRelu::new(slope, input, output).ok_or_else(far)?;
                 same(table(&|code| relu.code(code, input, output)))
             }
-            (Contract::Litert | Contract::LitertXnnpack, Self::Hardsigmoid | Self::Elu(_) | Self::Gelu) => {
+            (
+                Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin,
+                Self::Hardsigmoid | Self::Elu(_) | Self::Gelu,
+            ) => {
                 return Err(OpError::no_formula(self.name(), contract));
             }
             (_, Self::Hardswish) if qnnpack => {
-                let codes = table(&|code| lookup(self.of_f32(dequantize(code, input)), output));
+                let codes = table(&|code| table_entry(self.of_f32(dequantize(code, input)), output));
                 (codes, codes)
             }
             (_, Self::Sigmoid | Self::Tanh | Self::Gelu | Self::Requantize { .. }) => {
@@ -221,6 +263,21 @@ impl Function {
         i32::try_from(code.clamp(i64::from(min), i64::from(max))).unwrap_or(min)
     }
 
+    /// The order of memory in which PyTorch's loop meets an input: leaky ReLU makes it dense before.
+    pub fn read_layout(self, shape: &[usize], layout: Layout) -> Layout {
+        match self {
+            Self::LeakyRelu(_) => layout.dense(shape),
+            _ => layout,
+        }
+    }
+
+    fn result_layout(self, input: &Codes, contract: Contract) -> Layout {
+        match self {
+            Self::Elu(_) if contract.is_pytorch() => Layout::Contiguous,
+            _ => input.dense_layout(),
+        }
+    }
+
     /// Applies the table.
     pub(super) fn apply(self, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
         let activation = context.input(0)?;
@@ -230,12 +287,17 @@ impl Function {
         let table = self.table(context.contract, activation, context.output()?)?;
         let (first, last) = activation.code_type.range();
         let elements = input.elements();
-        let vectorised = elements.len() / 64 * 64;
+        let layout = self.result_layout(input, context.contract);
+        let vectors = Vectors::new(
+            input.shape(),
+            layout,
+            &[(input.shape(), self.read_layout(input.shape(), input.layout()))],
+        );
         if let Some(code) = elements.iter().find(|c| !(first..=last).contains(c)) {
             return Err(OpError::new(format!("code {code}"), format!("{first}..={last}")));
         }
-        Ok(Tensor::build(input.shape().to_vec(), input.layout(), |i| {
-            let table = if input.memory_index(i) < vectorised { &table.codes } else { &table.tail };
+        Ok(Tensor::build(input.shape().to_vec(), layout, |i| {
+            let table = if vectors.contains(i) { &table.codes } else { &table.tail };
             usize::try_from(elements[i] - first).ok().and_then(|e| table.get(e).copied()).unwrap_or(first)
         }))
     }
@@ -253,11 +315,16 @@ impl Function {
         let far = || OpError::new("scales too far apart", "quotients that the engine can hold");
         Ok(match (contract, self) {
             (Contract::Exact, _) => input.map(|&code| self.exact(code, from, to)),
-            (Contract::Litert, Self::LeakyRelu(slope)) => {
+            (Contract::Litert | Contract::LitertBuiltin, Self::LeakyRelu(slope)) => {
                 let relu = LeakyRelu::new(slope, from, to).ok_or_else(far)?;
                 input.map(|&code| relu.code(code, from, to))
             }
-            (Contract::Litert, Self::Requantize { min, max }) => {
+            (Contract::Litert | Contract::LitertBuiltin, Self::Sigmoid | Self::Tanh) => {
+                let function =
+                    WideFunction::new(self == Self::Tanh, contract == Contract::LitertBuiltin, from, to)?;
+                input.map(|&code| function.code(code))
+            }
+            (Contract::Litert | Contract::LitertBuiltin, Self::Requantize { min, max }) => {
                 let requantization = Requantization::new(contract, [min, max], from, to).ok_or_else(far)?;
                 input.map(|&code| requantization.code(code, from, to))
             }
@@ -266,16 +333,48 @@ impl Function {
     }
 }
 
-/// QNNPACK's tables: the zero point is added before rounding.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "the engine narrows to float32; the cast saturates"
-)]
-fn lookup(value: f32, output: Activation) -> i32 {
-    let (min, max) = output.code_type.range();
-    let code = (value * (1.0 / output.scale as f32) + output.zero_point as f32).round_ties_even();
-    (code as i32).clamp(min, max)
+/// A polynomial, its highest power first, by fused multiply-adds.
+fn polynomial(x: f32, coefficients: &[f32]) -> f32 {
+    coefficients.iter().copied().reduce(|sum, next| sum.mul_add(x, next)).unwrap_or(0.0)
+}
+
+/// 1 / (1 + exp(-x)) as ONNX Runtime computes it: a quotient of polynomials.
+///
+/// Source: MLAS `logistic.cpp`; 0 of 100,015 float32 differ from ONNX Runtime 1.32's, where the correctly rounded function
+/// differs in 31,811.
+fn mlas_sigmoid(x: f32) -> f32 {
+    let x = x.clamp(-18.0, 18.0);
+    let square = x * x;
+    let numerator =
+        polynomial(square, &[4.370_31e-11, 1.156_273_2e-7, 6.085_749e-5, 8.513_771e-3, 2.482_879_5e-1]) * x;
+    let denominator = polynomial(
+        square,
+        &[6.102_473_7e-13, 5.761_021_4e-9, 6.291_068e-6, 1.701_988_2e-3, 1.168_176_5e-1, 9.931_519e-1],
+    );
+    (numerator / denominator + 0.5).clamp(0.0, 1.0)
+}
+
+/// tanh(x) as ONNX Runtime computes it: a quotient of polynomials.
+///
+/// Source: MLAS `tanh.cpp`; 0 of 100,015 float32 differ from ONNX Runtime 1.32's, where the correctly rounded function
+/// differs in 60,064.
+fn mlas_tanh(x: f32) -> f32 {
+    let x = x.clamp(-9.0, 9.0);
+    let square = x * x;
+    let numerator = polynomial(
+        square,
+        &[
+            -2.760_768_4e-16,
+            2.000_188e-13,
+            -8.604_672e-11,
+            5.122_297_3e-8,
+            1.485_722_35e-5,
+            6.372_619_5e-4,
+            4.893_524_6e-3,
+        ],
+    ) * x;
+    let denominator = polynomial(square, &[1.198_258_4e-6, 1.185_347_1e-4, 2.268_434_7e-3, 4.893_525e-3]);
+    numerator / denominator
 }
 
 /// erf(x), by its series near zero and its continued fraction far from it; about 1e-15.

@@ -66,8 +66,12 @@ fn lookup(magnitude: i32, bits: u32) -> Option<i32> {
 
 fn interpolated_sigmoid(x: i32) -> i32 {
     // The table has 24 entries to the unit, and x 4096 to it: 512 of a third to an entry.
-    let scaled = 3 * x;
-    let value = lookup(scaled.abs(), 9).unwrap_or(0x7FFF << 10);
+    sigmoid_at(3 * x)
+}
+
+/// Sigmoid at a place of the table, 512 to an entry, at scale 2^-15.
+pub(super) fn sigmoid_at(scaled: i32) -> i32 {
+    let value = lookup(scaled.saturating_abs(), 9).unwrap_or(0x7FFF << 10);
     let signed = if scaled >= 0 { value + (1 << 9) } else { (1 << 25) - value + (1 << 9) - 1 };
     signed >> 10
 }
@@ -81,6 +85,11 @@ fn interpolated_tanh(x: i32, power: i32) -> i32 {
             (3 * x + (1 << (right - 1))) >> right
         }
     };
+    tanh_at(scaled)
+}
+
+/// Tanh at half a place of the table, 256 to an entry, at scale 2^-15.
+pub(super) fn tanh_at(scaled: i32) -> i32 {
     let value = lookup(scaled.saturating_abs(), 8).unwrap_or(0xFFFF << 8);
     let signed = if scaled >= 0 { value - (1 << 23) + (1 << 7) } else { -value + (1 << 23) + (1 << 7) - 1 };
     signed >> 8

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Context, OpError, convolution};
+use super::{Context, OpError, convolution, float_layer};
 use crate::contract::{Contract, Missing, Requantizer};
 use crate::derive::quantize_bias;
 use crate::parameters::{Activation, CodeType, LayerKind, Range, Weight, Window};
@@ -219,6 +219,12 @@ impl Layer {
         }
     }
 
+    /// Whether each of several input channels has filters of its own.
+    pub(crate) fn is_depthwise(&self) -> bool {
+        let groups = self.window.as_ref().and_then(|window| window.groups).unwrap_or(1);
+        matches!(self.kind, LayerKind::Conv(_)) && groups > 1 && self.weight.shape.get(1) == Some(&1)
+    }
+
     /// Z2 of an output channel.
     pub(super) fn weight_zero_point(&self, channel: usize) -> i32 {
         let zeros = &self.weight.zero_point;
@@ -278,6 +284,37 @@ impl Layer {
             && all(&geometry.dilation, &[1])
             && all(&geometry.padding, &[size / 2])
             && all(&geometry.padding_end, &[size / 2])
+    }
+
+    /// True for a transposed convolution whose weights PyTorch's oneDNN takes in the wrong order (torch 2.9): channels in and
+    /// out of a group are not as many, and neither is one.
+    pub fn is_taken_transposed(&self, contract: Contract) -> bool {
+        let Ok(geometry) = self.geometry() else { return false };
+        matches!(self.kind, LayerKind::ConvTranspose(_))
+            && contract.of_layer(self) == Contract::Onednn
+            && match self.weight.shape[..] {
+                [inputs, outputs, ..] => {
+                    let inputs = inputs / geometry.groups.max(1);
+                    inputs != outputs && inputs > 1 && outputs > 1
+                }
+                _ => false,
+            }
+    }
+
+    /// True for a convolution that PyTorch's oneDNN computes from memory that is not its own (torch 2.9): its stride along the
+    /// last axis is above 1, and its result is 1 wide; or it pads by as much as its kernel covers.
+    pub fn leaves_its_memory(&self, contract: Contract, input: &[usize]) -> bool {
+        let Ok(geometry) = self.geometry() else { return false };
+        let narrow = geometry.stride.last().is_some_and(|&stride| stride > 1)
+            && self.shape(input).is_ok_and(|shape| shape.last() == Some(&1));
+        let pads_whole = |axis: usize| {
+            let covered = geometry.dilation[axis] * geometry.kernel[axis].saturating_sub(1) + 1;
+            geometry.padding[axis].max(geometry.padding_end[axis]) >= covered
+        };
+        matches!(self.kind, LayerKind::Conv(_))
+            && contract.of_layer(self) == Contract::Onednn
+            && geometry.kernel.iter().any(|&size| size > 1)
+            && (narrow || (0..geometry.kernel.len()).any(pads_whole))
     }
 
     /// The accumulators `sum((x - Z1) * (w - Z2))`, in the shape of the result.
@@ -353,6 +390,9 @@ impl Layer {
             .requantizers(context.contract, source, output)
             .map_err(|missing| OpError::new(missing.to_string(), "all of it"))?;
         let accumulators = self.accumulate(context.contract, input, source)?;
+        if context.is_float() {
+            return Ok((accumulators, float_layer::apply(self, input, context)?));
+        }
         let codes = Self::requantize(self.kind, &accumulators, &requantizers);
         Ok((accumulators, codes))
     }

@@ -37,8 +37,8 @@ impl LayerNorm {
     /// `((x - Z1) - mean) * (S1/deviation) * gamma + beta`, quantized; mean and deviation from the sums of codes and of
     /// their squares.
     ///
-    /// Source: PyTorch `quantized_normalize_kernel`; 0 mismatches in 737,280 values. Some of its multiplications and
-    /// additions may be fused by the compiler, which those values do not show.
+    /// Source: PyTorch `quantized_normalize_kernel`, whose compiler fuses the square of the mean with the difference, and
+    /// gamma with beta.
     pub(super) fn apply(&self, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
         self.check(input.shape())?;
         let (source, output) = (context.input(0)?, context.output()?);
@@ -50,7 +50,11 @@ impl LayerNorm {
         for row in input.elements().chunks(size) {
             for (i, real) in self.normalised(row, source, context.contract).into_iter().enumerate() {
                 let (gamma, beta) = (one(&self.weight, i, 1.0), one(&self.bias, i, 0.0));
-                codes.push(quantize(real * gamma + beta, output));
+                let real = match context.contract {
+                    Contract::Exact => real * gamma + beta,
+                    _ => real.mul_add(gamma, beta),
+                };
+                codes.push(quantize(real, output));
             }
         }
         // Every engine reads and writes row-major memory here.
@@ -78,7 +82,7 @@ impl LayerNorm {
         let scale = source.scale as f32;
         let raw_mean = sum as f32 / count as f32;
         let mean = raw_mean - source.zero_point as f32;
-        let variance = (squares as f32 / count as f32 - raw_mean * raw_mean).max(0.0);
+        let variance = (-raw_mean).mul_add(raw_mean, squares as f32 / count as f32).max(0.0);
         let deviation = (f64::from(variance * scale * scale) + self.epsilon).sqrt();
         let gain = (f64::from(scale) / deviation) as f32;
         row.iter().map(|&x| ((x - source.zero_point) as f32 - mean) * gain).collect()

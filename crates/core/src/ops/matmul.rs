@@ -6,7 +6,7 @@ use crate::exact::Ratio;
 use crate::fixed_point::FixedPoint;
 use crate::parameters::{Activation, CodeType};
 use crate::quantize::{dequantize, offset, quantize, round_exact};
-use crate::tensor::{Codes, Tensor, coordinates, strides};
+use crate::tensor::{Codes, Layout, Tensor, coordinates, strides};
 
 /// (.., M, P) from (.., M, K) and (.., K, P); leading axes are matched from the last one, and one of size 1 is repeated.
 pub(super) fn shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, OpError> {
@@ -50,6 +50,7 @@ impl Scaling {
             Contract::Onnxruntime | Contract::LitertXnnpack => Self::Rounded(s1 * s2 / s3),
             Contract::Litert if output.code_type == CodeType::I16 => Self::Reduced(factor()?),
             Contract::Litert => Self::Double(factor()?),
+            Contract::LitertBuiltin => return Err(OpError::no_formula("matmul", context.contract)),
             Contract::Exact => {
                 context.finite()?;
                 let scales = Ratio::from_f64(a.scale).zip(Ratio::from_f64(b.scale));
@@ -108,7 +109,8 @@ pub(super) fn matmul(a: &Codes, b: &Codes, context: &Context<'_>) -> Result<Code
     }
     let (a_strides, b_strides) = (strides(a.shape()), strides(b.shape()));
     let step = b_strides[b_strides.len() - 2];
-    Ok(Tensor::build(shape.clone(), a.layout(), |index| {
+    let layout = if context.contract.is_pytorch() { Layout::Contiguous } else { a.dense_layout() };
+    Ok(Tensor::build(shape.clone(), layout, |index| {
         let place = coordinates(index, &shape);
         // The element at this place but for the axis that is summed over, counted from the last.
         let start = |own: &[usize], strides: &[usize], summed: usize| -> usize {

@@ -9,11 +9,15 @@ mod batch_norm;
 mod clamp;
 mod concatenate;
 mod convolution;
+mod delegated;
 mod extremum;
 mod fixed_function;
+mod float_layer;
 mod float_mean;
 mod function;
+mod fusion;
 mod gates;
+mod iteration;
 mod layer;
 mod layer_norm;
 mod lstm;
@@ -27,6 +31,7 @@ mod softmax;
 mod svdf;
 #[cfg(test)]
 mod tests;
+mod wide_function;
 mod wide_softmax;
 mod window;
 
@@ -35,6 +40,8 @@ use std::fmt;
 pub use batch_norm::BatchNorm;
 pub use extremum::Extremum;
 pub use function::{Function, Table};
+pub use fusion::{Fusion, Unfused};
+pub use iteration::Vectors;
 pub use layer::{Bias, Geometry, Layer, MissingGeometry, PaddingMode};
 pub use layer_norm::LayerNorm;
 pub use lstm::{GATE_SCALE, GATES, Gate, Lstm, LstmKernel};
@@ -228,8 +235,8 @@ pub struct Context<'a> {
     pub inputs: &'a [Option<Activation>],
     /// S and Z of the result; `None` for floats.
     pub output: Option<Activation>,
-    /// [`IntNetwork::signed_as_unsigned`](crate::network::IntNetwork::signed_as_unsigned).
-    pub signed_as_unsigned: bool,
+    /// How ONNX Runtime fuses it.
+    pub fusion: Fusion,
 }
 
 impl Context<'_> {
@@ -243,6 +250,11 @@ impl Context<'_> {
         self.output.ok_or_else(|| {
             OpError::new("a result whose scale and zero point are not known", "a quantized one")
         })
+    }
+
+    /// Whether the engine computes dequantized floats.
+    fn is_float(&self) -> bool {
+        self.contract == Contract::Onnxruntime && self.fusion.is_float()
     }
 
     /// Exact arithmetic needs scales that are numbers.
@@ -325,6 +337,42 @@ impl Op {
         }
     }
 
+    /// Whether the codes are ONNX Runtime's to the last bit where it computes the operator on dequantized floats.
+    pub fn is_exact_in_floats(&self, unfused: Unfused) -> bool {
+        match self {
+            Self::Layer(layer) => {
+                !matches!(unfused, Unfused::Between | Unfused::ForeignBias) && float_layer::is_known(layer)
+            }
+            Self::Function(_) if unfused == Unfused::Merged => false,
+            // Its exponential and its error function are its own.
+            Self::Function(Function::Elu(_) | Function::Gelu) => false,
+            // One rounding for each operation on an element, and none of a sum.
+            Self::Quantize
+            | Self::Dequantize
+            | Self::Constant(_)
+            | Self::Add { .. }
+            | Self::Sub { .. }
+            | Self::Mul { .. }
+            | Self::Extremum(_)
+            | Self::Concatenate { .. }
+            | Self::MaxPool(_)
+            | Self::Relu
+            | Self::Clamp { .. }
+            | Self::Function(_)
+            | Self::Shape(_) => true,
+            // What is not fused has rules of its own, which are followed and warned of elsewhere.
+            Self::Mean { .. } => true,
+            Self::AveragePool(_)
+            | Self::AdaptiveAveragePool { .. }
+            | Self::MatMul
+            | Self::Softmax { .. }
+            | Self::BatchNorm(_)
+            | Self::LayerNorm(_)
+            | Self::Svdf(_)
+            | Self::Lstm(_) => false,
+        }
+    }
+
     /// Engines do not have every operator, and none but TFLite's computes with codes of 16 bits.
     fn check_contract(&self, context: &Context<'_>) -> Result<(), OpError> {
         let activations = || context.inputs.iter().copied().chain([context.output]).flatten();
@@ -334,7 +382,7 @@ impl Op {
         }
         let contract = context.contract;
         match contract {
-            Contract::Litert | Contract::Exact => {}
+            Contract::Litert | Contract::LitertBuiltin | Contract::Exact => {}
             Contract::Fbgemm
             | Contract::Qnnpack
             | Contract::Onednn
@@ -352,7 +400,7 @@ impl Op {
         match (self, contract) {
             (
                 Self::BatchNorm(_) | Self::LayerNorm(_),
-                Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack,
+                Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin,
             )
             | (
                 Self::Svdf(_) | Self::Lstm(_),
@@ -469,7 +517,7 @@ pub(crate) fn broadcast(a: &Codes, b: &Codes) -> Result<(Codes, Codes), OpError>
             return tensor.clone();
         }
         let own = strides(tensor.shape());
-        Tensor::build(shape.clone(), tensor.layout(), |index| {
+        Tensor::build(shape.clone(), tensor.dense_layout(), |index| {
             let place = coordinates(index, &shape);
             let missing = shape.len() - own.len();
             let source: usize = (0..own.len())

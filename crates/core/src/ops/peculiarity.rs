@@ -1,15 +1,24 @@
 //! What an engine does that nobody would expect, said in words: it is reproduced, and the user must know.
 
-use super::{Context, Op, Value, axis_of, float_mean};
+use super::{Context, Function, Layer, Op, Value, float_layer, float_mean};
 use crate::contract::Contract;
-use crate::parameters::CodeType;
+use crate::parameters::{CodeType, LayerKind};
 
 impl Op {
     /// Why this engine's results for these inputs are not those of the operation's equation; `None` where they are.
     pub fn peculiarity(&self, inputs: &[&Value], context: &Context<'_>) -> Option<String> {
+        let doubtful = context.contract == Contract::LitertBuiltin && matches!(self, Self::Quantize);
+        if doubtful {
+            return Some(
+                "XNNPACK leaves it to a kernel of LiteRT that divides the last numbers of a tensor otherwise: codes beside a \
+                 tie may differ by one"
+                    .into(),
+            );
+        }
         let codes = inputs.first()?.codes()?;
         let qnnpack = context.contract == Contract::Qnnpack
             && context.inputs.first().copied().flatten().is_some_and(|a| a.code_type == CodeType::U8);
+        let wide = context.inputs.iter().copied().flatten().any(|a| a.code_type.is_wide());
         match self {
             Self::Layer(layer)
                 if layer.saturates_pairs(context.contract) && codes.elements().iter().any(|&c| c > 127) =>
@@ -20,20 +29,44 @@ impl Op {
                         .into(),
                 )
             }
+            Self::Layer(layer) if layer.is_taken_transposed(context.contract) => Some(
+                "PyTorch's oneDNN reads the weights of a transposed convolution as (out, in, ...) where the file has (in, out, \
+                 ...): nearly all of its codes are wrong here, and these are the right ones, not the engine's"
+                    .into(),
+            ),
+            Self::Layer(layer) if layer.leaves_its_memory(context.contract, codes.shape()) => Some(
+                "PyTorch's oneDNN gives arbitrary codes for convolutions with a stride along the last axis whose result is 1 \
+                 wide, and for those that pad by a whole kernel: these are the right ones, not the engine's"
+                    .into(),
+            ),
             Self::Clamp { .. } if qnnpack && codes.shape().len() >= 4 && !codes.is_contiguous() => Some(
                 "QNNPACK's clamp hands bytes in channels-last order back as if they were contiguous: every code moves"
                     .into(),
             ),
             Self::AveragePool(pool)
                 if qnnpack
+                    && !pool.ceil_mode
                     && (pool.divisor.is_some()
                         || (!pool.count_include_pad && pool.padding.iter().any(|&p| p > 0))) =>
             {
                 Some("QNNPACK's average pooling divides by the whole window whatever the model asks for".into())
             }
-            Self::Mean { .. } if context.contract == Contract::LitertXnnpack => Some(
-                "XNNPACK's mean is not reproduced to the last bit: about one code in 1,700 differs by one".into(),
-            ),
+            Self::Layer(layer) if context.contract == Contract::LitertBuiltin => layer.doubtful_rounding(),
+            Self::Add { .. }
+            | Self::Sub { .. }
+            | Self::Mul { .. }
+            | Self::Function(Function::Requantize { min: f64::NEG_INFINITY, max: f64::INFINITY })
+                if context.contract == Contract::LitertBuiltin =>
+            {
+                // Sums of 16-bit codes that are not repeated along an axis have such a kernel, too.
+                let one_shape = inputs.windows(2).all(|pair| pair[0].shape() == pair[1].shape());
+                let by_sixteens = !wide || matches!(self, Self::Add { .. }) && one_shape;
+                by_sixteens.then(|| {
+                    "XNNPACK leaves it to a kernel of LiteRT that rounds elements otherwise by sixteens: ties may differ \
+                     by one"
+                        .into()
+                })
+            }
             Self::Mean { axes, .. }
                 if context.contract == Contract::Onnxruntime
                     && float_mean::is_product_of_matrices(axes, codes.shape().len()) =>
@@ -54,17 +87,27 @@ impl Op {
                         .into(),
                 )
             }
-            Self::Mean { axes, .. } if context.contract.is_pytorch() && !codes.is_contiguous() => {
-                let rank = codes.shape().len();
-                let whole = rank == 4
-                    && axes.len() == 2
-                    && axes.iter().all(|&axis| axis_of(axis, rank).is_ok_and(|axis| axis >= 2));
-                (!(qnnpack && whole)).then(|| {
-                    "PyTorch averages channels-last codes as floats in an order that is not reproduced: about one \
-                     code in 1,500 differs by one"
-                        .into()
-                })
+            Self::Layer(layer)
+                if context.is_float()
+                    && float_layer::is_known(layer)
+                    && float_layer::depends_on_threads(layer) =>
+            {
+                Some(
+                    "ONNX Runtime does not fuse this layer, and adds its products for a single image in an order that depends \
+                     on the number of threads: these are its codes with one thread, or for several images"
+                        .into(),
+                )
             }
+            Self::Mul { .. } if context.contract.is_pytorch() && multiplies_memory(inputs, context) => Some(
+                "PyTorch multiplies signed codes place by place in memory, in whatever order the two lie there: these are \
+                 the right codes, not the engine's"
+                    .into(),
+            ),
+            Self::MatMul if context.contract.is_pytorch() => Some(
+                "PyTorch multiplies matrices of floats in an order of additions that is not reproduced: about one code in \
+                 a million differs by one"
+                    .into(),
+            ),
             Self::Quantize
             | Self::Dequantize
             | Self::Layer(_)
@@ -88,6 +131,35 @@ impl Op {
             | Self::Softmax { .. }
             | Self::Svdf(_)
             | Self::Lstm(_) => None,
+        }
+    }
+}
+
+/// Whether two operands of signed codes and equal shapes lie in different orders of memory, or in none without gaps.
+fn multiplies_memory(inputs: &[&Value], context: &Context<'_>) -> bool {
+    let signed = context.inputs.first().copied().flatten().is_some_and(|a| a.code_type == CodeType::I8);
+    let [Value::Codes(a), Value::Codes(b)] = inputs else { return false };
+    let alike = (a.is_contiguous() && b.is_contiguous()) || (a.is_channels_last() && b.is_channels_last());
+    signed && a.shape() == b.shape() && !alike
+}
+
+impl Layer {
+    /// What LiteRT's optimized kernels round by the place of an element in memory, or by an operator that is not known any
+    /// more.
+    fn doubtful_rounding(&self) -> Option<String> {
+        let one_input = self.weight.shape.get(1) == Some(&1);
+        match self.kind {
+            LayerKind::ConvTranspose(_) if self.weight.offset != 0 => Some(
+                "XNNPACK leaves it to a kernel of LiteRT that rounds the last elements of a tensor otherwise: ties among \
+                 them may differ by one"
+                    .into(),
+            ),
+            LayerKind::Conv(_) if one_input && !self.is_depthwise() && self.weight.bits < 8 => Some(
+                "XNNPACK leaves it to a kernel of LiteRT that rounds a depthwise convolution of one channel otherwise: if it \
+                 is one, ties may differ by one"
+                    .into(),
+            ),
+            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) | LayerKind::Linear => None,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Pooling: the largest code or the mean of a window.
 
-use super::{Context, MAX_AXIS, OpError, axis_of, float_mean};
+use super::iteration::sum_floats;
+use super::{Context, MAX_AXIS, Op, OpError, axis_of, float_mean};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::fixed_point::FixedPoint;
 use crate::parameters::{Activation, CodeType};
-use crate::quantize::{dequantize, quantize};
+use crate::quantize::{dequantize, quantize, quantize_as};
 use crate::tensor::{Codes, Layout, Tensor, coordinates, strides};
 
 /// A pooling window, one entry per spatial axis.
@@ -68,6 +69,13 @@ impl Pool {
         Ok(shape)
     }
 
+    /// Whether the window is as large as an input (N, C, spatial...), without padding.
+    fn is_whole(&self, input: &[usize]) -> bool {
+        let sizes = input.iter().skip(2);
+        self.kernel.iter().zip(sizes).all(|(&kernel, &size)| usize::try_from(kernel) == Ok(size))
+            && self.padding.iter().chain(self.padding_end()).all(|&side| side == 0)
+    }
+
     /// Padding after each axis.
     pub fn padding_end(&self) -> &Vec<i64> {
         self.padding_end.as_ref().unwrap_or(&self.padding)
@@ -82,7 +90,11 @@ impl Pool {
 
 /// The result of a pooling kernel: channels last for a channels-last input, and always where QNNPACK does it.
 fn layout(input: &Codes, qnnpack: bool) -> Layout {
-    if qnnpack && input.shape().len() <= 4 { Layout::ChannelsLast } else { input.layout() }
+    match input.layout() {
+        _ if qnnpack && input.shape().len() <= 4 => Layout::ChannelsLast,
+        Layout::Strided(_) => Layout::Contiguous,
+        dense => dense,
+    }
 }
 
 /// True where PyTorch calls QNNPACK's own kernel.
@@ -119,13 +131,21 @@ enum Rounding {
     ZeroPointBefore,
     /// rint(sum(x) / n): the zero point takes part in the rounding.
     Raw,
+    /// rint(sum(x) * (1 / depth / height / width)), each quotient in float32.
+    RawByAxes,
     /// sum(x) / n in integers, ties away from zero.
     HalfAway,
     /// rint(sum(S1*(x - Z1)) / n / S3 + Z3), the sum in float32 in the order of the window.
     Floats,
-    /// rint(S * (S1 / (S3*n))) + Z3.
+    /// rint(sum(S1*(x - Z1)) / n / S3) + Z3: as `Floats`, of a mean that is quantized by itself.
+    Quantized,
+    /// rint(S * (S1 / (S3*n))) + Z3, also where S1 is S3: in float32 that is not always 1/n.
     Rescaled,
-    /// S times TFLite's factor of S1/S3, divided by n before it multiplies; rounded twice, or once for 16-bit codes.
+    /// rint(sum(x) * m + (Z3 - n*Z1*m)), m = (S1/S3) * (1/n): XNNPACK's mean.
+    ///
+    /// Source: XNNPACK `operators/reduce-nd.c`, `reference/unary-elementwise.cc`.
+    RawRescaled,
+    /// S times TFLite's factor of S1/S3, divided by n before it multiplies; rounded twice.
     Fixed(FixedPoint),
     /// The exact quotient, ties to even.
     Exact,
@@ -139,6 +159,8 @@ struct Window {
     real: f32,
     /// Number of codes.
     count: i64,
+    /// 1 divided in float32 by the number of positions along each axis in turn.
+    reciprocal: f32,
     /// What the sum is divided by.
     divisor: i64,
 }
@@ -150,7 +172,7 @@ impl Rounding {
         reason = "the engines compute in float32; the cast saturates"
     )]
     fn mean(self, window: &Window, input: Activation, output: Activation) -> i32 {
-        let &Window { sum, real, count, divisor } = window;
+        let &Window { sum, real, count, reciprocal, divisor } = window;
         let zero_point = input.zero_point;
         let (min, max) = output.code_type.range();
         let rounded = match self {
@@ -164,6 +186,10 @@ impl Rounding {
                 let raw = sum + i64::from(zero_point) * count;
                 (raw as f32 / divisor as f32).round_ties_even() as i64
             }
+            Self::RawByAxes => {
+                let raw = sum + i64::from(zero_point) * count;
+                (raw as f32 * reciprocal).round_ties_even() as i64
+            }
             Self::HalfAway => {
                 let raw = sum + i64::from(zero_point) * divisor;
                 (raw + raw.signum() * (divisor / 2)) / divisor
@@ -172,17 +198,23 @@ impl Rounding {
                 let mean = real / divisor as f32;
                 (mean / output.scale as f32 + output.zero_point as f32).round_ties_even() as i64
             }
+            Self::Quantized => {
+                return quantize_as(Contract::Onnxruntime, real / divisor as f32, output);
+            }
             Self::Rescaled => {
                 let factor = input.scale as f32 / (output.scale as f32 * divisor as f32);
                 let rounded = (sum as f32 * factor).round_ties_even() as i64;
                 rounded.saturating_add(i64::from(output.zero_point))
             }
+            Self::RawRescaled => {
+                let factor = input.scale as f32 / output.scale as f32 * (1.0 / count as f32);
+                let raw = sum + i64::from(zero_point) * count;
+                let offset = output.zero_point as f32 - (count * i64::from(zero_point)) as f32 * factor;
+                (raw as f32 * factor + offset).round_ties_even() as i64
+            }
             Self::Fixed(factor) => {
-                let mean = match output.code_type {
-                    CodeType::I16 | CodeType::I32 => factor.reduced(sum),
-                    CodeType::U8 | CodeType::I8 => i64::from(factor.double(sum as i32)),
-                };
-                mean.saturating_add(i64::from(output.zero_point))
+                // The sum has 32 bits, whatever the codes have.
+                i64::from(factor.double(sum as i32)).saturating_add(i64::from(output.zero_point))
             }
             Self::Exact => {
                 let mean =
@@ -216,6 +248,8 @@ fn box_sum(
         sum: codes().map(|code| i64::from(code - activation.zero_point)).sum(),
         real: codes().map(|code| dequantize(code, activation)).fold(0.0, |sum, real| sum + real),
         count,
+        #[allow(clippy::cast_precision_loss, reason = "PyTorch divides in float32")]
+        reciprocal: spans.iter().fold(1.0, |r, &(start, end)| r / (end - start) as f32),
         divisor: count,
     }
 }
@@ -223,10 +257,12 @@ fn box_sum(
 /// Refuses a result whose S and Z are not the input's, for engines that only pass them on.
 fn same_scale(contract: Contract, input: Activation, output: Activation) -> Result<(), OpError> {
     match contract {
-        Contract::Litert | Contract::LitertXnnpack if input != output => Err(OpError::new(
-            "a result with a scale and zero point of its own",
-            "those of its input, as TFLite averages codes",
-        )),
+        Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin if input != output => {
+            Err(OpError::new(
+                "a result with a scale and zero point of its own",
+                "those of its input, as TFLite averages codes",
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -235,15 +271,22 @@ fn same_scale(contract: Contract, input: Activation, output: Activation) -> Resu
 pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
     let shape = pool.shape(input.shape())?;
     let activation = context.input(0)?;
-    let qnnpack = by_qnnpack(context, activation) && input.shape().len() <= 4;
+    let qnnpack = by_qnnpack(context, activation) && input.shape().len() <= 4 && !pool.ceil_mode;
     let output = context.output()?;
     same_scale(context.contract, activation, output)?;
+    // PyTorch's kernel for three axes takes and gives channels last, whatever comes.
+    let is_volume = context.contract.is_pytorch() && pool.kernel.len() == 3;
+    let memory = if is_volume { Layout::ChannelsLast } else { layout(input, qnnpack) };
     let rounding = match context.contract {
         Contract::Exact => Rounding::Exact,
+        Contract::Onnxruntime if context.is_float() => Rounding::Quantized,
+        // A window that is the whole image has the kernel of the mean of all positions.
+        Contract::Onnxruntime if pool.is_whole(input.shape()) => Rounding::Rescaled,
         Contract::Onnxruntime => Rounding::Floats,
-        Contract::Litert | Contract::LitertXnnpack => Rounding::HalfAway,
+        Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin => Rounding::HalfAway,
+        Contract::Qnnpack if qnnpack => Rounding::Rescaled,
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
-            if qnnpack || input.is_channels_last() =>
+            if is_volume || input.is_channels_last() =>
         {
             Rounding::ZeroPointAfter
         }
@@ -253,7 +296,7 @@ pub(super) fn average(pool: &Pool, input: &Codes, context: &Context<'_>) -> Resu
     let whole: i64 = pool.kernel.iter().product();
     let divisor = pool.divisor.filter(|&d| d != 0);
     let sizes = input.shape();
-    Ok(Tensor::build(shape.clone(), layout(input, qnnpack), |index| {
+    Ok(Tensor::build(shape.clone(), memory, |index| {
         let place = coordinates(index, &shape);
         let mut spans = Vec::new();
         let mut padded = 1;
@@ -302,20 +345,30 @@ pub(super) fn adaptive(size: &[Option<i64>], input: &Codes, context: &Context<'_
     let global = shape[2..].iter().all(|&size| size == 1);
     let rounding = match context.contract {
         Contract::Exact => Rounding::Exact,
+        Contract::Onnxruntime if global && context.is_float() => Rounding::Quantized,
         Contract::Onnxruntime if global => Rounding::Rescaled,
-        Contract::Litert | Contract::LitertXnnpack if global => {
+        Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin if global => {
             same_scale(context.contract, activation, output)?;
             Rounding::HalfAway
         }
-        contract @ (Contract::Onnxruntime | Contract::Litert | Contract::LitertXnnpack) => {
+        contract @ (Contract::Onnxruntime
+        | Contract::Litert
+        | Contract::LitertXnnpack
+        | Contract::LitertBuiltin) => {
             return Err(OpError::no_formula("adaptive_avg_pool to more than one position", contract));
         }
+        Contract::Qnnpack if qnnpack => Rounding::Rescaled,
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
-            if qnnpack || input.is_channels_last() =>
+            if global && sizes.len() == 3 =>
+        {
+            return mean(&[2, 3, 4], true, input, context);
+        }
+        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn
+            if input.is_channels_last() =>
         {
             Rounding::ZeroPointAfter
         }
-        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => Rounding::Raw,
+        Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => Rounding::RawByAxes,
     };
     let strides = strides(input.shape());
     Ok(Tensor::build(shape.clone(), layout(input, qnnpack), |index| {
@@ -356,6 +409,22 @@ fn folded_factor(input: Activation, output: Activation, count: i64) -> Result<Fi
     Ok(FixedPoint { multiplier, exponent: factor.exponent - shift })
 }
 
+impl Op {
+    /// Whether PyTorch computes a mean of codes that lie channels last as one of floats: `mean` over whole axes, which
+    /// adaptive pooling of three axes to one position is, too; but not what QNNPACK computes itself.
+    pub(crate) fn averages_floats(&self, context: &Context<'_>) -> bool {
+        match self {
+            Self::Mean { axes, .. } => {
+                let images = [2, 3].iter().all(|axis| axes.contains(axis) || axes.contains(&(axis - 4)));
+                let own_kernel = context.input(0).is_ok_and(|input| by_qnnpack(context, input));
+                !(own_kernel && axes.len() == 2 && images)
+            }
+            Self::AdaptiveAveragePool { size } => size.len() == 3 && size.iter().all(|&size| size == Some(1)),
+            _ => false,
+        }
+    }
+}
+
 /// Mean over whole axes.
 pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
     let shape = mean_shape(axes, keep, input.shape())?;
@@ -373,13 +442,14 @@ pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_
     let by_qnnpack = by_qnnpack(context, activation) && rank == 4 && innermost && reduced.len() == 2;
     let rounding = match context.contract {
         Contract::Exact => Some(Rounding::Exact),
-        Contract::Litert => Some(Rounding::Fixed(folded_factor(activation, output, count)?)),
-        // The sum is the engine's; its order of roundings is not known: 22 of 38,400 codes differ by one.
-        Contract::LitertXnnpack => Some(Rounding::Rescaled),
+        Contract::Litert | Contract::LitertBuiltin => {
+            Some(Rounding::Fixed(folded_factor(activation, output, count)?))
+        }
+        Contract::LitertXnnpack => Some(Rounding::RawRescaled),
         Contract::Onnxruntime => return float_mean::mean(axes, shape, input, context),
         Contract::Qnnpack | Contract::Fbgemm | Contract::X86 | Contract::Onednn => {
             if by_qnnpack {
-                Some(Rounding::ZeroPointAfter)
+                Some(Rounding::Rescaled)
             } else if innermost && input.is_contiguous() {
                 Some(Rounding::Raw)
             } else {
@@ -387,22 +457,22 @@ pub(super) fn mean(axes: &[i64], keep: bool, input: &Codes, context: &Context<'_
             }
         }
     };
+    let Some(rounding) = rounding else {
+        let value = |index: usize| dequantize(input.elements()[index], activation);
+        let sums = sum_floats(input.shape(), input.layout(), &reduced, value);
+        #[allow(clippy::cast_precision_loss, reason = "PyTorch divides in float32")]
+        return Ok(Tensor::build(shape, Layout::Contiguous, |i| quantize(sums[i] / count as f32, output)));
+    };
     let target = strides(&kept);
     let mut sums = vec![0i64; kept.iter().product()];
-    let mut float_sums = vec![0f32; sums.len()];
     for (index, &code) in input.elements().iter().enumerate() {
         let place = coordinates(index, input.shape());
         let slot: usize = (0..rank).filter(|a| !reduced.contains(a)).map(|a| place[a] * target[a]).sum();
         sums[slot] += i64::from(code - activation.zero_point);
-        float_sums[slot] += dequantize(code, activation);
     }
-    Ok(Tensor::build(shape, Layout::Contiguous, |i| match rounding {
-        Some(rounding) => {
-            let window = Window { sum: sums[i], real: float_sums[i], count, divisor: count };
-            rounding.mean(&window, activation, output)
-        }
-        // PyTorch averages floats here, in an order of its own: rarely, the last bit of the sum moves a code by one.
-        #[allow(clippy::cast_precision_loss, reason = "PyTorch divides in float32")]
-        None => quantize(float_sums[i] / count as f32, output),
+    Ok(Tensor::build(shape, Layout::Contiguous, |i| {
+        // None of these roundings takes floats or axes apart.
+        let window = Window { sum: sums[i], real: 0.0, count, reciprocal: 0.0, divisor: count };
+        rounding.mean(&window, activation, output)
     }))
 }

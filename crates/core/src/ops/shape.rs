@@ -1,6 +1,7 @@
 //! Changes of shape and selections: codes pass through unchanged.
 
 use super::{Context, MAX_AXIS, OpError, PaddingMode, axis_of};
+use crate::contract::Contract;
 use crate::network::EdgeId;
 use crate::tensor::{Codes, Layout, Tensor, coordinates, element_count, strides};
 
@@ -80,6 +81,11 @@ pub enum Shape {
         /// The code less Z.
         above_zero: i32,
     },
+    /// The same elements in an order of memory that some engines compute other codes in.
+    InMemory {
+        /// Channels innermost, or the axes as they are.
+        channels_last: bool,
+    },
     /// The channels of groups interleaved.
     ChannelShuffle(
         /// Groups.
@@ -102,6 +108,8 @@ impl Shape {
             Self::Upsample { .. } => "upsample_nearest",
             Self::Pad { .. } => "pad",
             Self::PadWith { .. } => "pad_with",
+            Self::InMemory { channels_last: false } => "contiguous",
+            Self::InMemory { channels_last: true } => "channels_last",
             Self::ChannelShuffle(_) => "channel_shuffle",
         }
     }
@@ -205,9 +213,9 @@ impl Shape {
         // Padding is the only one that makes elements of its own.
         let zero_point = context.inputs.first().copied().flatten().map_or(0, |a| a.zero_point);
         let filling = self.filling(zero_point);
-        let layout = self.layout(input);
         let results = self.selections(input.shape(), known)?.into_iter().map(|selection| {
             let shape = selection.shape.clone();
+            let layout = self.layout(input, &shape, context.contract);
             Tensor::build(selection.shape.clone(), layout, |index| {
                 match (selection.source)(&coordinates(index, &shape)) {
                     Some(source) => elements[source],
@@ -218,22 +226,49 @@ impl Shape {
         Ok(results.collect())
     }
 
-    /// The engines keep channels last where axes stay what they are.
-    fn layout(&self, input: &Codes) -> Layout {
+    /// The order in which the engine keeps a result of this shape: PyTorch leaves the input where it is and reads it in
+    /// another order wherever that is possible.
+    fn layout(&self, input: &Codes, shape: &[usize], contract: Contract) -> Layout {
+        let own = input.layout().strides(input.shape());
+        let view = |distances: &[usize]| {
+            if contract.is_pytorch() { Layout::of_strides(distances, shape) } else { Layout::Contiguous }
+        };
+        let axis = |axis: i64, rank: usize| axis_of(axis, rank).unwrap_or(0);
+        let rank = input.shape().len();
         match self {
-            Self::Slice { .. }
-            | Self::Chunk { .. }
-            | Self::Upsample { .. }
+            Self::Slice { axis: along, step, .. } => {
+                let mut distances = own;
+                distances[axis(*along, rank)] *= usize::try_from(*step).unwrap_or(1);
+                view(&distances)
+            }
+            Self::Chunk { .. } => view(&own),
+            Self::Permute(axes) => view(&axes.iter().map(|&a| own[axis(a, rank)]).collect::<Vec<_>>()),
+            Self::Transpose(a, b) => {
+                let mut distances = own;
+                distances.swap(axis(*a, rank), axis(*b, rank));
+                view(&distances)
+            }
+            Self::Squeeze(along) => {
+                let gone = along.map(|along| axis(along, rank));
+                let kept = (0..rank).filter(|&a| input.shape()[a] != 1 || gone.is_some_and(|gone| gone != a));
+                view(&kept.map(|a| own[a]).collect::<Vec<_>>())
+            }
+            Self::Unsqueeze(along) => {
+                let place = axis(*along, rank + 1);
+                let distance = if place < rank { input.shape()[place] * own[place] } else { 1 };
+                let mut distances = own;
+                distances.insert(place, distance);
+                view(&distances)
+            }
+            Self::Flatten { .. } | Self::Reshape(_) => {
+                viewed(input.shape(), &own, shape).map_or(Layout::Contiguous, |distances| view(&distances))
+            }
+            Self::Upsample { .. }
             | Self::Pad { mode: PaddingMode::Zeros, .. }
             | Self::PadWith { .. }
-            | Self::ChannelShuffle(_) => input.layout(),
-            Self::Flatten { .. }
-            | Self::Reshape(_)
-            | Self::Permute(_)
-            | Self::Transpose(..)
-            | Self::Squeeze(_)
-            | Self::Unsqueeze(_)
-            | Self::Pad { .. } => Layout::Contiguous,
+            | Self::ChannelShuffle(_) => input.dense_layout(),
+            Self::InMemory { channels_last: true } if contract.is_pytorch() => Layout::ChannelsLast,
+            Self::InMemory { .. } | Self::Pad { .. } => Layout::Contiguous,
         }
     }
 
@@ -300,6 +335,12 @@ impl Shape {
             }
             Self::Pad { amounts, mode } => one(pad(amounts, *mode, input)?),
             Self::PadWith { amounts, .. } => one(pad(amounts, PaddingMode::Zeros, input)?),
+            Self::InMemory { channels_last } => {
+                if *channels_last && !matches!(rank, 4 | 5) {
+                    return Err(OpError::new(format!("an input {input:?}"), "images or volumes"));
+                }
+                one(in_order(input.to_vec()))
+            }
             Self::ChannelShuffle(groups) => {
                 let channels = input.get(1).copied().unwrap_or(0);
                 let groups = usize::try_from(*groups).ok().filter(|&g| g > 0 && channels % g == 0);
@@ -319,6 +360,34 @@ impl Shape {
             }
         }
     }
+}
+
+/// The distances with which a tensor's elements can be read as one of another shape without moving them; `None` where they
+/// cannot.
+fn viewed(shape: &[usize], distances: &[usize], wanted: &[usize]) -> Option<Vec<usize>> {
+    let mut result = vec![0; wanted.len()];
+    let mut next = wanted.len();
+    // Runs of axes of the input that follow each other without a gap, from the last on, take up axes of the result.
+    let (mut run, mut taken, mut distance) = (1, 1, distances.last().copied().unwrap_or(1));
+    for axis in (0..shape.len()).rev() {
+        run *= shape[axis];
+        let ends = axis == 0 || (shape[axis - 1] != 1 && distances[axis - 1] != run * distance);
+        if !ends {
+            continue;
+        }
+        while next > 0 && (taken < run || wanted[next - 1] == 1) {
+            next -= 1;
+            result[next] = taken * distance;
+            taken *= wanted[next];
+        }
+        if taken != run {
+            return None;
+        }
+        if axis > 0 {
+            (run, taken, distance) = (1, 1, distances[axis - 1]);
+        }
+    }
+    (next == 0).then_some(result)
 }
 
 fn dot(place: &[usize], strides: &[usize]) -> usize {

@@ -4,7 +4,7 @@
 //! and only then fuses what stands between such pairs. Sums, products and means of windows add the zero point to a float32
 //! before they round, so that a number just beside a tie may round to the other side when the zero point is larger.
 
-use super::{Context, Op, OpError, Shapes, Value};
+use super::{Context, Fusion, Op, OpError, Shapes, Value};
 use crate::contract::Contract;
 use crate::parameters::{Activation, CodeType};
 
@@ -14,7 +14,7 @@ const OFFSET: i32 = 128;
 /// Whether an operator's rounding depends on its codes' sign, and the engine drops it.
 pub(super) fn is_computed_unsigned(op: &Op, context: &Context<'_>) -> bool {
     let signed = |activation: Option<Activation>| activation.is_some_and(|a| a.code_type == CodeType::I8);
-    context.signed_as_unsigned
+    context.fusion == Fusion::Unsigned
         && context.contract == Contract::Onnxruntime
         && matches!(op, Op::Add { .. } | Op::Mul { .. } | Op::AveragePool(_))
         && context.inputs.iter().copied().chain([context.output]).all(signed)
@@ -36,7 +36,7 @@ pub(super) fn apply_unsigned(
     let context = Context {
         inputs: &activations,
         output: context.output.map(unsigned),
-        signed_as_unsigned: false,
+        fusion: Fusion::Codes,
         ..*context
     };
     let higher: Vec<Value> = inputs.iter().map(|value| moved(value, OFFSET)).collect();

@@ -16,7 +16,7 @@ fn codes(shape: &[usize], elements: &[i32]) -> Codes {
 fn apply(op: &Op, contract: Contract, inputs: &[Codes], activation: Activation) -> Codes {
     let activations = vec![Some(activation); inputs.len()];
     let context =
-        Context { contract, inputs: &activations, output: Some(activation), signed_as_unsigned: false };
+        Context { contract, inputs: &activations, output: Some(activation), fusion: Fusion::default() };
     let values: Vec<Value> = inputs.iter().cloned().map(Value::Codes).collect();
     let results = op.apply(&values.iter().collect::<Vec<_>>(), &[], &context).unwrap();
     results[0].codes().unwrap().clone()
@@ -27,7 +27,7 @@ fn shape_of(op: Shape, input: &Codes) -> Vec<Codes> {
         contract: Contract::Exact,
         inputs: &[Some(UNIT)],
         output: Some(UNIT),
-        signed_as_unsigned: false,
+        fusion: Fusion::default(),
     };
     op.apply(input, &[], &context).unwrap()
 }
@@ -35,7 +35,7 @@ fn shape_of(op: Shape, input: &Codes) -> Vec<Codes> {
 /// The contracts under which an operator has a formula.
 fn with_formula(op: &Op) -> impl Iterator<Item = Contract> {
     let known = |contract| {
-        op.check_contract(&Context { contract, inputs: &[], output: None, signed_as_unsigned: false }).is_ok()
+        op.check_contract(&Context { contract, inputs: &[], output: None, fusion: Fusion::default() }).is_ok()
     };
     Contract::ALL.into_iter().filter(move |&contract| known(contract))
 }
@@ -268,14 +268,13 @@ fn peculiarities_are_said_where_they_happen() {
         (&clamp, Contract::Fbgemm, &last, false),
         (&excluding, Contract::Qnnpack, &contiguous, true),
         (&excluding, Contract::X86, &contiguous, false),
-        (&mean, Contract::X86, &last, true),
-        (&mean, Contract::Exact, &last, false),
+        (&mean, Contract::X86, &last, false),
         (&mean, Contract::Onnxruntime, &contiguous, true),
         (&innermost, Contract::Onnxruntime, &contiguous, false),
         (&innermost, Contract::Onnxruntime, &odd, true),
     ] {
         let context =
-            Context { contract, inputs: &[Some(UNIT)], output: Some(UNIT), signed_as_unsigned: false };
+            Context { contract, inputs: &[Some(UNIT)], output: Some(UNIT), fusion: Fusion::default() };
         let said = op.peculiarity(&[input], &context).is_some();
         assert_eq!(said, expected, "{} {}", op.name(), contract.name());
     }
@@ -432,7 +431,7 @@ fn softmax_adds_up_to_one() {
     let values = Value::Codes(codes(&[1, 2, 2], &[7, 5, 8, 5]));
     for contract in Contract::ALL {
         let context =
-            Context { contract, inputs: &[Some(input)], output: Some(output), signed_as_unsigned: false };
+            Context { contract, inputs: &[Some(input)], output: Some(output), fusion: Fusion::default() };
         let results = Op::Softmax { axis: 1 }.apply(&[&values], &[], &context).unwrap();
         assert_eq!(results[0].codes().unwrap().elements(), [64, 128, 192, 128], "{}", contract.name());
         let own_kernel = Op::Softmax { axis: -1 }.apply(&[&values], &[], &context).is_err();

@@ -16,6 +16,7 @@ mod vectors;
 use std::fmt;
 
 pub use fault::Fault;
+pub(crate) use layer::taps::{Axis, AxisSizes};
 pub use layer::{LayerCodes, Overflow, Stages, TargetError, TargetLayer, unravel};
 pub use operator::{
     Choice, Means, OperatorCodes, Port, TargetOperator, derive_operator, mean_scale, without_integers,
@@ -110,7 +111,7 @@ impl fmt::Display for Rounding {
 }
 
 /// Fraction bits of gemmlowp's multiplier.
-const GEMMLOWP_BITS: u32 = 31;
+pub(crate) const GEMMLOWP_BITS: u32 = 31;
 
 /// What a register does with a value that it cannot hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

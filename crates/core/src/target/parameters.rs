@@ -3,12 +3,12 @@
 
 use super::{Target, TargetError, TargetLayer, thresholds};
 use crate::contract::Contract;
-use crate::derive::{accumulator_range, reach_of};
 use crate::network::IntNetwork;
 use crate::ops::{Layer, Op};
 use crate::parameters::{
     CodeType, LayerParameters, OperatorArithmetic, OperatorParameters, Parameters, Range, TableParameters,
 };
+use crate::reach::{accumulator_range, reach_of};
 
 /// Where a fused ReLU is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

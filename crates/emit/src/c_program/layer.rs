@@ -8,7 +8,7 @@ use gen_params_core::parameters::LayerKind;
 use gen_params_core::target::TargetLayer;
 
 use super::kernels::{Kernel, Kernels};
-use super::{Network, Step, identifier, text};
+use super::{Network, Step, text};
 
 /// Sizes of one spatial axis of a window.
 pub(super) struct Axis {
@@ -84,7 +84,7 @@ impl Network<'_> {
         }
         let [depth, height, width] = [axes[0].text()?, axes[1].text()?, axes[2].text()?];
 
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let bias_type = if self.registers.wide_bias { "int64_t" } else { "int32_t" };
         let mut data = format!("/* {} */\n", self.comment(node));
         data.push_str(&text::array("int8_t", &format!("{name}_weight"), &layer.weight));

@@ -29,7 +29,7 @@ use gen_params_core::parameters::{CodeType, Parameters};
 use gen_params_core::target::Target;
 use gen_params_core::tensor::Codes;
 
-use crate::names::{NameSpace, identifier_prefix};
+use crate::names::{Identifiers, Language, identifier_prefix};
 use crate::{Error, Existing, FileToWrite, Formats, Manifest, SourceFile, write_folder};
 use kernels::{Kernel, Kernels};
 use plan::{Place, Plan};
@@ -95,8 +95,7 @@ pub fn write(
 /// The header and the source.
 ///
 /// # Errors
-/// [`Error::Unsupported`] with every node that cannot be written in C, [`Error::SameName`] for nodes that would share an
-/// identifier.
+/// [`Error::Unsupported`] with every node that cannot be written in C.
 pub fn render(program: &Program<'_>) -> Result<Written, Error> {
     Network::new(program)?.render(program)
 }
@@ -114,6 +113,8 @@ struct Network<'a> {
     shapes: Vec<Vec<usize>>,
     plan: Plan,
     registers: Registers,
+    /// By node.
+    identifiers: Vec<String>,
 }
 
 impl<'a> Network<'a> {
@@ -152,13 +153,24 @@ impl<'a> Network<'a> {
         let plan = Plan::new(machine, target, &shapes).map_err(|text| refuse("", text))?;
         let registers = Registers::new(machine, target)
             .map_err(|reasons| Error::Unsupported { what: LANGUAGE, reasons })?;
-        Ok(Self { machine, target, shapes, plan, registers })
+        let mut taken = Identifiers::of(Language::C);
+        let identifiers = machine.network().nodes.iter().enumerate().map(|(index, node)| {
+            if plan.is_alias(index) { String::new() } else { taken.claim(&identifier(&node.name)) }
+        });
+        let identifiers = identifiers.collect();
+        Ok(Self { machine, target, shapes, plan, registers, identifiers })
+    }
+
+    /// What the names of everything that belongs to a node begin with.
+    fn identifier(&self, node: &Node) -> Result<&str, String> {
+        let place = self.machine.network().nodes.iter().position(|other| std::ptr::eq(other, node));
+        let own = place.and_then(|index| self.identifiers.get(index)).filter(|own| !own.is_empty());
+        own.map(String::as_str).ok_or_else(|| "a node without a name in C".into())
     }
 
     fn render(&self, program: &Program<'_>) -> Result<Written, Error> {
         let network = self.machine.network();
         let name = identifier(program.name);
-        let mut names = NameSpace::default();
         let mut kernels = Kernels::default();
         let mut data = String::new();
         let mut body = String::new();
@@ -173,7 +185,6 @@ impl<'a> Network<'a> {
             if self.plan.is_alias(index) {
                 continue;
             }
-            names.claim(&identifier(&node.name), &node.name)?;
             match self.node(index, node, &mut kernels) {
                 Ok(step) => {
                     data.push_str(&step.data);
@@ -297,7 +308,7 @@ impl<'a> Network<'a> {
         let activation = self.activation(output).ok_or("codes whose scale and zero point are not known")?;
         let held = codes.elements().iter().map(|&code| self.target.receive(code, activation.code_type));
         let held: Vec<i32> = held.collect();
-        let name = format!("{}_codes", identifier(&node.name));
+        let name = format!("{}_codes", self.identifier(node)?);
         let comment = self.comment(node);
         let data = format!("/* {comment} */\n{}\n", text::array("uint8_t", &name, &text::bytes(&held)));
         let calls = format!("    memcpy({}, {name}, {});\n", self.pointer(output), held.len());
@@ -386,9 +397,13 @@ fn is_alias(machine: &Machine<'_>, node: &Node) -> bool {
     match &node.op {
         // A `quantize` of codes passes them, and every edge of the program holds codes.
         Op::Quantize | Op::Dequantize => true,
-        Op::Shape(Shape::Flatten { .. } | Shape::Reshape(_) | Shape::Squeeze(_) | Shape::Unsqueeze(_)) => {
-            machine.network().edge(node.inputs[0]).activation.is_some()
-        }
+        Op::Shape(
+            Shape::Flatten { .. }
+            | Shape::Reshape(_)
+            | Shape::Squeeze(_)
+            | Shape::Unsqueeze(_)
+            | Shape::InMemory { .. },
+        ) => machine.network().edge(node.inputs[0]).activation.is_some(),
         _ => false,
     }
 }

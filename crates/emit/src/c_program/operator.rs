@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use gen_params_core::network::{EdgeId, Node};
 use gen_params_core::ops::{Op, Pool, Span};
 use gen_params_core::parameters::{OperatorArithmetic, Range, Scale};
-use gen_params_core::target::{Means, TargetOperator};
+use gen_params_core::target::{Means, Port, TargetOperator};
 
 use super::kernels::{Kernel, Kernels};
 use super::layer::Axis;
 use super::range::LARGEST;
-use super::{Network, Step, identifier, text};
+use super::{Network, Step, text};
 
 /// Axes that means are written with.
 const MEAN_AXES: usize = 5;
@@ -60,7 +60,7 @@ impl Network<'_> {
             OperatorArithmetic::ChannelScale { multipliers, offsets, shift } => {
                 fits(LARGEST_CODE, Scale { multiplier: u32::MAX, shift: *shift })?;
                 kernels.add(Kernel::ChannelScale);
-                let name = identifier(&node.name);
+                let name = self.identifier(node)?.to_owned();
                 let shape = &self.shapes[input.0];
                 let area: usize = shape[2..].iter().product();
                 let mut data = format!("/* {} */\n", self.comment(node));
@@ -73,7 +73,7 @@ impl Network<'_> {
                      {}\n}};\n\n",
                     shape[0],
                     shape[1],
-                    self.input_fields(operator, input),
+                    self.input_fields(operator, input)?,
                     output_fields(operator),
                 );
                 let constant_bytes = 8 * multipliers.len();
@@ -86,7 +86,7 @@ impl Network<'_> {
             }
             OperatorArithmetic::Table(codes) => {
                 kernels.add(Kernel::Table);
-                let name = identifier(&node.name);
+                let name = self.identifier(node)?.to_owned();
                 let data = format!(
                     "/* {} */\n{}\n",
                     self.comment(node),
@@ -122,9 +122,8 @@ impl Network<'_> {
     }
 
     /// `.flip = 0, .zero_point = 3`.
-    fn input_fields(&self, operator: &TargetOperator, id: EdgeId) -> String {
-        let zero_point = operator.inputs.first().map_or(0, |port| port.zero_point);
-        format!(".flip = {}, .zero_point = {zero_point}", self.flip(id))
+    fn input_fields(&self, operator: &TargetOperator, id: EdgeId) -> Result<String, String> {
+        Ok(format!(".flip = {}, .zero_point = {}", self.flip(id), first_input(operator)?.zero_point))
     }
 
     fn pair(
@@ -148,7 +147,7 @@ impl Network<'_> {
         } else {
             (shape.clone(), steps(&self.shapes[a.0], shape), steps(&self.shapes[b.0], shape))
         };
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let mut data = format!("/* {} */\n", self.comment(node));
         for (what, values) in [("sizes", &sizes), ("step_a", &steps_a), ("step_b", &steps_b)] {
             data.push_str(&text::array("int32_t", &format!("{name}_{what}"), values));
@@ -193,7 +192,7 @@ impl Network<'_> {
         let inner = self.shapes[a.0].last().copied().unwrap_or(0);
         fits(LARGEST_CODE * LARGEST_CODE * i128::try_from(inner).unwrap_or(i128::MAX >> 20), scale)?;
         kernels.add(Kernel::MatrixProduct);
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let matrices: usize = shape[..rank - 2].iter().product();
         let data = format!(
             "/* {} */\nstatic const struct matrix_product {name}_product = {{\n    .matrices = {matrices}, .rows = {}, \
@@ -231,10 +230,12 @@ impl Network<'_> {
         };
         let shape = &self.shapes[output.0];
         let rank = i64::try_from(shape.len()).unwrap_or(i64::MAX);
-        let axis = usize::try_from(if *axis < 0 { axis + rank } else { *axis }).unwrap_or(0);
+        let counted = if *axis < 0 { axis + rank } else { *axis };
+        let axis = usize::try_from(counted).ok().filter(|axis| *axis < shape.len());
+        let axis = axis.ok_or_else(|| format!("an axis {counted} of {rank}"))?;
         let rows: usize = shape[..axis].iter().product();
         let step: usize = shape[axis..].iter().product();
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let (mut data, mut calls) = (format!("/* {} */\n", self.comment(node)), String::new());
         let mut offset = 0;
         for (index, ((id, port), scale)) in node.inputs.iter().zip(&operator.inputs).zip(scales).enumerate() {
@@ -299,7 +300,7 @@ impl Network<'_> {
             fits(LARGEST_CODE * i128::try_from(count).unwrap_or(i128::MAX >> 20), scale)?;
             scales.push(scale);
         }
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let mut data = format!("/* {} */\n", self.comment(node));
         let mut axes = vec!["{1, 0, NULL}".to_owned(); spare];
         let mut step: usize = from.iter().product();
@@ -324,8 +325,9 @@ impl Network<'_> {
         data.push_str(&text::array("uint8_t", &format!("{name}_shift"), &shifts));
         let mut which = "NULL".to_owned();
         if divisors.len() > 1 {
-            let index = |divisor: &i64| divisors.binary_search(divisor).unwrap_or(0);
-            let indices: Vec<usize> = means.divisors.iter().map(index).collect();
+            let index = |divisor: &i64| divisors.binary_search(divisor);
+            let indices = means.divisors.iter().map(index).collect::<Result<Vec<usize>, _>>();
+            let indices = indices.map_err(|_| "a window of a size that has no multiplier")?;
             if divisors.len() > 256 {
                 return Err(format!("windows of {} different sizes, expected at most 256", divisors.len()));
             }
@@ -337,7 +339,7 @@ impl Network<'_> {
             "static const struct mean {name}_mean = {{\n    .axes = {{{}}},\n    .multiplier = {name}_multiplier, .shift = \
              {name}_shift, .divisor = {which},\n    {}, {}\n}};\n\n",
             axes.join(", "),
-            self.input_fields(operator, input),
+            self.input_fields(operator, input)?,
             output_fields(operator),
         );
         let calls = format!(
@@ -368,7 +370,7 @@ impl Network<'_> {
                 dilation: size(&pool.dilation)?,
             };
         }
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let data = format!(
             "/* {} */\nstatic const struct max_pool {name}_pool = {{\n    .planes = {}, .depth = {}, .height = {}, .width = \
              {}, .flip = {}\n}};\n\n",
@@ -397,9 +399,9 @@ impl Network<'_> {
         let input = node.inputs[0];
         let known: Vec<Option<Vec<usize>>> = self.shapes.iter().cloned().map(Some).collect();
         let results = shape.sources(&self.shapes[input.0], &known).map_err(|error| error.to_string())?;
-        let name = identifier(&node.name);
+        let name = self.identifier(node)?.to_owned();
         let (mut data, mut calls) = (format!("/* {} */\n", self.comment(node)), String::new());
-        let filling = shape.filling(operator.inputs.first().map_or(0, |port| port.zero_point));
+        let filling = shape.filling(first_input(operator)?.zero_point);
         for (part, ((sizes, sources), output)) in results.iter().zip(&node.outputs).enumerate() {
             let tables = tables(sizes, sources).ok_or("places that are no sum of one term per axis")?;
             let name = if node.outputs.len() == 1 { name.clone() } else { format!("{name}_{part}") };
@@ -431,6 +433,11 @@ impl Network<'_> {
 }
 
 /// `.output_zero_point = 3, .min = 0, .max = 255`.
+/// S1, Z1 and type of an operator's first input.
+fn first_input(operator: &TargetOperator) -> Result<&Port, String> {
+    operator.inputs.first().ok_or_else(|| format!("{} without an input", operator.op.name()))
+}
+
 fn output_fields(operator: &TargetOperator) -> String {
     let Range { min, max } = operator.output.range;
     format!(".output_zero_point = {}, .min = {min}, .max = {max}", operator.output.zero_point)

@@ -51,6 +51,7 @@ impl Orders {
                 let flattens = flattens(node, [&shapes[input.0], &shapes[output.0]]);
                 let moves = moves_channels(node, shapes[input.0].len());
                 *free = flattens
+                    || matches!(node.op, Op::Shape(Shape::InMemory { .. }))
                     || matches!(
                         (moves, &edges[input.0]),
                         (Some(Moves::ToLast), Order::ChannelsLast)
@@ -70,7 +71,7 @@ fn order_of(node: &Node, edges: &[Order], [from, to]: [&Vec<usize>; 2]) -> Order
     let Some(&input) = node.inputs.first() else { return Order::ChannelsLast };
     let given = &edges[input.0];
     match &node.op {
-        Op::Quantize | Op::Dequantize => given.clone(),
+        Op::Quantize | Op::Dequantize | Op::Shape(Shape::InMemory { .. }) => given.clone(),
         Op::Layer(_) => Order::ChannelsLast,
         Op::Shape(_) if flattens(node, [from, to]) => match given {
             Order::ChannelsLast if from.len() > 2 => {
@@ -156,8 +157,8 @@ mod tests {
             source_form: String::new(),
             wiring: Wiring::File,
             engine: None,
-            signed_as_unsigned: false,
-            unfused: std::collections::BTreeMap::new(),
+            fusions: std::collections::BTreeMap::new(),
+            undelegated: std::collections::BTreeSet::new(),
             edges,
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(chain.len())],

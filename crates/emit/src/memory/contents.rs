@@ -48,9 +48,11 @@ impl Contents {
             }
             lines.extend(sentences(&placed.table));
         }
-        // A description is strings and integers: it always can be written.
-        let json = serde_json::to_string(self).unwrap_or_default();
-        lines.push(format!("{MARK}{json}"));
+        // A description is strings and integers: it always can be written. In ASCII, for it stands in comments of sources,
+        // where compilers refuse characters that turn the direction of text.
+        if let Ok(json) = serde_json::to_string(self) {
+            lines.push(format!("{MARK}{}", ascii(&json)));
+        }
         lines
     }
 
@@ -110,4 +112,19 @@ impl Contents {
         };
         self.tables.iter().map(table).collect()
     }
+}
+
+/// JSON with every character beyond ASCII as JSON escapes it.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() && !character.is_ascii_control() {
+            text.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    text
 }

@@ -22,7 +22,7 @@ package gen_params_pkg is
     const ROW: [char; 2] = ['(', ')'];
 
     fn constant(name: &str, value: i64) -> String {
-        format!("constant {name} : integer := {value};")
+        format!("constant {} : integer := {value};", identifier(name))
     }
 
     fn list(name: &str, values: &[i64], bits: u32) -> String {
@@ -33,6 +33,7 @@ package gen_params_pkg is
             }));
             return list + "\n);";
         }
+        let name = identifier(name);
         let list = join(values, |index, value, text| text.push_str(&format!("{index} => {value}")));
         format!(
             "type {name}_t is array (0 to {}) of integer;\nconstant {name} : {name}_t := ({list}\n);",
@@ -41,6 +42,7 @@ package gen_params_pkg is
     }
 
     fn open(name: &str, bits: u32, count: usize) -> String {
+        let name = identifier(name);
         format!(
             "type {name}_t is array (0 to {}) of std_logic_vector({} downto 0);\nconstant {name} : {name}_t := (",
             count.saturating_sub(1),
@@ -70,4 +72,13 @@ package gen_params_pkg is
         let digits = token.trim_start_matches('x').strip_prefix('"')?.strip_suffix('"')?;
         Some((digits, radix))
     }
+}
+
+/// A name without two underscores in a row, which VHDL does not have: `LAYER__FC1` is `LAYER_U_FC1`.
+fn identifier(name: &str) -> String {
+    let mut name = name.to_owned();
+    while name.contains("__") {
+        name = name.replace("__", "_U_");
+    }
+    name
 }

@@ -187,7 +187,8 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
     let bias = if wide_bias {
         Data::Signed64(layer.folded_bias.clone())
     } else {
-        Data::Signed32(layer.folded_bias.iter().filter_map(|&bias| i32::try_from(bias).ok()).collect())
+        let narrow = layer.folded_bias.iter().map(|&bias| i32::try_from(bias));
+        Data::Signed32(narrow.collect::<Result<_, _>>().map_err(|_| "a folded bias beyond 32 bits")?)
     };
     let clocks = geometry.positions() * taps * (layer.channels() / lanes) + lanes + 8;
     let mut data = vec![
@@ -218,7 +219,14 @@ fn lanes(outputs: usize, taps: usize, clocks: usize) -> usize {
 
 /// The number of a rounding in `gp_round`.
 pub(super) fn rounding(rounding: Rounding) -> usize {
-    Rounding::ALL.iter().position(|&known| known == rounding).unwrap_or_default()
+    match rounding {
+        Rounding::HalfUp => 0,
+        Rounding::HalfEven => 1,
+        Rounding::HalfAway => 2,
+        Rounding::Floor => 3,
+        Rounding::TowardZero => 4,
+        Rounding::Double => 5,
+    }
 }
 
 /// A selection by a table of addresses; negative sources are padding, which has the code Z1 + `above_zero`.

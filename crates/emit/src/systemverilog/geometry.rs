@@ -172,8 +172,7 @@ impl Geometry {
             list.push(("TRANSPOSED", flag(true)));
         }
         if self.padding_mode != PaddingMode::Zeros {
-            let mode = PaddingMode::ALL.iter().position(|&mode| mode == self.padding_mode);
-            list.push(("PADDING_MODE", number(mode.unwrap_or_default())));
+            list.push(("PADDING_MODE", number(padding_mode(self.padding_mode))));
         }
         list
     }
@@ -186,5 +185,15 @@ impl Geometry {
     /// Input positions that a window has.
     pub(super) fn taps(&self) -> usize {
         self.axes.iter().map(|axis| axis.kernel).product()
+    }
+}
+
+/// The number of what stands outside of an input, in `gp_convolution`.
+fn padding_mode(mode: PaddingMode) -> usize {
+    match mode {
+        PaddingMode::Zeros => 0,
+        PaddingMode::Reflect => 1,
+        PaddingMode::Replicate => 2,
+        PaddingMode::Circular => 3,
     }
 }

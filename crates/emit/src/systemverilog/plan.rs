@@ -4,7 +4,7 @@ use gen_params_core::contract::Contract;
 use gen_params_core::error::Reason;
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::{EdgeId, IntNetwork, Node};
-use gen_params_core::ops::{Context, Op, Value as EdgeValue};
+use gen_params_core::ops::{Context, Fusion, Op, Value as EdgeValue};
 use gen_params_core::parameters::{Activation, Parameters};
 use gen_params_core::target::Target;
 use gen_params_core::tensor::{Codes, Tensor};
@@ -13,7 +13,7 @@ use super::block;
 use super::parts::{Block, Buffer, Data, Options, Plan};
 use crate::Error;
 use crate::golden::{INPUT, input_node};
-use crate::names::{NameSpace, file_stem};
+use crate::names::{Identifiers, Language, NameSpace, file_stem};
 
 /// A plan in the making.
 struct Planner<'a> {
@@ -26,6 +26,7 @@ struct Planner<'a> {
     places: Vec<Option<usize>>,
     shapes: Vec<Option<Vec<usize>>>,
     plan: Plan,
+    identifiers: Identifiers,
     reasons: Vec<Reason>,
 }
 
@@ -51,6 +52,7 @@ impl Plan {
             options,
             places: vec![None; count],
             shapes: vec![None; count],
+            identifiers: Identifiers::of(Language::SystemVerilog),
             plan: Self {
                 buffers: Vec::new(),
                 inputs: network.inputs.len(),
@@ -124,16 +126,16 @@ impl Planner<'_> {
             return Err(unsupported(self.reasons));
         }
         self.plan.remove_unread();
-        let mut names = NameSpace::default();
-        for input in self.plan.buffers.iter().take(self.plan.inputs) {
-            names.claim(&input.id, "an input of the network")?;
-        }
-        names.claim("output", "the network's output")?;
+        let mut files = NameSpace::default();
         for block in &self.plan.blocks {
-            names.claim(&block.id, &block.name)?;
+            for (file, _) in &block.data {
+                files.claim(file, &block.name)?;
+            }
         }
-        for buffer in self.plan.buffers.iter().filter(|buffer| buffer.constant.is_some()) {
-            names.claim(&buffer.id, buffer.node.as_deref().unwrap_or_default())?;
+        for buffer in &self.plan.buffers {
+            if let (Some((file, _)), Some(node)) = (&buffer.constant, &buffer.node) {
+                files.claim(file, node)?;
+            }
         }
         Ok(self.plan)
     }
@@ -185,8 +187,8 @@ impl Planner<'_> {
         let held = codes.elements().iter().map(|&code| self.target.receive(code, activation.code_type));
         let stem = file_stem(&node.name);
         let constant = Some((block::path(&format!("{stem}.hex")), Data::codes(activation.code_type, held)));
-        let place =
-            self.buffer(identifier(&stem), codes.shape(), activation, Some(node.name.clone()), constant);
+        let name = self.identifiers.claim(&identifier(&stem));
+        let place = self.buffer(name, codes.shape(), activation, Some(node.name.clone()), constant);
         self.places[edge.0] = Some(place);
         Ok(())
     }
@@ -233,7 +235,7 @@ impl Planner<'_> {
         computed: block::Computed,
     ) -> Result<(), String> {
         let activation = self.known_activation(edge)?;
-        let id = identifier(&stem);
+        let id = self.identifiers.claim(&identifier(&stem));
         let source = (node.outputs.len() == 1).then(|| node.name.clone());
         let output = self.buffer(id.clone(), shape, activation, source, None);
         self.places[edge.0] = Some(output);
@@ -251,7 +253,7 @@ impl Planner<'_> {
         let count = self.plan.buffers[place].elements();
         let indices = (0..count).map(i32::try_from).collect::<Result<Vec<i32>, _>>();
         let indices = indices.map_err(|_| format!("{count} elements, expected fewer than 2^31"))?;
-        let shape = self.shapes[id.0].clone().unwrap_or_default();
+        let shape = self.shapes[id.0].clone().ok_or("an input of unknown shape")?;
         let indices = Tensor::new(shape, indices).map_err(|error| error.to_string())?;
         let activation = self.plan.buffers[place].activation;
         // Padding has a code that is no index.
@@ -264,7 +266,7 @@ impl Planner<'_> {
             contract: Contract::Exact,
             inputs: &[marked],
             output: marked,
-            signed_as_unsigned: false,
+            fusion: Fusion::default(),
         };
         let selected = node.op.apply(&[&EdgeValue::Codes(indices)], &self.shapes, &context);
         let selected = selected.map_err(|error| error.to_string())?;

@@ -187,7 +187,7 @@ fn foreign_folders_are_replaced_by_force_only() {
             Err(Error::Foreign { found, hint, .. }) => {
                 assert_eq!(
                     (found.as_str(), hint),
-                    (*expected, "give another folder with -o, or --force to replace it")
+                    (*expected, "name another folder, or give --force to replace it")
                 );
             }
             other => panic!("{expected}: {other:?}"),

@@ -7,25 +7,19 @@ use std::process::Command;
 
 use gen_params_core::parameters::LayerParameters;
 use gen_params_emit::{Existing, Format, Formats, write_parameters};
+use gen_params_test_support::needs;
 use tempfile::TempDir;
 
 use crate::sample::{conv, depthwise, network, sample};
 
-/// Runs a program and returns what it prints; `None`, said so, where there is no such program.
-pub(crate) fn run(program: &str, arguments: &[&str], folder: &Path) -> Option<String> {
-    match Command::new(program).args(arguments).current_dir(folder).output() {
-        Ok(output) => {
-            let talk = String::from_utf8_lossy(&output.stderr);
-            let text = String::from_utf8(output.stdout).unwrap();
-            assert!(output.status.success() && talk.is_empty(), "{program} {arguments:?}\n{text}\n{talk}");
-            Some(text)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            println!("skipped: there is no {program}");
-            None
-        }
-        Err(error) => panic!("{program}: {error}"),
-    }
+/// Runs a program and returns what it prints.
+pub(crate) fn run(program: &str, arguments: &[&str], folder: &Path) -> String {
+    let output = Command::new(program).args(arguments).current_dir(folder).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let talk = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && talk.is_empty(), "{program} {arguments:?}\n{text}\n{talk}");
+    text
 }
 
 /// A folder with every format in `weight`.
@@ -102,7 +96,7 @@ fn tables(layer: &LayerParameters) -> Vec<(&'static str, usize, bool, Vec<i64>)>
     list
 }
 
-#[test]
+#[needs(python3)]
 fn python_reads_the_lists() {
     let parameters = sample();
     let place = written(&parameters);
@@ -117,7 +111,7 @@ for path in sorted(pathlib.Path('weight').glob('*.txt')):
     assert str(value) + '\\n' == path.read_text(), path
     print(path.name, 'x'.join(map(str, shape(value))), *flat(value))
 ";
-    let Some(found) = run("python3", &["-c", script], place.path()) else { return };
+    let found = run("python3", &["-c", script], place.path());
     let mut expected = Vec::new();
     for (layer, stem) in parameters.layers.iter().zip(["conv1", "features_0_depth_wise", "1", "up_____"]) {
         let shape = layer.weight.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
@@ -133,7 +127,7 @@ for path in sorted(pathlib.Path('weight').glob('*.txt')):
     assert_eq!(sorted(found.lines().map(str::to_owned).collect()), sorted(expected));
 }
 
-#[test]
+#[needs(gcc)]
 fn a_c_compiler_reads_the_header() {
     let mut q31 = conv();
     q31.multiplier = Some(vec![1 << 30, i32::MAX.cast_unsigned(), 0]);
@@ -150,7 +144,7 @@ fn a_c_compiler_reads_the_header() {
         )
         .unwrap();
         let arguments = [&flags[..], &["-o", "unused", "unused.c"]].concat();
-        let Some(_) = run("gcc", &arguments, place.path()) else { return };
+        run("gcc", &arguments, place.path());
 
         let mut program = "#include <stdio.h>\n#include \"weight/params.h\"\n#include \"weight/params.h\"\n\
             #define TABLE(name, first) do { printf(#name \" %d\", (int)sizeof (first)); \\\n\
@@ -177,13 +171,13 @@ fn a_c_compiler_reads_the_header() {
         program.push_str("printf(\"%d\\n\", CONV1_WEIGHT[2][0][1][0]);\nreturn 0; }\n");
         expected.push_str("99\n");
         fs::write(place.path().join("print.c"), program).unwrap();
-        run("gcc", &[&flags[..], &["-o", "print", "print.c"]].concat(), place.path()).unwrap();
+        run("gcc", &[&flags[..], &["-o", "print", "print.c"]].concat(), place.path());
         let path = place.path().join("print");
-        assert_eq!(run(path.to_str().unwrap(), &[], place.path()).unwrap(), expected);
+        assert_eq!(run(path.to_str().unwrap(), &[], place.path()), expected);
     }
 }
 
-#[test]
+#[needs(iverilog)]
 fn a_verilog_simulator_reads_the_include_and_the_hex_files() {
     let parameters = sample();
     let place = written(&parameters);
@@ -224,12 +218,11 @@ fn a_verilog_simulator_reads_the_include_and_the_hex_files() {
     expected.push_str("-2147483648\n-390\n2147483635\n");
     fs::write(place.path().join("print.sv"), module).unwrap();
     let arguments = ["-g2012", "-Wall", "-Wno-timescale", "-o", "print.vvp", "print.sv"];
-    if run("iverilog", &arguments, place.path()).is_some() {
-        assert_eq!(run("vvp", &["-n", "print.vvp"], place.path()).unwrap(), expected);
-    }
+    run("iverilog", &arguments, place.path());
+    assert_eq!(run("vvp", &["-n", "print.vvp"], place.path()), expected);
 }
 
-#[test]
+#[needs(verilator)]
 fn verilator_reads_the_arrays() {
     let parameters = sample();
     let place = written(&parameters);

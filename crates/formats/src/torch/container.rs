@@ -99,7 +99,7 @@ fn legacy(bytes: &Bytes, budget: &Budget) -> Result<Container> {
         Object::Long(value) if value[..] == MAGIC || value[..] == *MAGIC_DECIMAL => {}
         _ => {
             return Err(ReadError::unsupported(
-                "the file",
+                "",
                 format!("a plain pickle of {}", magic.heap.kind(magic.root)),
                 "a file written by torch.save",
             )

@@ -11,6 +11,7 @@ use gen_params::emit::cmsis_nn::{self, Design, Written};
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::target::{Rounding, Target};
+use gen_params_test_support::needs;
 
 use crate::support::{self, assert_no_failures, fixtures, network};
 
@@ -156,16 +157,16 @@ fn compile_and_run(written: &Written, driver: &str) -> Result<(), String> {
     support::compile_and_run(folder.path(), &["net.c", "reference.c", "main.c"])
 }
 
-#[test]
+#[needs(gcc)]
 fn structs_give_the_codes_of_the_target() {
-    if !support::has_compiler() {
-        return;
-    }
     let examples = fixtures().join("../../examples/fashion_mnist");
     let mut models = vec![(examples.join("lenet_script.pt"), vec![1, 28, 28])];
     for entry in fs::read_dir(fixtures().join("layers")).unwrap() {
         let folder = entry.unwrap().path();
-        let Ok(mut archive) = npyz::npz::NpzArchive::open(folder.join("golden.npz")) else { continue };
+        let Ok(mut archive) = gen_params_test_support::npz::NpzArchive::open(folder.join("golden.npz"))
+        else {
+            continue;
+        };
         let Ok(Some(file)) = archive.by_name("input_f32") else { continue };
         let image = file.shape()[1..].iter().map(|&size| size.try_into().unwrap()).collect();
         if folder.join("script.pt").is_file() {

@@ -7,7 +7,7 @@ use gen_params::derive::{self, Options};
 use gen_params::lower::{self, Engine};
 use gen_params::network::IntNetwork;
 use gen_params::ops::{Bias, Op};
-use npyz::npz::NpzArchive;
+use gen_params_test_support::npz::NpzArchive;
 use serde_json::Value;
 
 use crate::support::{assert_no_failures, fixtures};

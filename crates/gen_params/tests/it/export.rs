@@ -12,9 +12,10 @@ use gen_params::ops::{Op, Value};
 use gen_params::parameters::{LayerParameters, Parameters};
 use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
-use npyz::npz::NpzArchive;
+use gen_params_test_support::npz::NpzArchive;
+use gen_params_test_support::{fixtures, needs, samples, shared};
 
-use crate::support::{assert_no_failures, fixtures, shared, torch_files};
+use crate::support::{assert_no_failures, torch_files};
 
 fn read(path: &Path) -> Result<SourceModel, String> {
     let bytes = gen_params::map_file(path).map_err(|e| e.to_string())?;
@@ -29,8 +30,8 @@ fn derived(path: &Path) -> Result<Parameters, String> {
     derive::derive(&lowered(path)?, &Options::default()).map_err(|e| e.to_string())
 }
 
-fn archives(shared: &Path) -> Vec<PathBuf> {
-    let mut found = torch_files(&shared.join("fixtures"));
+fn archives(root: &Path) -> Vec<PathBuf> {
+    let mut found = torch_files(root);
     found.retain(|path| path.extension().is_some_and(|e| e == "pt2"));
     found
 }
@@ -47,14 +48,22 @@ fn refusal(name: &str) -> Option<(&'static str, usize)> {
 }
 
 #[test]
+fn every_sample_is_derived_or_refused_by_what_is_float() {
+    derived_or_refused(&samples());
+}
+
+#[needs(shared)]
 fn every_program_is_derived_or_refused_by_what_is_float() {
-    let Some(shared) = shared() else { return };
+    derived_or_refused(&shared().join("fixtures"));
+}
+
+fn derived_or_refused(root: &Path) {
     let (mut failures, mut checked) = (Vec::new(), 0);
     println!("{:<62}{:>8}{:>10}  incomplete, or refused", "file", "layers", "complete");
-    for path in archives(&shared) {
+    for path in archives(root) {
         checked += 1;
         let folder = path.parent().unwrap();
-        let name = folder.strip_prefix(shared.join("fixtures")).unwrap().display().to_string();
+        let name = folder.strip_prefix(root).unwrap().display().to_string();
         let network = folder.file_name().unwrap().to_str().unwrap();
         match (derived(&path), refusal(network)) {
             (Ok(parameters), None) => {
@@ -98,8 +107,7 @@ fn every_program_is_derived_or_refused_by_what_is_float() {
 /// `X86InductorQuantizer` leaves the last layer's result float; hardware needs codes, whose scale the user chooses.
 #[test]
 fn a_float_result_gets_its_scale_from_a_graph_file() {
-    let Some(shared) = shared() else { return };
-    let path = shared.join("fixtures/torch2.9/pt2e_qat_torchao/LeNet_x86inductor/converted.pt2");
+    let path = samples().join("torch2.9/pt2e_qat_torchao/LeNet_x86inductor/converted.pt2");
     let source = read(&path).unwrap();
     let mut file = lower::draft(&source, &lower::Options::default()).unwrap();
     let last = file.node.last_mut().unwrap();
@@ -143,13 +151,22 @@ fn integers(layer: &LayerParameters) -> String {
 
 /// PyTorch's ONNX exporter was given these very files.
 #[test]
+fn the_same_sample_as_onnx_has_the_same_integers() {
+    same_as_onnx(&samples());
+}
+
+/// The same, of every program.
+#[needs(shared)]
 fn the_same_program_as_onnx_has_the_same_integers() {
-    let Some(shared) = shared() else { return };
+    same_as_onnx(&shared().join("fixtures"));
+}
+
+fn same_as_onnx(root: &Path) {
     let (mut failures, mut compared) = (Vec::new(), 0);
-    for onnx in fs::read_dir(shared.join("fixtures/onnx/torch_export_pt2e")).unwrap() {
+    for onnx in fs::read_dir(root.join("onnx/torch_export_pt2e")).unwrap() {
         let folder = onnx.unwrap();
         let name = folder.file_name().into_string().unwrap();
-        let pt2 = shared.join("fixtures/torch2.9/pt2e_qat_torchao").join(&name).join("converted.pt2");
+        let pt2 = root.join("torch2.9/pt2e_qat_torchao").join(&name).join("converted.pt2");
         match (derived(&pt2), derived(&folder.path().join("pt2e_dynamo.onnx"))) {
             (Ok(ours), Ok(theirs)) => {
                 if ours.layers.len() != theirs.layers.len() {
@@ -182,8 +199,19 @@ fn the_same_program_as_onnx_has_the_same_integers() {
 
 /// `torch.ao` and `torchao`, and two versions of the latter, quantize one network alike.
 #[test]
+fn two_quantizers_of_a_sample_give_the_same_integers() {
+    assert_eq!(two_quantizers(&samples()), 2);
+}
+
+/// The same, of more networks.
+#[needs(shared)]
 fn two_quantizers_of_one_network_give_the_same_integers() {
-    let Some(shared) = shared() else { return };
+    assert!(two_quantizers(&shared().join("fixtures")) >= 5);
+}
+
+/// How many pairs there are.
+fn two_quantizers(root: &Path) -> usize {
+    let mut pairs = 0;
     let (mut failures, mut compared) = (Vec::new(), 0);
     for (a, b) in [
         ("torch2.9/pt2e_ptq_torchao", "torch2.9/pt2e_ptq_torch_ao"),
@@ -191,11 +219,11 @@ fn two_quantizers_of_one_network_give_the_same_integers() {
         ("torch2.9/pt2e_qat_torchao", "torch2.15/pt2e_qat_torchao"),
     ] {
         for quantizer in ["x86inductor", "xnnpack"] {
-            let file =
-                |folder: &str| shared.join(format!("fixtures/{folder}/LeNetBN_{quantizer}/converted.pt2"));
+            let file = |folder: &str| root.join(format!("{folder}/LeNetBN_{quantizer}/converted.pt2"));
             if !file(a).exists() || !file(b).exists() {
                 continue;
             }
+            pairs += 1;
             let (first, second) = (derived(&file(a)).unwrap(), derived(&file(b)).unwrap());
             for (first, second) in first.layers.iter().zip(&second.layers) {
                 compared += 1;
@@ -206,6 +234,7 @@ fn two_quantizers_of_one_network_give_the_same_integers() {
         }
     }
     assert_no_failures(&failures, compared);
+    pairs
 }
 
 fn npy<T: npyz::Deserialize + Copy + Into<i32>>(file: npyz::NpyFile<impl std::io::Read>) -> Tensor<i32> {
@@ -285,16 +314,25 @@ fn every_quantized_result_of_a_small_program_is_pytorchs() {
 
 /// PyTorch runs these graphs in floats; integers differ where a float mean was rounded across a tie.
 #[test]
+fn quantized_results_of_the_samples_are_pytorchs_but_for_its_float_rounding() {
+    but_for_float_rounding(&samples());
+}
+
+/// The same, of every program.
+#[needs(shared)]
 fn quantized_results_are_pytorchs_but_for_its_float_rounding() {
-    let Some(shared) = shared() else { return };
+    but_for_float_rounding(&shared().join("fixtures"));
+}
+
+fn but_for_float_rounding(root: &Path) {
     let (mut failures, mut checked) = (Vec::new(), 0);
     println!(
         "{:<52}{:>8}{:>10}{:>11}{:>14}{:>11}{:>9}",
         "file", "tensors", "codes", "different", "behind means", "different", "largest"
     );
-    for path in archives(&shared) {
+    for path in archives(root) {
         let folder = path.parent().unwrap();
-        let name = folder.strip_prefix(shared.join("fixtures")).unwrap().display().to_string();
+        let name = folder.strip_prefix(root).unwrap().display().to_string();
         let source = read(&path).unwrap();
         let Ok(network) = lower::lower(&source, &lower::Options::default()) else { continue };
         let edges = lower::values(&source, &lower::Options::default()).unwrap();

@@ -1,15 +1,16 @@
 //! Every PyTorch file at hand: derived completely, or refused with its reason; and all forms of one network agree.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gen_params::derive::{self, Options};
 use gen_params::lower::graph_file::GraphFile;
 use gen_params::lower::{self, Engine};
 use gen_params::ops::{Bias, Op};
 use gen_params::parameters::{LayerParameters, Parameters, Weight};
+use gen_params_test_support::{needs, samples, shared};
 
-use crate::support::{assert_no_failures, shared, torch_files};
+use crate::support::{assert_no_failures, torch_files};
 
 /// The engine that a fixture was made for, from the name of its folder.
 fn engine_of(path: &Path) -> Option<Engine> {
@@ -103,16 +104,14 @@ fn is_known(name: &str, reason: &str) -> bool {
         })
 }
 
-#[test]
-fn every_file_is_derived_or_refused_with_its_reason() {
-    let Some(shared) = shared() else { return };
+fn derived_or_refused(root: &Path, folders: &[&str]) {
     let mut failures = Vec::new();
     let mut rows: BTreeMap<String, (usize, usize, BTreeMap<String, usize>)> = BTreeMap::new();
     let mut checked = 0;
-    for folder in ["fixtures", "models"] {
-        for path in torch_files(&shared.join(folder)) {
+    for folder in folders {
+        for path in torch_files(&root.join(folder)) {
             checked += 1;
-            let name = path.strip_prefix(&shared).unwrap().to_string_lossy().into_owned();
+            let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
             let kind = path.file_name().unwrap().to_string_lossy().into_owned();
             let kind = if kind.starts_with("TestSerialization") {
                 format!("*.{}", kind.rsplit('.').nth(1).unwrap())
@@ -142,6 +141,16 @@ fn every_file_is_derived_or_refused_with_its_reason() {
         }
     }
     assert_no_failures(&failures, checked);
+}
+
+#[test]
+fn every_sample_is_derived_or_refused_with_its_reason() {
+    derived_or_refused(&samples(), &[""]);
+}
+
+#[needs(shared)]
+fn every_file_is_derived_or_refused_with_its_reason() {
+    derived_or_refused(&shared(), &["fixtures", "models"]);
 }
 
 /// What two forms of one network say differently; a field that one of them does not know is no difference.
@@ -179,33 +188,47 @@ fn differences(ours: &LayerParameters, theirs: &LayerParameters) -> Vec<&'static
     found
 }
 
-#[test]
-fn all_forms_of_a_network_agree() {
-    let Some(shared) = shared() else { return };
-    let mut failures = Vec::new();
-    let (mut compared, mut networks) = (0, 0);
+/// Files with each other that lie in one folder.
+fn by_folder(root: &Path) -> BTreeMap<PathBuf, Vec<PathBuf>> {
     let mut by_folder: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for path in torch_files(&shared.join("fixtures")) {
+    for path in torch_files(root) {
         if !path.to_string_lossy().contains("pt2e") {
             by_folder.entry(path.parent().unwrap().to_path_buf()).or_default().push(path);
         }
     }
+    by_folder
+}
+
+#[test]
+fn all_forms_of_the_samples_agree() {
+    forms_agree(&samples(), by_folder(&samples()));
+}
+
+#[needs(shared)]
+fn all_forms_of_a_network_agree() {
+    let mut by_folder = by_folder(&shared().join("fixtures"));
     // The two networks of fashion_mnist share a folder.
     for net in ["lenet", "resnet8"] {
-        let folder = shared.join("models/fashion_mnist");
+        let folder = shared().join("models/fashion_mnist");
         let files = torch_files(&folder)
             .into_iter()
             .filter(|p| p.file_name().unwrap().to_string_lossy().starts_with(net))
             .collect();
         by_folder.insert(folder.join(net), files);
     }
-    for (folder, files) in by_folder {
+    forms_agree(&shared(), by_folder);
+}
+
+fn forms_agree(root: &Path, by_folder: BTreeMap<PathBuf, Vec<PathBuf>>) {
+    let mut failures = Vec::new();
+    let (mut compared, mut networks) = (0, 0);
+    for files in by_folder.into_values() {
         let named = |part: &str| files.iter().find(|p| p.to_string_lossy().contains(part));
         let Some(with_topology) = named("script.pt").or_else(|| named("trace.pt")) else { continue };
         let Ok(reference) = derive_file(with_topology, None) else { continue };
         networks += 1;
         for path in &files {
-            let name = path.strip_prefix(&shared).unwrap().display().to_string();
+            let name = path.strip_prefix(root).unwrap().display().to_string();
             // Without a topology of its own, a form takes the one that TorchScript tells.
             let derived = match derive_file(path, None) {
                 Ok(derived) if !name.contains("prepared") => derived,
@@ -252,7 +275,6 @@ fn all_forms_of_a_network_agree() {
                 }
             }
         }
-        let _ = folder;
     }
     println!("{networks} networks, {compared} layers of other forms compared with TorchScript's");
     assert_no_failures(&failures, compared);

@@ -12,9 +12,10 @@ use gen_params::ops::Value;
 use gen_params::parameters::{Activation, CodeType};
 use gen_params::reference::{self, Keep, Trace};
 use gen_params::tensor::Tensor;
-use npyz::npz::NpzArchive;
+use gen_params_test_support::npz::NpzArchive;
+use gen_params_test_support::{fixtures, needs, samples, shared};
 
-use crate::support::{fixtures, golden_folders, shared};
+use crate::support::golden_folders;
 
 /// An array of a golden file, as integers or as floats.
 fn array(archive: &mut NpzArchive<BufReader<File>>, name: &str) -> Option<Value> {
@@ -161,10 +162,18 @@ fn check_folder(table: &mut Table, folder: &Path, contract: Contract, input: &Va
 }
 
 #[test]
+fn every_tensor_of_the_samples_has_pytorchs_codes() {
+    pytorchs_codes(&samples());
+}
+
+#[needs(shared)]
 fn every_tensor_of_pytorchs_networks_has_pytorchs_codes() {
-    let Some(shared) = shared() else { return };
+    pytorchs_codes(&shared().join("fixtures"));
+}
+
+fn pytorchs_codes(root: &Path) {
     let mut table = Table::default();
-    for folder in golden_folders(&shared.join("fixtures")) {
+    for folder in golden_folders(root) {
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let Some(contract) = name.rsplit_once('_').and_then(|(_, engine)| Contract::from_name(engine)) else {
             continue;
@@ -207,9 +216,9 @@ fn fashion_images(shared: &Path, count: usize) -> Tensor<f32> {
     Tensor::new(vec![count, 1, 28, 28], images).unwrap()
 }
 
-#[test]
+#[needs(shared)]
 fn fashion_mnist_networks_answer_as_pytorch_did() {
-    let Some(shared) = shared() else { return };
+    let shared = shared();
     let folder = shared.join("models/fashion_mnist");
     let mut table = Table::default();
     for (name, count) in [("lenet", 200), ("resnet8", 20)] {
@@ -233,11 +242,10 @@ fn fashion_mnist_networks_answer_as_pytorch_did() {
 }
 
 /// PyTorch's own serialization tests of 2019 to 2021: a layer, one batch and what it gave, saved as lone tensors.
-#[test]
+#[needs(shared)]
 fn pytorchs_serialization_tests_give_what_they_expect() {
-    let Some(shared) = shared() else { return };
     let folder =
-        shared.join("models/third_party/deb__pytorch-2.6.0/test/quantization/serialized/TestSerialization");
+        shared().join("models/third_party/deb__pytorch-2.6.0/test/quantization/serialized/TestSerialization");
     // The bytes of a file's only storage are its last ones.
     let storage = |path: &str, size: usize| {
         let bytes = fs::read(path).unwrap();

@@ -6,7 +6,7 @@ use gen_params::contract::Contract;
 use gen_params::derive::Options;
 use gen_params::lower::Engine;
 use gen_params::parameters::{LayerParameters, MultiplierForm, Wiring};
-use npyz::npz::NpzArchive;
+use gen_params_test_support::npz::NpzArchive;
 use serde_json::Value;
 
 use crate::support::{assert_no_failures, fixtures, parameters};

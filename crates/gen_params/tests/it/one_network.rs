@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::BufReader;
 
-use npyz::npz::NpzArchive;
+use gen_params_test_support::npz::NpzArchive;
 use serde_json::Value as Json;
 
 use gen_params::contract::Contract;

@@ -2,16 +2,17 @@
 
 use gen_params::derive::Options;
 use gen_params::parameters::{LayerParameters, MultiplierForm};
+use gen_params_test_support::{needs, shared};
 
-use crate::support::{parameters, shared};
+use crate::support::parameters;
 
-fn seed(form: Option<MultiplierForm>) -> Option<Vec<LayerParameters>> {
-    let path = shared()?.join("models/seed_model_int8.pth");
+fn seed(form: Option<MultiplierForm>) -> Vec<LayerParameters> {
+    let path = shared().join("models/seed_model_int8.pth");
     let mut options = Options::default();
     if let Some(form) = form {
         options.form = form;
     }
-    Some(parameters(&path, None, &options).unwrap().layers)
+    parameters(&path, None, &options).unwrap().layers
 }
 
 /// M0 (and n) of each layer; the network is per tensor, so all channels have the same.
@@ -26,17 +27,17 @@ fn multipliers(layers: &[LayerParameters]) -> Vec<(u32, i32)> {
         .collect()
 }
 
-#[test]
+#[needs(shared)]
 fn multipliers_are_those_of_the_first_script() {
     for (n, expected) in [
         (16, [75, 520, 227, 843, 136, 190]),
         (32, [4_883_190, 34_048_388, 14_886_640, 55_226_604, 8_894_470, 12_433_481]),
     ] {
-        let Some(layers) = seed(Some(MultiplierForm::Shift(n))) else { return };
+        let layers = seed(Some(MultiplierForm::Shift(n)));
         let m0: Vec<u32> = multipliers(&layers).into_iter().map(|(m0, _)| m0).collect();
         assert_eq!(m0, expected, "n = {n}");
     }
-    let Some(layers) = seed(None) else { return };
+    let layers = seed(None);
     let expected = [
         (1_250_096_719, 40),
         (1_089_548_404, 37),
@@ -48,9 +49,9 @@ fn multipliers_are_those_of_the_first_script() {
     assert_eq!(multipliers(&layers), expected);
 }
 
-#[test]
+#[needs(shared)]
 fn sums_and_biases_are_those_of_the_first_script() {
-    let Some(layers) = seed(None) else { return };
+    let layers = seed(None);
     let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
     assert_eq!(names, ["conv1_dw", "conv1_pw", "conv2_dw", "conv2_pw", "fc1", "fc2"]);
     assert_eq!(layers[2].weight_sum, [56, 403, 67, 56, 84, 293, 217, -55, -48, 163]);

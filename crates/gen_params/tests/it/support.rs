@@ -7,12 +7,7 @@ use gen_params::derive::{self, Options};
 use gen_params::lower::{self, Engine};
 use gen_params::network::IntNetwork;
 use gen_params::parameters::Parameters;
-use walkdir::{DirEntry, WalkDir};
-
-/// The project's own fixtures.
-pub(crate) fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
-}
+pub(crate) use gen_params_test_support::{files, fixtures};
 
 /// The network of a file that needs no options.
 pub(crate) fn network(path: &Path) -> IntNetwork {
@@ -39,27 +34,6 @@ pub(crate) fn assert_no_failures(failures: &[String], checked: usize) {
     assert!(failures.is_empty(), "{} of {checked} checks fail:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Other people's files and the large fixtures, beside the repository; tests that read them say so where they are absent.
-pub(crate) fn shared() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    if path.is_dir() {
-        Some(path)
-    } else {
-        println!("{} is absent: nothing to check", path.display());
-        None
-    }
-}
-
-/// All files below a folder whose paths end in one of these, sorted.
-pub(crate) fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
-    let paths =
-        WalkDir::new(folder).into_iter().map(|entry| entry.unwrap()).filter(|e| e.file_type().is_file());
-    let mut found: Vec<PathBuf> = paths.map(DirEntry::into_path).collect();
-    found.retain(|path| endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)));
-    found.sort();
-    found
-}
-
 /// All PyTorch files below a folder, sorted.
 pub(crate) fn torch_files(folder: &Path) -> Vec<PathBuf> {
     files(folder, &[".pt", ".pth", ".pth.tar", ".ptl", ".pt2"])
@@ -68,15 +42,6 @@ pub(crate) fn torch_files(folder: &Path) -> Vec<PathBuf> {
 /// All folders below a folder that hold golden values, sorted.
 pub(crate) fn golden_folders(root: &Path) -> Vec<PathBuf> {
     files(root, &["/golden.npz"]).iter().map(|file| file.parent().unwrap().to_owned()).collect()
-}
-
-/// Whether there is a C compiler; says so where there is none.
-pub(crate) fn has_compiler() -> bool {
-    let found = Command::new("gcc").arg("--version").output().is_ok();
-    if !found {
-        println!("gcc is absent: nothing to check");
-    }
-    found
 }
 
 /// Compiles C99 sources of a folder with every warning an error and every sanitizer, and runs the program.

@@ -1,11 +1,10 @@
 //! Convolutions that pad with the input itself, and weights with zero points by channel, as PyTorch computes them.
 
-use npyz::npz::NpzArchive;
-
 use gen_params::contract::Contract;
 use gen_params::ops::{Op, Value};
 use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
+use gen_params_test_support::npz::NpzArchive;
 
 use crate::support::{fixtures, network};
 

@@ -7,8 +7,9 @@ use gen_params_core::contract::Contract;
 use gen_params_core::lower;
 use gen_params_core::ops::Value;
 use gen_params_core::tensor::Tensor;
+use gen_params_test_support::{needs, samples, shared};
 
-use crate::support::{differences, shared};
+use crate::support::{differences, target_differences, targets};
 
 /// Folders below a folder that hold an input.
 fn folders(root: &Path) -> Vec<PathBuf> {
@@ -37,16 +38,30 @@ fn input(folder: &Path) -> Value {
 }
 
 #[test]
+fn every_edge_and_accumulator_of_the_samples_as_the_reference() {
+    as_the_reference(&samples().join("torch2.9"));
+}
+
+#[needs(shared)]
 fn every_edge_and_accumulator_as_the_reference() {
-    let Some(shared) = shared() else { return };
+    as_the_reference(&shared().join("fixtures/torch2.9"));
+}
+
+fn as_the_reference(root: &Path) {
     let mut failures = Vec::new();
-    let mut compared = 0;
-    for folder in folders(&shared.join("fixtures/torch2.9")) {
+    let (mut compared, mut on_targets) = (0, 0);
+    for folder in folders(root) {
         let scripts = ["converted_script.pt", "script.pt"].map(|name| folder.join(name));
         let Some(path) = scripts.into_iter().find(|path| path.exists()) else { continue };
         let Ok(source) = gen_params_formats::read(fs::read(&path).unwrap().into()) else { continue };
         let Ok(network) = lower::lower(&source, &lower::Options::default()) else { continue };
         let input = input(&folder);
+        for target in targets() {
+            if let Some(differences) = target_differences(&network, target, &input) {
+                on_targets += 1;
+                failures.extend(differences.iter().map(|text| format!("{}: {text}", path.display())));
+            }
+        }
         for contract in Contract::ALL {
             if let Some(differences) = differences(&network, contract, &input) {
                 compared += 1;
@@ -54,7 +69,7 @@ fn every_edge_and_accumulator_as_the_reference() {
             }
         }
     }
-    println!("{compared} pairs of network and contract compared");
-    assert!(compared > 0);
+    println!("{compared} pairs of network and contract compared, {on_targets} of network and target");
+    assert!(compared > 0 && on_targets > 0);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -9,7 +9,7 @@ use gen_params_core::parameters::{Activation, CodeType, LayerKind, Range, Weight
 use gen_params_core::tensor::Tensor;
 use proptest::prelude::*;
 
-use crate::support::differences;
+use crate::support::{differences, target_differences, targets};
 
 /// A network of one layer, and a batch for it.
 #[derive(Debug, Clone)]
@@ -34,8 +34,8 @@ impl Case {
             source_form: "test".into(),
             wiring: Wiring::File,
             engine: None,
-            signed_as_unsigned: false,
-            unfused: std::collections::BTreeMap::new(),
+            fusions: std::collections::BTreeMap::new(),
+            undelegated: std::collections::BTreeSet::new(),
             edges: vec![edge("input", self.input, self.largest), edge("output", self.output, 255)],
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(1)],
@@ -172,6 +172,21 @@ proptest! {
         let input = Value::Codes(Tensor::new(case.shape.clone(), case.codes.clone()).unwrap());
         for contract in Contract::ALL {
             if let Some(differences) = differences(&network, contract, &input) {
+                prop_assert!(differences.is_empty(), "{}", differences.join("\n"));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, max_global_rejects: 1_000_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_geometry_and_target_as_the_machine(case in case()) {
+        let network = case.network();
+        let input = Value::Codes(Tensor::new(case.shape.clone(), case.codes.clone()).unwrap());
+        for target in targets() {
+            if let Some(differences) = target_differences(&network, target, &input) {
                 prop_assert!(differences.is_empty(), "{}", differences.join("\n"));
             }
         }

@@ -39,7 +39,7 @@ pub(super) fn count_all(layers: &[CertifiedLayer], product_bits: u32) -> Result<
         let channels = layer.channels.par_iter().map(|certified| {
             let trade = Trade::new(&certified.channel, product_bits)?;
             let found = TRIED.map(|(digits, ..)| trade.with_digits(digits).map(|chosen| chosen.difference));
-            Ok((found, trade.reference().reachable(), trade.reference().inner().count()))
+            Ok((found, trade.reachable(), trade.reference().inner().count()))
         });
         let channels: Vec<_> = channels.collect::<Result<_>>().with_context(|| layer.name.clone())?;
         let mut tried = [Summary::default(); TRIED.len()];
@@ -84,10 +84,13 @@ pub(super) fn print(out: &mut impl Write, layers: &[LayerAlternatives]) -> Resul
     Ok(())
 }
 
+/// No difference.
+pub(super) const EQUAL: &str = "equal";
+
 /// A count, with the largest difference where that is more than 1.
 pub(super) fn cell(summary: &Summary) -> String {
     match (summary.differing, summary.largest) {
-        (0, _) => "equal".to_owned(),
+        (0, _) => EQUAL.to_owned(),
         (differing, 1) => count(differing),
         (differing, largest) => format!("{} ±{largest}", count(differing)),
     }

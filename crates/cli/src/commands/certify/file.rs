@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use gen_params::certify::Certificate;
+use gen_params::certify::{self, Checked, Fault, FaultKind};
 
+use super::parameters;
 use crate::commands::Finding;
 use crate::table::thousands;
 use crate::terminal;
@@ -15,63 +16,102 @@ use crate::terminal;
 /// Faults that are printed; the rest is counted.
 const SHOWN_FAULTS: usize = 20;
 
-/// Writes a certificate beside its place, then gives it its name.
-pub(super) fn write(path: &Path, certificate: &Certificate) -> Result<()> {
-    write_whole(path, |out| Ok(serde_json::to_writer(out, certificate)?))
+/// A file that is complete under another name, and is removed unless it is kept.
+pub(super) struct Pending {
+    path: PathBuf,
+    partial: PathBuf,
+    kept: bool,
 }
 
-/// Writes a file that is complete or not there.
-pub(super) fn write_whole(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let name = || path.display().to_string();
-    let partial = PathBuf::from(format!("{}.partial", path.display()));
-    let written = fs::File::create(&partial).map_err(anyhow::Error::new).and_then(|file| {
+impl Pending {
+    /// Writes beside the file's place.
+    pub(super) fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Self> {
+        let partial = PathBuf::from(format!("{}.partial", path.display()));
+        let name = || path.display().to_string();
+        let file = fs::File::create(&partial).with_context(name)?;
+        let pending = Self { path: path.to_owned(), partial, kept: false };
         let mut out = BufWriter::new(file);
-        content(&mut out)?;
-        writeln!(out)?;
-        Ok(out.flush()?)
-    });
-    if let Err(error) = written {
-        // What was begun is of no use to anybody; that it cannot be removed matters less than why.
-        let _ = fs::remove_file(&partial);
-        return Err(error).with_context(name);
+        content(&mut out).and_then(|()| Ok(out.flush()?)).with_context(name)?;
+        Ok(pending)
     }
-    fs::rename(&partial, path).with_context(name)
+
+    /// Gives the file its name.
+    pub(super) fn keep(mut self) -> Result<()> {
+        fs::rename(&self.partial, &self.path).with_context(|| self.path.display().to_string())?;
+        self.kept = true;
+        Ok(())
+    }
 }
 
-/// Proves a certificate again.
-pub(super) fn check(path: &Path) -> Result<Finding> {
-    let name = || path.display().to_string();
-    let text = fs::read(path).with_context(name)?;
-    let certificate: Certificate = serde_json::from_slice(&text)
-        .context("expected a certificate that `gen_params certify -o FILE` wrote")
-        .with_context(name)?;
-    if certificate.schema != Certificate::SCHEMA {
-        bail!("{}: found schema {}, expected {}", name(), certificate.schema, Certificate::SCHEMA);
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What was begun is of no use to anybody; that it cannot be removed matters less than why.
+            let _ = fs::remove_file(&self.partial);
+        }
     }
-    let faults = certificate.check();
+}
+
+/// Proves a certificate again, and compares it with the parameters in a folder.
+pub(super) fn check(path: &Path, folder: Option<&Path>) -> Result<Finding> {
+    let text = fs::read(path).with_context(|| path.display().to_string())?;
+    let checked = match certify::check(&text) {
+        Ok(checked) => checked,
+        Err(faults) => match faults.as_slice() {
+            // Nothing was found to be otherwise than it says: it does not say anything.
+            [fault] if matches!(fault.kind, FaultKind::Format | FaultKind::Schema) => {
+                bail!("{}: {fault}", path.display())
+            }
+            _ => return Ok(refused(&faults)),
+        },
+    };
+    let bound = match folder {
+        Some(folder) => match parameters::compare(&checked.file, folder)? {
+            faults if !faults.is_empty() => return Ok(refused(&faults)),
+            _ => format!("bound: every number is that of {}", folder.display()),
+        },
+        None => "not bound to parameters: that its weights, scales and wiring are those of your model is not shown\n  \
+                 hint: --parameters DIR compares every number with a folder that the main command wrote"
+            .to_owned(),
+    };
+    terminal::say(format!(
+        "{}\nparameters (SHA-256 of their params.npz): {}\n{bound}",
+        summary(&checked),
+        checked.file.parameters_sha256
+    ));
+    Ok(Finding::None)
+}
+
+fn summary(checked: &Checked) -> String {
+    let mut text = format!(
+        "proven again: {} channels against {}, {} of {} accumulators differ, by up to {} LSB",
+        thousands(checked.channels),
+        checked.file.contract,
+        checked.differing,
+        checked.reachable,
+        checked.largest,
+    );
+    if checked.operators > 0 {
+        text += &format!(
+            "; {} of {} operators without weights differ",
+            checked.differing_operators, checked.operators
+        );
+    }
+    if !checked.unproven.is_empty() {
+        let names: Vec<String> =
+            checked.unproven.iter().map(|name| name.escape_debug().to_string()).collect();
+        text += &format!("; not proven: {}", names.join(", "));
+    }
+    text
+}
+
+/// Says what is not so.
+fn refused(faults: &[Fault]) -> Finding {
     for fault in faults.iter().take(SHOWN_FAULTS) {
         terminal::warning(&fault.to_string());
     }
-    let network = certificate.summary();
-    if !faults.is_empty() {
-        terminal::say(format!(
-            "not so: {} channels are not as the certificate says",
-            thousands(faults.len())
-        ));
-        return Ok(Finding::Different);
-    }
-    if network.channels == 0 {
-        bail!("{}: a certificate of no channel", name());
-    }
-    terminal::say(format!(
-        "proven again: {} channels against {}, {} of {} accumulators differ, by up to {} LSB\nparameters (SHA-256 of \
-         their params.npz): {}",
-        thousands(network.channels),
-        certificate.contract,
-        network.differing,
-        network.reachable,
-        network.largest,
-        certificate.parameters_sha256,
-    ));
-    Ok(Finding::None)
+    let more =
+        if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", thousands(faults.len())) };
+    terminal::say(format!("refused: {more}"));
+    Finding::Different
 }

@@ -5,6 +5,7 @@ pub(crate) mod auto;
 mod file;
 mod measure;
 mod operators;
+mod parameters;
 mod plot;
 mod prove;
 mod registers;
@@ -29,21 +30,18 @@ use crate::terminal;
 
 pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     if let Some(path) = &arguments.check {
-        return file::check(path);
+        return file::check(path, arguments.parameters.as_deref());
     }
     let name = arguments.against.as_deref().unwrap_or_default();
     let contract = arithmetic::contract("--against", name)?;
     if let Some(fraction) = arguments.within.filter(|fraction| !(0.0..=1.0).contains(fraction)) {
         bail!("--within: found {fraction}, expected a fraction of accumulators, 0 to 1");
     }
-    let prepared = Prepared::open(&arguments.subject)?;
+    let prepared = Prepared::open(&arguments.subject)?.not_guessed()?;
     let file = &prepared.target;
     let target = file.arithmetic;
     let certificate = prove::prove(&prepared, contract, target)
         .with_context(|| prepared.model.path.display().to_string())?;
-    if let Some(path) = &arguments.output {
-        file::write(path, &certificate)?;
-    }
     let name = || prepared.model.name();
     let input = arguments.input.as_ref().map(|path| prepared.input(path, &arguments.input_options));
     let input = input.transpose()?;
@@ -53,7 +51,17 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
         machine.shapes(&[[1].into_iter().chain(image).collect()]).with_context(name)
     });
     let (network, parameters) = (&prepared.network, &prepared.parameters);
-    let operators = certify_operators(network, parameters, contract, target, shapes.transpose()?.as_deref());
+    let shapes = shapes.transpose()?;
+    let operators = certify_operators(network, parameters, contract, target, shapes.as_deref());
+    let folders =
+        write::Folders { arguments, prepared: &prepared, contract, target, shapes: shapes.as_deref() };
+    // What one command writes appears at its end.
+    let mut pending = Vec::new();
+    if let Some(path) = &arguments.output {
+        let subject = folders.subject(parameters, &certificate.parameters_sha256);
+        let text = prove::text(subject, &certificate, &operators).with_context(name)?;
+        pending.push(file::Pending::write(path, |out| Ok(out.write_all(&text)?))?);
+    }
     let tasks = arguments
         .search
         .then(|| search::Tasks::new(&certificate.layers, sharing(arguments, file), target.product_bits))
@@ -70,21 +78,30 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
         operators: &operators,
         search: tasks.as_ref().map(search::Tasks::search),
         alternatives,
-        registers: arguments.accumulators.then(|| registers::count_all(&prepared.parameters)),
+        registers: arguments.accumulators.then(|| registers::count_all(network, &prepared.parameters)),
         measured: input
             .map(|input| measure::measure(arguments, &prepared, &input, contract, target))
             .transpose()?,
     };
     report.show(arguments)?;
     if let (Some(path), Some(found)) = (&arguments.plot, &report.search) {
-        file::write_whole(path, |out| plot::write(out, &name(), contract, found))?;
+        pending.push(file::Pending::write(path, |out| {
+            plot::write(out, &name(), contract, found)?;
+            Ok(writeln!(out)?)
+        })?);
     }
-    let folders = write::Folders { arguments, prepared: &prepared, contract, target };
     if let Some(directory) = &arguments.thresholds {
         folders.thresholds(directory, &certificate.layers)?;
     }
-    if let (Some(directory), Some(tasks), Some(found)) = (&arguments.write, &tasks, &report.search) {
-        return folders.chosen(directory, tasks, found, &operators);
+    let chosen = match (&arguments.write, &tasks, &report.search) {
+        (Some(directory), Some(tasks), Some(found)) => Some(folders.chosen(directory, tasks, found)?),
+        _ => None,
+    };
+    for file in pending {
+        file.keep()?;
+    }
+    if let Some(finding) = chosen {
+        return Ok(finding);
     }
     Ok(verdict(&certificate, &operators, arguments.within))
 }
@@ -108,40 +125,53 @@ fn verdict(certificate: &Certificate, operators: &[OperatorProof], within: Optio
     // What was not counted may differ: the network is not proven then, whatever its layers are.
     let unproven = operators.iter().filter(|operator| operator.counted.is_err());
     let unproven: Vec<&str> = unproven.map(|operator| operator.name.as_str()).collect();
-    let mut of_operators = match (counted().count(), differing_operators) {
-        (0, _) => String::new(),
-        (all, 0) => format!("; {all} operators without weights, everything that can enter them"),
-        (all, differing) => format!("; {differing} of {all} operators without weights differ"),
+    let of_operators = match (counted().count(), differing_operators) {
+        (0, _) => None,
+        (all, 0) => Some(format!("{all} operators without weights, everything that can enter them")),
+        (all, differing) => Some(format!("{differing} of {all} operators without weights differ")),
     };
-    if !unproven.is_empty() {
-        of_operators += &format!("; not proven: {}", unproven.join(", "));
+    let not_proven = (!unproven.is_empty()).then(|| format!("not proven: {}", unproven.join(", ")));
+    let say = |verdict: &str, layers: Option<String>| {
+        let parts: Vec<String> =
+            [layers, of_operators.clone(), not_proven.clone()].into_iter().flatten().collect();
+        let parts =
+            if parts.is_empty() { "nothing in it computes codes".to_owned() } else { parts.join("; ") };
+        terminal::say(format!("{verdict}: {parts}"));
+    };
+    let has_layers = network.channels > 0;
+    if network.differing == 0 && differing_operators == 0 {
+        say("proven equal", has_layers.then(|| format!("{count} channels, every reachable accumulator")));
+        return if unproven.is_empty() { Finding::None } else { Finding::Different };
     }
-    if network.channels > 0 && network.differing == 0 {
-        terminal::say(format!("proven equal: {count} channels, every reachable accumulator{of_operators}"));
-        let proven = differing_operators == 0 && unproven.is_empty();
-        return if proven { Finding::None } else { Finding::Different };
-    }
-    let differing = thousands(network.differing_channels);
+    let differing =
+        has_layers.then(|| format!("{} of {count} channels differ", thousands(network.differing_channels)));
     let Some(fraction) = within else {
-        terminal::say(format!("not equal: {differing} of {count} channels differ{of_operators}"));
+        say("not equal", differing);
         return Finding::Different;
     };
-    #[allow(clippy::cast_precision_loss, reason = "a share")]
-    let is_within = |counted: &Counted| {
-        counted.largest <= 1 && counted.differing as f64 <= fraction * counted.cases as f64
-    };
-    if network.is_within(fraction) && counted().all(is_within) && unproven.is_empty() {
-        terminal::say(format!(
-            "proven within 1 LSB everywhere, and different at {:.3} ppm of accumulators: {differing} of {count} channels \
-             differ{of_operators}",
-            network.parts_per_million()
-        ));
+    if network.is_within(fraction)
+        && counted().all(|counted| is_within(counted, fraction))
+        && unproven.is_empty()
+    {
+        let verdict = "proven within 1 LSB everywhere, and different at no more than the given share";
+        let layers = differing
+            .map(|differing| format!("{:.3} ppm of accumulators, {differing}", network.parts_per_million()));
+        say(verdict, layers);
         return Finding::None;
     }
-    terminal::say(format!(
-        "not within the bound: {:.3} ppm of accumulators differ, by up to {} LSB{of_operators}",
-        network.parts_per_million(),
-        network.largest
-    ));
+    let layers = has_layers.then(|| {
+        format!(
+            "{:.3} ppm of accumulators differ, by up to {} LSB",
+            network.parts_per_million(),
+            network.largest
+        )
+    });
+    say("not within the bound", layers);
     Finding::Different
+}
+
+/// Whether an operator's codes are nowhere further apart than 1, and differ at no more than `fraction` of what can enter.
+#[allow(clippy::cast_precision_loss, reason = "a share")]
+fn is_within(counted: &Counted, fraction: f64) -> bool {
+    counted.largest <= 1 && counted.differing as f64 <= fraction * counted.cases as f64
 }

@@ -13,7 +13,7 @@ use crate::table::count;
 
 /// Prints them.
 pub(super) fn print(out: &mut impl Write, operators: &[OperatorProof]) -> Result<()> {
-    writeln!(out, "\nOperators without weights, over everything that can enter them:")?;
+    writeln!(out, "Operators without weights, over everything that can enter them:")?;
     let mut table = ruled();
     table.set_header(["operator", "op", "cases", "differing", "largest", "", "for example: inputs, codes"]);
     for operator in operators {

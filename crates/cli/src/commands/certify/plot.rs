@@ -68,7 +68,7 @@ pub(super) fn write(out: &mut dyn Write, model: &str, contract: Contract, search
     for (index, (freedom, (name, colour))) in Freedom::ALL.into_iter().zip(SERIES).enumerate() {
         let points: Vec<(f64, f64)> = WIDTHS
             .zip(search.network(freedom))
-            .map(|(bits, summary)| (place_of(bits), height_of_summary(&summary)))
+            .map(|(bits, width)| (place_of(bits), height_of_summary(&width.summary)))
             .collect();
         let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         writeln!(

@@ -3,7 +3,10 @@
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
-use gen_params::certify::{Certificate, CertifiedChannel, CertifiedLayer, Channel, layer_channels};
+use gen_params::certify::{
+    Certificate, CertificateFile, CertifiedChannel, CertifiedLayer, Channel, FileSubject, OperatorProof,
+    layer_channels,
+};
 use gen_params::contract::Contract;
 use gen_params::emit;
 use gen_params::network::IntNetwork;
@@ -23,24 +26,33 @@ pub(super) fn prove(prepared: &Prepared, contract: Contract, target: Target) -> 
             .collect::<Result<_, _>>();
         Ok(CertifiedLayer { channels: proven.with_context(|| name.clone())?, name })
     });
-    certificate(contract, target, &prepared.parameters, layers.collect::<Result<_>>()?)
+    certificate(contract, &prepared.parameters, layers.collect::<Result<_>>()?)
 }
 
 /// The record of what was proven of these parameters.
 pub(super) fn certificate(
     contract: Contract,
-    target: Target,
     parameters: &Parameters,
     layers: Vec<CertifiedLayer>,
 ) -> Result<Certificate> {
     Ok(Certificate {
-        schema: Certificate::SCHEMA,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         contract: contract.name().to_owned(),
-        product_bits: target.product_bits,
         parameters_sha256: emit::digest(parameters)?,
         layers,
     })
+}
+
+/// The certificate's text.
+pub(super) fn text(
+    subject: FileSubject<'_>,
+    certificate: &Certificate,
+    operators: &[OperatorProof],
+) -> Result<Vec<u8>> {
+    let file = CertificateFile::new(&subject, &certificate.layers, operators).map_err(anyhow::Error::msg)?;
+    let mut text = serde_json::to_vec(&file)?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 /// The channels of all layers with weights, by layer.
@@ -64,8 +76,15 @@ pub(super) fn channels(
                 contract.name()
             );
         }
-        let channels =
-            layer_channels(contract, layer, parameters, target).with_context(|| node.name.clone())?;
+        if contract == Contract::Onnxruntime && network.fusion(node).is_float() {
+            bail!(
+                "{}: ONNX Runtime does not fuse this layer, but adds up floats: its codes are no function of the accumulators, \
+                 and nothing can be proven of them",
+                node.name
+            );
+        }
+        let channels = layer_channels(network.contract_of(node, contract), layer, parameters, target)
+            .with_context(|| node.name.clone())?;
         layers.push((node.name.clone(), channels));
     }
     Ok(layers)

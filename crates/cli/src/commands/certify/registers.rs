@@ -7,6 +7,8 @@ use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
 use gen_params::certify::Partial;
+use gen_params::network::IntNetwork;
+use gen_params::ops::{Layer, Op};
 use gen_params::parameters::Parameters;
 
 use crate::outputs::ruled;
@@ -23,6 +25,8 @@ pub(super) struct LayerRegisters {
 }
 
 struct Known {
+    /// Whether all sums that are counted occur; else they are those of an interval that contains what does.
+    exact: bool,
     bits: u32,
     bits_in_any_order: u32,
     reachable: u64,
@@ -31,8 +35,9 @@ struct Known {
 }
 
 /// Counts all of them.
-pub(super) fn count_all(parameters: &Parameters) -> Vec<LayerRegisters> {
+pub(super) fn count_all(network: &IntNetwork, parameters: &Parameters) -> Vec<LayerRegisters> {
     let of_layer = |channels: Vec<Partial>| Known {
+        exact: channels.iter().all(Partial::exact),
         bits: channels.iter().map(Partial::bits).max().unwrap_or(0),
         bits_in_any_order: channels.iter().map(Partial::bits_in_any_order).max().unwrap_or(0),
         reachable: channels.iter().map(Partial::reachable).sum(),
@@ -45,9 +50,19 @@ pub(super) fn count_all(parameters: &Parameters) -> Vec<LayerRegisters> {
     layers
         .map(|layer| LayerRegisters {
             name: layer.name.clone(),
-            known: Partial::of_layer(layer).map(of_layer),
+            known: of_node(network, &layer.name)
+                .and_then(|found| Partial::of_layer(found, layer))
+                .map(of_layer),
         })
         .collect()
+}
+
+/// The layer of this name.
+fn of_node<'a>(network: &'a IntNetwork, name: &str) -> Option<&'a Layer> {
+    network.nodes.iter().find_map(|node| match &node.op {
+        Op::Layer(layer) if node.name == name => Some(layer),
+        _ => None,
+    })
 }
 
 /// Prints them.
@@ -71,7 +86,7 @@ pub(super) fn print(out: &mut impl Write, layers: &[LayerRegisters]) -> Result<(
                 row.extend([
                     known.bits.to_string(),
                     known.bits_in_any_order.to_string(),
-                    count(known.reachable),
+                    format!("{}{}", if known.exact { "" } else { "≤" }, count(known.reachable)),
                 ]);
                 row.extend(known.wrong.iter().flatten().map(|&wrong| count(wrong)));
             }
@@ -99,6 +114,7 @@ pub(super) fn to_json(layers: &[LayerRegisters]) -> Json {
         json!({
             "name": layer.name,
             "bits": known.map(|known| known.bits),
+            "exact": known.map(|known| known.exact),
             "bits_in_any_order": known.map(|known| known.bits_in_any_order),
             "reachable": known.map(|known| known.reachable),
             "wrong": widths,

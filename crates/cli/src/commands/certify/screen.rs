@@ -6,7 +6,7 @@ use anyhow::Result;
 use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
-use gen_params::certify::{Certificate, CertifiedLayer, OperatorProof, Summary, Witness};
+use gen_params::certify::{Certificate, CertifiedChannel, CertifiedLayer, OperatorProof, Summary, Witness};
 use gen_params::machine::Arithmetic;
 use gen_params::target::Target;
 
@@ -20,6 +20,7 @@ use crate::arguments::Certify;
 use crate::arithmetic;
 use crate::outputs::ruled;
 use crate::table::count;
+use crate::terminal;
 
 /// Everything that was found.
 pub(super) struct Report<'a> {
@@ -35,13 +36,16 @@ pub(super) struct Report<'a> {
 impl Report<'_> {
     /// Prints it.
     pub(super) fn show(&self, arguments: &Certify) -> Result<()> {
-        let mut stdout = anstream::stdout();
+        let mut stdout = terminal::out();
         if arguments.json {
             writeln!(stdout, "{:#}", self.to_json(arguments.within))?;
             return Ok(());
         }
         print_layers(&mut stdout, self.certificate)?;
         if !self.operators.is_empty() {
+            if !self.certificate.layers.is_empty() {
+                writeln!(stdout)?;
+            }
             operators::print(&mut stdout, self.operators)?;
         }
         if let Some(found) = &self.search {
@@ -89,6 +93,9 @@ impl Report<'_> {
 
 /// Prints the certificate, layer by layer.
 fn print_layers(stdout: &mut impl Write, certificate: &Certificate) -> Result<()> {
+    if certificate.layers.is_empty() {
+        return Ok(());
+    }
     writeln!(
         stdout,
         "Reachable accumulators at which the hardware's code differs from that of {}:",
@@ -126,18 +133,25 @@ fn print_layers(stdout: &mut impl Write, certificate: &Certificate) -> Result<()
 }
 
 fn remark(summary: &Summary) -> &'static str {
-    match (summary.differing, summary.only_ties) {
-        (0, _) => "proven equal",
-        (_, true) => "only at ties",
-        (_, false) => "",
+    match (summary.differing, summary.only_ties, summary.intervals) {
+        (0, ..) => "proven equal",
+        (_, true, 0) => "only at ties",
+        (_, false, 0) => "",
+        // Which accumulators between the ends occur is not known: fewer may differ.
+        _ => "of the interval",
     }
 }
 
 /// The channel and accumulator at which the codes of a layer are furthest apart.
 fn worst(layer: &CertifiedLayer) -> Option<(usize, Witness)> {
-    let witnesses = layer.channels.iter().enumerate().filter_map(|(i, c)| Some((i, c.difference.largest?)));
+    let witnesses = known(layer).filter_map(|(i, c)| Some((i, c.difference.largest?)));
     // The first of several.
     witnesses.rev().max_by_key(|(_, witness)| witness.distance())
+}
+
+/// The channels of which it is known which accumulators occur: only those have witnesses that do.
+fn known(layer: &CertifiedLayer) -> impl DoubleEndedIterator<Item = (usize, &CertifiedChannel)> {
+    layer.channels.iter().enumerate().filter(|(_, channel)| !channel.is_of_interval())
 }
 
 fn example(layer: &CertifiedLayer) -> String {
@@ -158,7 +172,7 @@ fn layer_json(layer: &CertifiedLayer) -> Json {
             })
         })
     };
-    let first = layer.channels.iter().enumerate().find_map(|(i, c)| witness(c.difference.first, i));
+    let first = known(layer).find_map(|(i, c)| witness(c.difference.first, i));
     json!({
         "name": layer.name,
         "channels": summary.channels,
@@ -167,6 +181,7 @@ fn layer_json(layer: &CertifiedLayer) -> Json {
         "differing_channels": summary.differing_channels,
         "largest": summary.largest,
         "only_ties": summary.only_ties,
+        "channels_of_interval": summary.intervals,
         "witnesses": {
             "first": first,
             "largest": worst(layer).and_then(|(channel, found)| witness(Some(found), channel)),

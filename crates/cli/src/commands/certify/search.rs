@@ -6,7 +6,13 @@ use rayon::prelude::*;
 use gen_params::certify::{CertifiedLayer, Channel, Chosen, Equal, Freedom, Summary, Trade};
 
 /// Widths of M0 in bits that are tried.
-pub(super) const WIDTHS: std::ops::RangeInclusive<u32> = 4..=32;
+pub(super) const WIDTHS: std::ops::RangeInclusive<u32> = 1..=32;
+
+/// Boxes that all searches with the same freedom may look at together, whatever the network's size is: seconds.
+const ALL_BOXES: u32 = 500_000;
+
+/// Each of them may look at no more, however few there are.
+const LARGEST_BOXES: u32 = 100_000;
 
 /// Who shares a shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +39,39 @@ impl Sharing {
     }
 }
 
+/// What is known of all hardware of one width.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Width {
+    /// The best that was found.
+    pub(super) summary: Summary,
+    /// Whether it is proven that nothing is better: else this many differ at most.
+    pub(super) best: bool,
+}
+
+impl Width {
+    const NOTHING: Self = Self { summary: Summary::NOTHING, best: true };
+
+    fn merge(&mut self, other: &Self) {
+        self.summary.merge(&other.summary);
+        self.best &= other.best;
+    }
+}
+
+/// The narrowest M0 that holds what is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bits {
+    pub(super) bits: u32,
+    /// Whether it is proven that no narrower one does.
+    pub(super) narrowest: bool,
+}
+
 /// What was found for one layer.
 pub(super) struct SearchedLayer {
     pub(super) name: String,
     /// By freedom, then width from the first of [`WIDTHS`].
-    pub(super) by_width: [Vec<Summary>; 4],
-    /// By freedom, then channel: bits of the narrowest M0 that is equal, with a shift of its own.
-    pub(super) narrowest: [Vec<Option<u32>>; 4],
+    pub(super) by_width: [Vec<Width>; 4],
+    /// By freedom, then channel: bits of the narrowest M0 that was found to be equal, with a shift of its own.
+    pub(super) equal: [Vec<Option<u32>>; 4],
 }
 
 /// What was found.
@@ -58,6 +90,8 @@ struct Task<'a> {
 pub(super) struct Tasks<'a> {
     sharing: Sharing,
     layers: Vec<(&'a str, Vec<Task<'a>>)>,
+    /// Boxes that one search may look at.
+    boxes: u32,
 }
 
 impl<'a> Tasks<'a> {
@@ -72,7 +106,10 @@ impl<'a> Tasks<'a> {
             let tasks: Result<Vec<_>> = layer.channels.par_iter().map(|c| prepare(&c.channel)).collect();
             Ok((layer.name.as_str(), tasks.with_context(|| layer.name.clone())?))
         });
-        Ok(Self { sharing, layers: prepared.collect::<Result<_>>()? })
+        let channels: usize = layers.iter().map(|layer| layer.channels.len()).sum();
+        let searches = u32::try_from(channels * WIDTHS.count()).unwrap_or(u32::MAX).max(1);
+        let boxes = (ALL_BOXES / searches).min(LARGEST_BOXES);
+        Ok(Self { sharing, layers: prepared.collect::<Result<_>>()?, boxes })
     }
 
     /// The shift of each layer with M0 of `bits` bits; `None` where each channel has its own.
@@ -87,18 +124,33 @@ impl<'a> Tasks<'a> {
         }
     }
 
-    /// The best hardware of every channel at each width up to `last`: `each` gets channel, width, and what was found,
-    /// if anything fits the product register.
+    /// The best hardware of a channel at each width: `each` gets the width's index and what was found, if anything fits
+    /// the product register.
     fn best(
+        &self,
         task: &Task<'_>,
         freedom: Freedom,
         shifts: &[Option<u32>],
         mut each: impl FnMut(usize, &Option<Chosen>),
     ) {
-        let mut before = None;
+        let equal = task.equal[freedom as usize].as_ref();
+        let best = |bits: u32, shift, before: Option<&Chosen>| {
+            task.trade.best(freedom, bits, shift, equal, before, self.boxes)
+        };
+        // What is possible with less is possible with all bits: no width is better, and none is looked through any more
+        // once it is as good.
+        let searched = freedom != Freedom::Nearest && self.boxes > 0;
+        let last = WIDTHS.zip(shifts).last().filter(|_| searched);
+        let goal = last.and_then(|(bits, &shift)| best(bits, shift, None)).filter(|goal| goal.best);
+        let mut before: Option<Chosen> = None;
         for (index, (bits, &shift)) in WIDTHS.zip(shifts).enumerate() {
-            let found =
-                task.trade.best(freedom, bits, shift, task.equal[freedom as usize].as_ref(), before.as_ref());
+            let reached = before.as_ref().filter(|before| {
+                shift.is_none() && goal.as_ref().is_some_and(|goal| goal.rank() >= before.rank())
+            });
+            let found = match reached {
+                Some(before) => Some(Chosen { best: true, ..before.clone() }),
+                None => best(bits, shift, before.as_ref()),
+            };
             each(index, &found);
             before = found.or(before);
         }
@@ -109,20 +161,21 @@ impl<'a> Tasks<'a> {
         let shifts: Vec<Vec<Option<u32>>> = WIDTHS.map(|bits| self.shifts(bits)).collect();
         let layers = self.layers.iter().enumerate().map(|(index, (name, tasks))| {
             let shifts: Vec<Option<u32>> = shifts.iter().map(|by_layer| by_layer[index]).collect();
-            let empty = || Freedom::ALL.map(|_| vec![Summary::default(); WIDTHS.count()]);
-            let add = |mut sums: [Vec<Summary>; 4], task: &Task<'_>| {
+            let empty = || Freedom::ALL.map(|_| vec![Width::NOTHING; WIDTHS.count()]);
+            let add = |mut sums: [Vec<Width>; 4], task: &Task<'_>| {
                 for freedom in Freedom::ALL {
-                    Self::best(task, freedom, &shifts, |width, found| {
+                    self.best(task, freedom, &shifts, |width, found| {
                         let sum = &mut sums[freedom as usize][width];
                         match found {
-                            Some(found) => sum.add(&found.difference, false),
-                            None => sum.add_without_hardware(task.trade.reference().reachable()),
+                            Some(found) => sum.summary.add(&found.difference, false),
+                            None => sum.summary.add_without_hardware(task.trade.reachable()),
                         }
+                        sum.best &= found.as_ref().is_none_or(|found| found.best);
                     });
                 }
                 sums
             };
-            let merge = |mut a: [Vec<Summary>; 4], b: [Vec<Summary>; 4]| {
+            let merge = |mut a: [Vec<Width>; 4], b: [Vec<Width>; 4]| {
                 for (sum, new) in a.iter_mut().flatten().zip(b.iter().flatten()) {
                     sum.merge(new);
                 }
@@ -131,7 +184,7 @@ impl<'a> Tasks<'a> {
             SearchedLayer {
                 name: (*name).to_owned(),
                 by_width: tasks.par_iter().fold(empty, add).reduce(empty, merge),
-                narrowest: Freedom::ALL.map(|freedom| {
+                equal: Freedom::ALL.map(|freedom| {
                     tasks.iter().map(|task| task.equal[freedom as usize].as_ref().map(Equal::bits)).collect()
                 }),
             }
@@ -148,7 +201,7 @@ impl<'a> Tasks<'a> {
             let shifts: Vec<Option<u32>> = shifts.iter().map(|by_layer| by_layer[index]).collect();
             let chosen = tasks.par_iter().map(|task| {
                 let mut last = None;
-                Self::best(task, freedom, &shifts, |_, found| last.clone_from(found));
+                self.best(task, freedom, &shifts, |_, found| last.clone_from(found));
                 last
             });
             chosen.collect()
@@ -159,8 +212,8 @@ impl<'a> Tasks<'a> {
 
 impl Search {
     /// All layers together, with this freedom, by width.
-    pub(super) fn network(&self, freedom: Freedom) -> Vec<Summary> {
-        let mut sums = vec![Summary::default(); WIDTHS.count()];
+    pub(super) fn network(&self, freedom: Freedom) -> Vec<Width> {
+        let mut sums = vec![Width::NOTHING; WIDTHS.count()];
         for layer in &self.layers {
             for (sum, new) in sums.iter_mut().zip(&layer.by_width[freedom as usize]) {
                 sum.merge(new);
@@ -171,6 +224,9 @@ impl Search {
 }
 
 /// The narrowest width that satisfies a bound.
-pub(super) fn narrowest(by_width: &[Summary], holds: impl Fn(&Summary) -> bool) -> Option<u32> {
-    WIDTHS.zip(by_width).find(|(_, summary)| holds(summary)).map(|(bits, _)| bits)
+pub(super) fn narrowest(by_width: &[Width], holds: impl Fn(&Summary) -> bool) -> Option<Bits> {
+    let (bits, _) = WIDTHS.zip(by_width).find(|(_, width)| holds(&width.summary))?;
+    // A narrower one might, where it is not known to be the best of its width.
+    let mut narrower = WIDTHS.zip(by_width).take_while(|(narrower, _)| *narrower < bits);
+    Some(Bits { bits, narrowest: narrower.all(|(_, width)| width.best) })
 }

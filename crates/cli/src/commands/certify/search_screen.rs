@@ -6,11 +6,11 @@ use anyhow::Result;
 use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
-use gen_params::certify::{Freedom, Summary};
+use gen_params::certify::Freedom;
 
-use super::alternatives::cell;
+use super::alternatives::{EQUAL, cell};
 use super::plot::{MARKS, decades};
-use super::search::{Search, SearchedLayer, Sharing, WIDTHS, narrowest};
+use super::search::{Bits, Search, SearchedLayer, Sharing, WIDTHS, Width, narrowest};
 use crate::outputs::ruled;
 use crate::table::count;
 
@@ -27,7 +27,8 @@ pub(super) fn print(out: &mut impl Write, search: &Search, within: Option<f64>) 
     writeln!(
         out,
         "\nThe narrowest M0 that is proven equal, in bits, with {sharing}: M0 = round(M*2^n); M0 chosen; M0 and the bias \
-         chosen;\nM0 and the constant added before the shift chosen, per channel."
+         chosen;\nM0 and the constant added before the shift chosen, per channel. ≤: at most, the search did not come to \
+         its end."
     )?;
     narrowest_table(out, search, None)?;
     if let Some(fraction) = within {
@@ -41,9 +42,10 @@ pub(super) fn print(out: &mut impl Write, search: &Search, within: Option<f64>) 
     writeln!(
         out,
         "\nDiffering accumulators of the whole network, of {} in all, by bits of M0.\n\
+         ≤: at most, the search did not come to its end; else no numbers of as many bits differ at fewer.\n\
          ±: the largest difference of codes where it is more than 1; *: widths of multipliers in FPGAs and processors;\n\
          r, m, b, c: the share of accumulators that differ.",
-        count(search.network(Freedom::Nearest).first().map_or(0, |summary| summary.reachable))
+        count(search.network(Freedom::Nearest).first().map_or(0, |width| width.summary.reachable))
     )?;
     let mut table = ruled();
     let mut header = vec!["bits".to_owned()];
@@ -52,11 +54,11 @@ pub(super) fn print(out: &mut impl Write, search: &Search, within: Option<f64>) 
     table.set_header(header);
     let networks = Freedom::ALL.map(|freedom| search.network(freedom));
     for (index, bits) in WIDTHS.enumerate() {
-        let summaries: Vec<&Summary> = networks.iter().filter_map(|network| network.get(index)).collect();
+        let widths: Vec<&Width> = networks.iter().filter_map(|network| network.get(index)).collect();
         let mark = if MARKS.contains(&bits) { "*" } else { " " };
         let mut row = vec![format!("{bits}{mark}")];
-        row.extend(summaries.iter().copied().map(cell));
-        row.push(plot_row(&summaries));
+        row.extend(widths.iter().map(|width| at_most(width.best, &cell(&width.summary))));
+        row.push(plot_row(&widths));
         table.add_row(row);
     }
     for column in table.column_iter_mut().take(5) {
@@ -93,9 +95,15 @@ fn column(share: f64) -> usize {
     column + 1
 }
 
-fn plot_row(summaries: &[&Summary]) -> String {
+/// A number that is known exactly, or from above.
+fn at_most(exact: bool, number: &str) -> String {
+    if exact || number == EQUAL { number.to_owned() } else { format!("≤{number}") }
+}
+
+fn plot_row(widths: &[&Width]) -> String {
     let mut row = vec![' '; PLOT_COLUMNS + 2];
-    for (summary, (_, letter)) in summaries.iter().zip(HEADINGS) {
+    for (width, (_, letter)) in widths.iter().zip(HEADINGS) {
+        let summary = &width.summary;
         let place = if summary.differing == 0 { 0 } else { column(summary.share()) };
         if let Some(cell) = row.get_mut(place) {
             *cell = letter;
@@ -109,7 +117,12 @@ fn narrowest_table(out: &mut impl Write, search: &Search, within: Option<f64>) -
     let mut header = vec!["layer".to_owned()];
     header.extend(HEADINGS.map(|(name, _)| name.to_owned()));
     table.set_header(header);
-    let show = |bits: Option<u32>| bits.map_or_else(|| "none of 32 bits".to_owned(), |bits| bits.to_string());
+    let show = |bits: Option<Bits>| {
+        bits.map_or_else(
+            || "none of 32 bits".to_owned(),
+            |found| at_most(found.narrowest, &found.bits.to_string()),
+        )
+    };
     for layer in &search.layers {
         let mut row = vec![layer.name.clone()];
         row.extend(Freedom::ALL.map(|freedom| show(of_layer(layer, search.sharing, freedom, within))));
@@ -127,25 +140,35 @@ fn narrowest_table(out: &mut impl Write, search: &Search, within: Option<f64>) -
     Ok(())
 }
 
+/// Bits of the narrowest M0 with which all channels are equal, each with a shift of its own, where that is a proof: of
+/// every bias there is none.
+fn proven(layer: &SearchedLayer, sharing: Sharing, freedom: Freedom) -> Option<u32> {
+    let channels = layer.equal[freedom as usize].iter().copied();
+    let is_proof = sharing == Sharing::Channel && freedom != Freedom::Bias;
+    channels.filter(|_| is_proof).collect::<Option<Vec<u32>>>()?.into_iter().max()
+}
+
 /// The narrowest M0 of a layer that is equal, or within a bound.
-fn of_layer(layer: &SearchedLayer, sharing: Sharing, freedom: Freedom, within: Option<f64>) -> Option<u32> {
-    let own = &layer.narrowest[freedom as usize];
+fn of_layer(layer: &SearchedLayer, sharing: Sharing, freedom: Freedom, within: Option<f64>) -> Option<Bits> {
+    let by_width = &layer.by_width[freedom as usize];
     match within {
-        None if sharing == Sharing::Channel && own.iter().any(Option::is_some) => {
-            own.iter().copied().collect::<Option<Vec<u32>>>()?.into_iter().max()
+        None => {
+            let found = narrowest(by_width, |summary| summary.differing == 0)?;
+            let proven = proven(layer, sharing, freedom) == Some(found.bits);
+            Some(Bits { narrowest: found.narrowest || proven, ..found })
         }
-        None => narrowest(&layer.by_width[freedom as usize], |summary| summary.differing == 0),
-        Some(fraction) => narrowest(&layer.by_width[freedom as usize], |summary| summary.is_within(fraction)),
+        Some(fraction) => narrowest(by_width, |summary| summary.is_within(fraction)),
     }
 }
 
 /// The narrowest M0 of the network that is equal, or within a bound.
-pub(super) fn of_network(search: &Search, freedom: Freedom, within: Option<f64>) -> Option<u32> {
+pub(super) fn of_network(search: &Search, freedom: Freedom, within: Option<f64>) -> Option<Bits> {
     match within {
-        // Equal in every layer.
+        // Equal in every layer: as wide as the widest, which is no narrower if that layer's is not.
         None => {
             let layers = search.layers.iter().map(|layer| of_layer(layer, search.sharing, freedom, None));
-            layers.collect::<Option<Vec<u32>>>()?.into_iter().max()
+            let layers = layers.collect::<Option<Vec<Bits>>>()?;
+            layers.into_iter().max_by_key(|found| (found.bits, found.narrowest))
         }
         Some(fraction) => narrowest(&search.network(freedom), |summary| summary.is_within(fraction)),
     }
@@ -153,11 +176,13 @@ pub(super) fn of_network(search: &Search, freedom: Freedom, within: Option<f64>)
 
 /// Everything that was found.
 pub(super) fn to_json(search: &Search, within: Option<f64>) -> Json {
-    let curve = |summaries: &[Summary]| -> Json {
+    let bits = |found: Option<Bits>| json!(found.map(|found| found.bits));
+    let curve = |widths: &[Width]| -> Json {
         WIDTHS
-            .zip(summaries)
-            .map(|(bits, summary)| {
+            .zip(widths)
+            .map(|(bits, Width { summary, best })| {
                 json!({
+                    "at_most": !best,
                     "bits": bits,
                     "differing": summary.differing,
                     "differing_channels": summary.differing_channels,
@@ -172,9 +197,9 @@ pub(super) fn to_json(search: &Search, within: Option<f64>) -> Json {
     let layers = search.layers.iter().map(|layer| {
         json!({
             "name": layer.name,
-            "equal": by_freedom(&|freedom| json!(of_layer(layer, search.sharing, freedom, None))),
-            "within": within.map(|f| by_freedom(&|freedom| json!(of_layer(layer, search.sharing, freedom, Some(f))))),
-            "channels_equal": by_freedom(&|freedom| json!(layer.narrowest[freedom as usize])),
+            "equal": by_freedom(&|freedom| bits(of_layer(layer, search.sharing, freedom, None))),
+            "within": within.map(|f| by_freedom(&|freedom| bits(of_layer(layer, search.sharing, freedom, Some(f))))),
+            "channels_equal": by_freedom(&|freedom| json!(layer.equal[freedom as usize])),
             "by_width": by_freedom(&|freedom| curve(&layer.by_width[freedom as usize])),
         })
     });
@@ -182,9 +207,9 @@ pub(super) fn to_json(search: &Search, within: Option<f64>) -> Json {
         "shift": search.sharing.describe(),
         "within": within,
         "network": {
-            "reachable": search.network(Freedom::Nearest).first().map(|summary| summary.reachable),
-            "equal": by_freedom(&|freedom| json!(of_network(search, freedom, None))),
-            "within": within.map(|f| by_freedom(&|freedom| json!(of_network(search, freedom, Some(f))))),
+            "reachable": search.network(Freedom::Nearest).first().map(|width| width.summary.reachable),
+            "equal": by_freedom(&|freedom| bits(of_network(search, freedom, None))),
+            "within": within.map(|f| by_freedom(&|freedom| bits(of_network(search, freedom, Some(f))))),
             "by_width": by_freedom(&|freedom| curve(&search.network(freedom))),
         },
         "layers": layers.collect::<Vec<_>>(),

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use gen_params::certify::{CertifiedChannel, CertifiedLayer, Channel, Chosen, Freedom, OperatorProof};
+use gen_params::certify::{
+    CertifiedChannel, CertifiedLayer, Channel, Chosen, FileSubject, Freedom, certify_operators,
+};
 use gen_params::contract::Contract;
 use gen_params::emit::{self, Existing, FileToWrite, Formats, Manifest, files, hex, npz, write_folder};
 use gen_params::parameters::{LayerParameters, MultiplierForm, Parameters};
 use gen_params::target::Target;
 
-use super::prove::{certificate, channels};
+use super::prove::{certificate, channels, text};
 use super::search::{Search, Sharing, Tasks};
 use super::search_screen::of_network;
 use super::verdict;
@@ -28,18 +30,14 @@ pub(super) struct Folders<'a> {
     pub(super) prepared: &'a Prepared,
     pub(super) contract: Contract,
     pub(super) target: Target,
+    /// Sizes of all edges, where an input was given.
+    pub(super) shapes: Option<&'a [Vec<usize>]>,
 }
 
 impl Folders<'_> {
     /// Writes the chosen constants, and says what their certificate is.
-    pub(super) fn chosen(
-        &self,
-        directory: &Path,
-        tasks: &Tasks<'_>,
-        found: &Search,
-        operators: &[OperatorProof],
-    ) -> Result<Finding> {
-        let Self { arguments, prepared, contract, target } = *self;
+    pub(super) fn chosen(&self, directory: &Path, tasks: &Tasks<'_>, found: &Search) -> Result<Finding> {
+        let Self { arguments, prepared, contract, target, .. } = *self;
         if target.bias_fraction_bits > 0 {
             bail!(
                 "--write: parameters have integer biases, and --bias-fraction-bits is {}",
@@ -52,7 +50,9 @@ impl Folders<'_> {
             FreedomName::Bias => Freedom::Bias,
             FreedomName::Constant => Freedom::Constant,
         };
-        let Some(bits) = arguments.width.or_else(|| of_network(found, freedom, arguments.within)) else {
+        let Some(bits) =
+            arguments.width.or_else(|| of_network(found, freedom, arguments.within).map(|found| found.bits))
+        else {
             bail!(
                 "--write: no M0 of up to 32 bits makes the whole network {} with --choose {}\n  hint: allow differences with \
              --within FRACTION, or name the width with --width BITS",
@@ -80,21 +80,35 @@ impl Folders<'_> {
             channels(&prepared.network, &prepared.parameters, contract, target)?.into_iter().zip(chosen)
         {
             let Some(layer) = parameters.layers.iter_mut().find(|layer| layer.name == name) else { continue };
-            put(layer, &chosen, freedom);
+            put(layer, &chosen, freedom)?;
             let channels = channels.into_iter().zip(chosen).map(|(channel, chosen)| {
                 CertifiedChannel::new(Channel { hardware: chosen.hardware, ..channel }, target.product_bits)
             });
             certified.push(CertifiedLayer { channels: channels.collect::<Result<_, _>>()?, name });
         }
-        let certificate = certificate(contract, target, &parameters, certified)?;
-        let text = serde_json::to_vec(&certificate)?;
+        let certificate = certificate(contract, &parameters, certified)?;
+        let operators = certify_operators(&prepared.network, &parameters, contract, target, self.shapes);
+        let text = text(self.subject(&parameters, &certificate.parameters_sha256), &certificate, &operators)?;
         let record = FileToWrite::new(CERTIFICATE, |out| out.write_all(&text));
         let count = self.folder(directory, &parameters, vec![record])?;
         terminal::say(format!(
             "{}: M0 of {bits} bits, {count} files, and the certificate of these constants:",
             directory.display()
         ));
-        Ok(verdict(&certificate, operators, arguments.within))
+        Ok(verdict(&certificate, &operators, arguments.within))
+    }
+
+    /// What a certificate of these parameters is about.
+    pub(super) fn subject<'b>(&'b self, parameters: &'b Parameters, digest: &'b str) -> FileSubject<'b> {
+        FileSubject {
+            network: &self.prepared.network,
+            parameters,
+            parameters_sha256: digest,
+            contract: self.contract,
+            target: self.target,
+            shapes: self.shapes,
+            version: env!("CARGO_PKG_VERSION"),
+        }
     }
 
     /// Writes the accumulators at which each channel's code steps under the contract, beside the parameters: with them the
@@ -150,13 +164,16 @@ impl Folders<'_> {
 }
 
 /// Puts chosen numbers in the place of the derived ones.
-fn put(layer: &mut LayerParameters, chosen: &[Chosen], freedom: Freedom) {
+fn put(layer: &mut LayerParameters, chosen: &[Chosen], freedom: Freedom) -> Result<()> {
     let hardware = || chosen.iter().map(|chosen| &chosen.hardware);
     layer.multiplier = Some(hardware().map(|hardware| hardware.multiplier).collect());
     layer.shift = Some(hardware().map(|hardware| hardware.shift).collect());
     if freedom == Freedom::Constant {
-        layer.rounding_constant =
-            Some(hardware().map(|hardware| hardware.constant.unwrap_or_default()).collect());
+        let constants = hardware().map(|hardware| hardware.constant).collect::<Option<Vec<i64>>>();
+        let constants = constants.with_context(|| {
+            format!("{}: found a channel without a chosen constant, expected one for each", layer.name)
+        })?;
+        layer.rounding_constant = Some(constants);
     }
     if let (Some(bias), Some(folded)) = (&mut layer.bias, &mut layer.folded_bias) {
         for ((bias, folded), hardware) in bias.iter_mut().zip(folded).zip(hardware()) {
@@ -165,4 +182,5 @@ fn put(layer: &mut LayerParameters, chosen: &[Chosen], freedom: Freedom) {
             *bias = hardware.bias;
         }
     }
+    Ok(())
 }

@@ -1,6 +1,5 @@
 //! The file's own topology: each call of a TorchScript or FX graph becomes an operation.
 
-mod arguments;
 mod layers;
 mod names;
 mod operators;
@@ -11,10 +10,10 @@ use std::collections::HashMap;
 
 use gen_params_formats::{Callee, Form, Graph, Node, SourceModel, Value, ValueId};
 
-use self::arguments::Arguments;
 use self::names::{callee_name, operator_name};
 pub(super) use self::operators::OPERATORS;
 use super::Options;
+use super::arguments::Arguments;
 use super::builder::Builder;
 use super::parts::{self, Part, Parts};
 use crate::error::{LowerError, Reason, Result};
@@ -53,6 +52,7 @@ pub(super) fn lower(
         builder: Builder::new(source, Wiring::File, options),
         slots: HashMap::new(),
         reasons: Vec::new(),
+        hint: None,
     };
     for (id, name) in &graph.inputs {
         let edge = lowering.builder.input(name, None);
@@ -61,6 +61,7 @@ pub(super) fn lower(
     for node in &graph.nodes {
         if let Err(error) = lowering.node(node) {
             lowering.reasons.extend(error.reasons);
+            lowering.hint = lowering.hint.take().or(error.hint);
             for &id in &node.outputs {
                 // Later nodes are still looked at, so that all reasons are listed at once.
                 lowering.slots.remove(&id);
@@ -71,9 +72,9 @@ pub(super) fn lower(
     for output in &graph.outputs {
         lowering.collect_edges(output, &mut outputs);
     }
-    let Lowering { builder, reasons, .. } = lowering;
+    let Lowering { builder, reasons, hint, .. } = lowering;
     if !reasons.is_empty() {
-        return Err(LowerError { reasons, hint: None });
+        return Err(LowerError { reasons, hint });
     }
     Ok(builder.finish(outputs))
 }
@@ -84,6 +85,7 @@ struct Lowering<'a> {
     builder: Builder,
     slots: HashMap<ValueId, Slot>,
     reasons: Vec<Reason>,
+    hint: Option<String>,
 }
 
 impl Lowering<'_> {
@@ -119,17 +121,18 @@ impl Lowering<'_> {
 
     /// A call of a module, by its recognised part.
     fn module(&mut self, node: &Node, path: &str) -> Result<Slot> {
-        let arguments = Arguments { node, callee: path };
-        let input = self.tensor(&arguments, 0, "input")?;
+        let arguments = Arguments::new(node, path, node.place.to_string(), &["input"]);
+        let input = self.input(&arguments)?;
+        arguments.finish()?;
         let part = self.parts.get(path).cloned().unwrap_or(Part::Unspecified);
         let class = self.source.modules.get(path).and_then(|m| m.class.clone()).unwrap_or_default();
         match part {
             Part::Op { op, activation } => self.single(path, op, &[input], activation),
             Part::Nothing => Ok(Slot::Edge(input)),
             Part::Observer(activation) => Ok(Slot::Edge(self.observe(path, input, activation)?)),
-            Part::Float => Err(arguments.refuse(format!("{path} is a {class} with float weights"))),
+            Part::Float => Err(arguments.refuse(format!("is a {class} with float weights"))),
             Part::Bare { .. } | Part::Unknown(_) | Part::Unspecified => {
-                Err(arguments.refuse(format!("{path} is a {class}, which is not supported")))
+                Err(arguments.refuse(format!("is a {class}, which is not supported")))
             }
         }
     }

@@ -69,6 +69,13 @@ pub(super) fn operator_name(name: &str) -> String {
     PREFIXES.iter().find_map(|p| name.strip_prefix(p)).unwrap_or(name).to_owned()
 }
 
+/// True for a function of Python that calls the operator of its name, and may have other parameters.
+pub(super) fn is_python(callee: &Callee) -> bool {
+    const MODULES: [&str; 3] =
+        ["torch.nn.functional.", "torch.nn.quantized.functional.", "torch.ao.nn.quantized.functional."];
+    matches!(callee, Callee::Function(name) if MODULES.iter().any(|module| name.starts_with(module)))
+}
+
 pub(super) fn callee_name(callee: &Callee) -> &str {
     match callee {
         Callee::Function(name) | Callee::Method(name) | Callee::Module(name) => name,

@@ -2,8 +2,9 @@
 
 use gen_params_formats::{Node, Value};
 
-use super::arguments::Arguments;
-use super::names::{axes_of, callee_name};
+use super::super::arguments::Arguments;
+use super::super::signatures;
+use super::names::{axes_of, callee_name, is_python};
 use super::{Lowering, Slot};
 use crate::error::Result;
 use crate::lower::parts::{self, code_type_of};
@@ -36,9 +37,15 @@ pub(in crate::lower) const OPERATORS: &[&str] = &[
 
 impl Lowering<'_> {
     pub(super) fn function(&mut self, node: &Node, operator: &str) -> Result<Slot> {
-        let arguments = Arguments { node, callee: operator };
-        let a = &arguments;
-        let refusal = |why: &str| a.refuse(format!("`{}` {why}", callee_name(&node.callee)));
+        let signatures = signatures::of(operator, is_python(&node.callee));
+        let a = &Arguments::new(node, callee_name(&node.callee), node.place.to_string(), signatures);
+        let slot = self.operator(a, operator)?;
+        a.finish()?;
+        Ok(slot)
+    }
+
+    fn operator(&mut self, a: &Arguments<'_>, operator: &str) -> Result<Slot> {
+        let refusal = |why: &str| a.refuse(why);
         if !OPERATORS.contains(&operator) {
             return Err(refusal(if operator.contains("dynamic") {
                 "is dynamic quantization, whose activations are float"
@@ -54,7 +61,7 @@ impl Lowering<'_> {
         {
             return self.layer(a, rest);
         }
-        let name = self.name(node, operator);
+        let name = self.name(a.node, operator);
         if let Some(slot) = self.scaled(a, &name, operator)? {
             return Ok(slot);
         }
@@ -76,17 +83,17 @@ impl Lowering<'_> {
 
     /// Operators that are given the scale and zero point of their result; `None` for others.
     fn scaled(&mut self, a: &Arguments<'_>, name: &str, operator: &str) -> Result<Option<Slot>> {
-        let one = |this: &Self| this.tensor(a, 0, "input").map(|input| vec![input]);
-        let two = |this: &Self| Ok(vec![this.tensor(a, 0, "qa")?, this.tensor(a, 1, "qb")?]);
+        let one = |this: &Self| this.input(a).map(|input| vec![input]);
+        let two = |this: &Self| Ok(vec![this.tensor(a, "qa")?, this.tensor(a, "qb")?]);
         let relu = operator.ends_with("_relu");
-        // Where the scale stands among the arguments, the zero point after it.
+        // What the operator calls the scale and zero point of its result.
         let (op, inputs, scale) = match operator {
             "quantize_per_tensor" => {
-                let mut activation = self.activation(a, 1, "scale", 2, "zero_point")?;
-                let dtype = a.constant(3, "dtype");
+                let mut activation = self.activation(a, "scale", "zero_point")?;
+                let dtype = a.known("dtype")?;
                 activation.code_type = dtype.and_then(code_type_of).ok_or_else(|| {
                     a.refuse(format!(
-                        "quantize_per_tensor to {}; only quint8 and qint8 are supported",
+                        "quantizes to {}; only quint8 and qint8 are supported",
                         dtype.map_or_else(|| "an unknown type".into(), Value::kind)
                     ))
                 })?;
@@ -102,41 +109,37 @@ impl Lowering<'_> {
             | "quantized.batch_norm3d_relu"
             | "quantized.batch_norm_relu" => return self.batch_norm(a, name, relu).map(Some),
             "quantized.layer_norm" => return self.layer_norm(a, name).map(Some),
-            "quantized.add" | "quantized.add_relu" => {
-                (Op::Add { relu }, two(self)?, (2, "scale", "zero_point"))
-            }
-            "quantized.mul" | "quantized.mul_relu" => {
-                (Op::Mul { relu }, two(self)?, (2, "scale", "zero_point"))
-            }
-            "quantized.matmul" => (Op::MatMul, two(self)?, (2, "scale", "zero_point")),
+            "quantized.add" | "quantized.add_relu" => (Op::Add { relu }, two(self)?, ("scale", "zero_point")),
+            "quantized.mul" | "quantized.mul_relu" => (Op::Mul { relu }, two(self)?, ("scale", "zero_point")),
+            "quantized.matmul" => (Op::MatMul, two(self)?, ("scale", "zero_point")),
             "quantized.cat" => {
-                let axis = a.int(1, "dim", None)?;
+                let axis = a.int("dim")?;
                 let op = Op::Concatenate { axis, requantizes: true };
-                (op, self.tensors(a, 0, "qx")?, (2, "scale", "zero_point"))
+                (op, self.tensors(a, "qx")?, ("scale", "zero_point"))
             }
             "quantized.sigmoid" => {
-                (Op::Function(Function::Sigmoid), one(self)?, (1, "output_scale", "output_zero_point"))
+                (Op::Function(Function::Sigmoid), one(self)?, ("output_scale", "output_zero_point"))
             }
             "quantized.hardswish" => {
-                (Op::Function(Function::Hardswish), one(self)?, (1, "output_scale", "output_zero_point"))
+                (Op::Function(Function::Hardswish), one(self)?, ("output_scale", "output_zero_point"))
             }
             "quantized.leaky_relu" => {
-                let slope = a.number(1, "negative_slope", Some(0.01))?;
+                let slope = a.number("negative_slope")?;
                 let op = Op::Function(Function::LeakyRelu(slope));
-                (op, one(self)?, (3, "output_scale", "output_zero_point"))
+                (op, one(self)?, ("output_scale", "output_zero_point"))
             }
             "quantized.elu" => {
-                let op = Op::Function(Function::Elu(a.number(3, "alpha", Some(1.0))?));
-                (op, one(self)?, (1, "output_scale", "output_zero_point"))
+                let op = Op::Function(Function::Elu(a.number("alpha")?));
+                (op, one(self)?, ("output_scale", "output_zero_point"))
             }
             "quantized.softmax" => {
-                let op = Op::Softmax { axis: a.int(1, "dim", None)? };
-                (op, one(self)?, (2, "output_scale", "output_zero_point"))
+                let op = Op::Softmax { axis: a.int("dim")? };
+                (op, one(self)?, ("output_scale", "output_zero_point"))
             }
             _ => return Ok(None),
         };
-        let (position, scale_name, zero_point_name) = scale;
-        let activation = self.activation(a, position, scale_name, position + 1, zero_point_name)?;
+        let (scale, zero_point) = scale;
+        let activation = self.activation(a, scale, zero_point)?;
         self.single(name, op, &inputs, Some(activation)).map(Some)
     }
 
@@ -145,20 +148,24 @@ impl Lowering<'_> {
         Ok(Some(match operator {
             "relu" | "relu_" | "quantized.relu" => Op::Relu,
             "relu6" | "relu6_" | "quantized.relu6" => Op::Clamp { min: 0.0, max: 6.0 },
-            "hardtanh" | "hardtanh_" => Op::Clamp {
-                min: a.number(1, "min_val", Some(-1.0))?,
-                max: a.number(2, "max_val", Some(1.0))?,
-            },
-            "clamp" | "clamp_" | "quantized.clamp" | "clip" => Op::Clamp {
-                min: a.number(1, "min", Some(f64::NEG_INFINITY))?,
-                max: a.number(2, "max", Some(f64::INFINITY))?,
-            },
+            "hardtanh" | "hardtanh_" => Op::Clamp { min: a.number("min_val")?, max: a.number("max_val")? },
+            "clamp" | "clamp_" | "quantized.clamp" | "clip" => {
+                // PyTorch's quantized function spells them with a line behind.
+                let limit = |name: &str, python: &str| match a.optional_number(name)? {
+                    Some(limit) => Ok(Some(limit)),
+                    None => a.optional_number(python),
+                };
+                Op::Clamp {
+                    min: limit("min", "min_")?.unwrap_or(f64::NEG_INFINITY),
+                    max: limit("max", "max_")?.unwrap_or(f64::INFINITY),
+                }
+            }
             "sigmoid" | "sigmoid_" => Op::Function(Function::Sigmoid),
             "tanh" | "tanh_" => Op::Function(Function::Tanh),
             "hardsigmoid" => Op::Function(Function::Hardsigmoid),
             "gelu" => Op::Function(Function::Gelu),
-            "leaky_relu" => Op::Function(Function::LeakyRelu(a.number(1, "negative_slope", Some(0.01))?)),
-            "elu" => Op::Function(Function::Elu(a.number(1, "alpha", Some(1.0))?)),
+            "leaky_relu" => Op::Function(Function::LeakyRelu(a.number("negative_slope")?)),
+            "elu" => Op::Function(Function::Elu(a.number("alpha")?)),
             _ => return Ok(None),
         }))
     }
@@ -166,16 +173,16 @@ impl Lowering<'_> {
     /// Pools and means.
     fn pool(a: &Arguments<'_>, operator: &str) -> Result<Option<Op>> {
         let axes = axes_of(operator);
-        let kernel = || a.extent(1, "kernel_size", axes)?.ok_or_else(|| a.missing("kernel_size"));
+        let kernel = || a.per_axis("kernel_size", axes)?.ok_or_else(|| a.missing("kernel_size"));
         Ok(Some(match operator {
             "max_pool1d" | "max_pool2d" | "max_pool3d" | "_max_pool1d" | "_max_pool2d" | "_max_pool3d" => {
                 let kernel = kernel()?;
                 Op::MaxPool(Pool {
-                    stride: a.extent(2, "stride", axes)?.unwrap_or_else(|| kernel.clone()),
-                    padding: a.extent(3, "padding", axes)?.unwrap_or_else(|| vec![0; axes]),
+                    stride: a.per_axis("stride", axes)?.unwrap_or_else(|| kernel.clone()),
+                    padding: a.per_axis("padding", axes)?.unwrap_or_else(|| vec![0; axes]),
                     padding_end: None,
-                    dilation: a.extent(4, "dilation", axes)?.unwrap_or_else(|| vec![1; axes]),
-                    ceil_mode: a.flag(5, "ceil_mode", false)?,
+                    dilation: a.per_axis("dilation", axes)?.unwrap_or_else(|| vec![1; axes]),
+                    ceil_mode: a.flag("ceil_mode")?,
                     count_include_pad: false,
                     divisor: None,
                     kernel,
@@ -184,27 +191,26 @@ impl Lowering<'_> {
             "avg_pool1d" | "avg_pool2d" | "avg_pool3d" => {
                 let kernel = kernel()?;
                 Op::AveragePool(Pool {
-                    stride: a.extent(2, "stride", axes)?.unwrap_or_else(|| kernel.clone()),
-                    padding: a.extent(3, "padding", axes)?.unwrap_or_else(|| vec![0; axes]),
+                    stride: a.per_axis("stride", axes)?.unwrap_or_else(|| kernel.clone()),
+                    padding: a.per_axis("padding", axes)?.unwrap_or_else(|| vec![0; axes]),
                     padding_end: None,
                     dilation: vec![1; axes],
-                    ceil_mode: a.flag(4, "ceil_mode", false)?,
-                    count_include_pad: a.flag(5, "count_include_pad", true)?,
-                    divisor: a.constant(6, "divisor_override").and_then(Value::as_i64),
+                    ceil_mode: a.flag("ceil_mode")?,
+                    count_include_pad: a.flag("count_include_pad")?,
+                    divisor: a.optional_int("divisor_override")?,
                     kernel,
                 })
             }
             "adaptive_avg_pool1d" | "adaptive_avg_pool2d" | "adaptive_avg_pool3d" => {
-                let value = a.constant(1, "output_size").ok_or_else(|| a.missing("output_size"))?;
+                let value = a.needed("output_size")?;
                 let size = parts::optional_sizes(value, axes).ok_or_else(|| a.wrong("output_size", value))?;
                 Op::AdaptiveAveragePool { size }
             }
             "mean" => {
-                let value = a.constant(1, "dim").ok_or_else(|| a.missing("dim"))?;
-                let axes = value.as_i64().map(|one| vec![one]).or_else(|| value.as_ints());
+                let axes = a.ints("dim")?.filter(|axes| !axes.is_empty());
                 Op::Mean {
-                    axes: axes.ok_or_else(|| a.wrong("dim", value))?,
-                    keep: a.flag(2, "keepdim", false)?,
+                    axes: axes.ok_or_else(|| a.refuse("averages everything, batch included"))?,
+                    keep: a.flag("keepdim")?,
                 }
             }
             _ => return Ok(None),
@@ -212,14 +218,14 @@ impl Lowering<'_> {
     }
 
     fn concatenation(&mut self, a: &Arguments<'_>, name: &str) -> Result<Slot> {
-        let inputs = self.tensors(a, 0, "tensors")?;
-        let axis = a.int(1, "dim", Some(0))?;
+        let inputs = self.tensors(a, "tensors")?;
+        let axis = a.int("dim")?;
         self.single(name, Op::Concatenate { axis, requantizes: false }, &inputs, None)
     }
 
     /// One input, one result, S and Z by the operation's own rule.
     pub(super) fn simple(&mut self, a: &Arguments<'_>, name: &str, op: Op) -> Result<Slot> {
-        let input = self.tensor(a, 0, "input")?;
+        let input = self.input(a)?;
         self.single(name, op, &[input], None)
     }
 

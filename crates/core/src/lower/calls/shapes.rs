@@ -1,8 +1,9 @@
 //! Calls that compute sizes or only move codes.
 
-use gen_params_formats::{Argument, Value};
+use gen_params_formats::Value;
 
-use super::arguments::Arguments;
+use super::super::arguments::{Arguments, number_of};
+use super::names::is_python;
 use super::{Lowering, Slot};
 use crate::error::Result;
 use crate::ops::{Extent, Op, PaddingMode, Shape};
@@ -11,27 +12,37 @@ impl Lowering<'_> {
     /// Shape arithmetic and what passes its argument on: nothing of it is a node of the network. `None` for others.
     pub(super) fn plumbing(&self, a: &Arguments<'_>, operator: &str) -> Result<Option<Slot>> {
         Ok(Some(match operator {
+            "contiguous" => {
+                let edge = self.input(a)?;
+                if !self.builder.may_move(edge, asks_for_channels_last(a)?) {
+                    return Ok(Some(Slot::Edge(edge)));
+                }
+                return Ok(None);
+            }
             "size" | "shape" => {
-                let edge = self.tensor(a, 0, "self")?;
-                match a.get(1, "dim") {
+                let edge = self.input(a)?;
+                match a.optional_int("dim")? {
                     None => Slot::Sizes(edge),
-                    Some(_) => Slot::Extent(Extent::Of(edge, a.int(1, "dim", None)?)),
+                    Some(axis) => Slot::Extent(Extent::Of(edge, axis)),
                 }
             }
             "getattr" => {
-                let edge = self.tensor(a, 0, "self")?;
-                match a.constant(1, "name").and_then(Value::as_str) {
+                let edge = self.input(a)?;
+                match a.known("name")?.and_then(Value::as_str) {
                     Some("shape") => Slot::Sizes(edge),
                     other => {
-                        return Err(a.refuse(format!("attribute `{}` of a tensor", other.unwrap_or("?"))));
+                        return Err(
+                            a.refuse(format!("takes the attribute `{}` of a tensor", other.unwrap_or("?")))
+                        );
                     }
                 }
             }
             "getitem" | "__getitem__" => self.getitem(a)?,
             // Traces carry sizes through one-element tensors.
-            "int" | "Int" | "prim.NumToTensor" | "ScalarImplicit" | "IntImplicit" => self.slot(a, 0, "a")?,
+            "int" | "Int" | "prim.NumToTensor" | "ScalarImplicit" | "IntImplicit" => self.slot(a, "a")?,
             "mul" | "add" | "sub" | "floordiv" | "floor_divide" if !self.has_edge(a) => {
-                let (left, right) = (Box::new(self.size(a, 0)?), Box::new(self.size(a, 1)?));
+                let (first, second) = a.two();
+                let (left, right) = (Box::new(self.size(a, first)?), Box::new(self.size(a, second)?));
                 Slot::Extent(match operator {
                     "mul" => Extent::Times(left, right),
                     "add" => Extent::Plus(left, right),
@@ -39,9 +50,16 @@ impl Lowering<'_> {
                     _ => Extent::Over(left, right),
                 })
             }
-            "identity" | "contiguous" | "clone" | "detach" | "dropout" | "feature_dropout" | "alias" => {
-                self.slot(a, 0, "input")?
+            "dropout" | "feature_dropout" => {
+                let name = if is_python(&a.node.callee) { "training" } else { "train" };
+                if a.flag(name)? {
+                    return Err(a
+                        .refuse("drops values at random: the model was saved in training mode")
+                        .hint("call model.eval() before scripting, tracing or converting"));
+                }
+                self.slot(a, a.first())?
             }
+            "identity" | "clone" | "detach" | "alias" => self.slot(a, a.first())?,
             _ => return Ok(None),
         }))
     }
@@ -49,12 +67,10 @@ impl Lowering<'_> {
     /// Operators that only move codes.
     pub(super) fn shape(&self, a: &Arguments<'_>, operator: &str) -> Result<Option<Shape>> {
         Ok(Some(match operator {
-            "flatten" => {
-                Shape::Flatten { start: a.int(1, "start_dim", Some(0))?, end: a.int(2, "end_dim", Some(-1))? }
-            }
+            "flatten" => Shape::Flatten { start: a.int("start_dim")?, end: a.int("end_dim")? },
             "reshape" | "view" => {
-                let extents = self.extents(a, 1, "shape")?;
-                let input = self.tensor(a, 0, "self")?;
+                let extents = self.extents(a, if operator == "view" { "size" } else { "shape" })?;
+                let input = self.input(a)?;
                 // The usual way to write flatten: x.view(x.size(0), -1).
                 match extents.as_slice() {
                     [Extent::Of(edge, 0), Extent::Fixed(-1)] if *edge == input => {
@@ -64,61 +80,75 @@ impl Lowering<'_> {
                 }
             }
             "permute" => {
-                let axes = match a.constant(1, "dims") {
-                    Some(value @ (Value::List(_) | Value::Tuple(_))) => {
-                        value.as_ints().ok_or_else(|| a.wrong("dims", value))?
-                    }
-                    _ => {
-                        (1..a.node.arguments.len()).map(|i| a.int(i, "dims", None)).collect::<Result<_>>()?
-                    }
+                let fixed = |extent: Extent| match extent {
+                    Extent::Fixed(axis) => Ok(axis),
+                    _ => Err(a.refuse("has `dims` that are computed while the network runs")),
                 };
-                Shape::Permute(axes)
+                Shape::Permute(self.extents(a, "dims")?.into_iter().map(fixed).collect::<Result<_>>()?)
             }
-            "transpose" => Shape::Transpose(a.int(1, "dim0", None)?, a.int(2, "dim1", None)?),
-            "squeeze" => Shape::Squeeze(match a.get(1, "dim") {
-                None => None,
-                Some(_) => Some(a.int(1, "dim", None)?),
-            }),
-            "unsqueeze" => Shape::Unsqueeze(a.int(1, "dim", None)?),
+            "transpose" => Shape::Transpose(a.int("dim0")?, a.int("dim1")?),
+            "squeeze" => Shape::Squeeze(a.optional_int("dim")?),
+            "unsqueeze" => Shape::Unsqueeze(a.int("dim")?),
             "slice" => Shape::Slice {
-                axis: a.int(1, "dim", Some(0))?,
-                start: a.int(2, "start", Some(0))?,
-                end: a.int(3, "end", Some(i64::MAX))?,
-                step: a.int(4, "step", Some(1))?,
+                axis: a.int("dim")?,
+                start: a.optional_int("start")?.unwrap_or(0),
+                end: a.optional_int("end")?.unwrap_or(i64::MAX),
+                step: a.int("step")?,
             },
-            "chunk" => Shape::Chunk { parts: a.int(1, "chunks", None)?, axis: a.int(2, "dim", Some(0))? },
+            "chunk" => Shape::Chunk { parts: a.int("chunks")?, axis: a.int("dim")? },
             "pad" | "constant_pad_nd" => {
-                let mode = a.constant(2, "mode").and_then(Value::as_str).unwrap_or("constant");
-                let value = a.number(3, "value", Some(0.0));
-                let value = if operator == "pad" { value? } else { 0.0 };
+                let mode = if operator == "pad" { a.text("mode")? } else { "constant" };
+                let value = a.optional_number("value")?.unwrap_or(0.0);
                 let mode = match mode {
                     "constant" if value == 0.0 => PaddingMode::Zeros,
-                    "constant" => return Err(a.refuse(format!("`pad` with {value}; only 0 is supported"))),
-                    other => PaddingMode::from_name(other)
-                        .ok_or_else(|| a.refuse(format!("`pad` with mode '{other}' is not supported")))?,
+                    "constant" => return Err(a.refuse(format!("pads with {value}; only 0 is supported"))),
+                    other => PaddingMode::from_name(other).ok_or_else(|| {
+                        a.refuse(format!("pads with mode '{other}', which is not supported"))
+                    })?,
                 };
-                let amounts = a.constant(1, "pad").ok_or_else(|| a.missing("pad"))?;
-                let amounts = amounts.as_ints().ok_or_else(|| a.wrong("pad", amounts))?;
+                let amounts = a.ints("pad")?.ok_or_else(|| a.missing("pad"))?;
                 Shape::Pad { amounts, mode }
             }
-            "channel_shuffle" => Shape::ChannelShuffle(a.int(1, "groups", None)?),
+            "contiguous" => Shape::InMemory { channels_last: asks_for_channels_last(a)? },
+            "channel_shuffle" => Shape::ChannelShuffle(a.int("groups")?),
             _ => return Ok(None),
         }))
     }
 
     pub(super) fn upsample(&mut self, a: &Arguments<'_>, name: &str, operator: &str) -> Result<Slot> {
-        let mode = a.constant(3, "mode").and_then(Value::as_str).unwrap_or("nearest");
-        if !operator.starts_with("upsample_nearest") && mode != "nearest" {
-            return Err(a.refuse(format!("`{operator}` with mode '{mode}'; only nearest is supported")));
+        let is_python = !operator.starts_with("upsample_nearest");
+        if is_python && a.text("mode")? != "nearest" {
+            return Err(a.refuse(format!("has mode '{}'; only nearest is supported", a.text("mode")?)));
         }
-        let given =
-            |i: usize, what: &str| !matches!(a.get(i, what), None | Some(Argument::Constant(Value::None, _)));
-        let size = if given(1, "size") { Some(self.extents(a, 1, "size")?) } else { None };
-        let factors = match a.constant(2, "scale_factor") {
-            Some(Value::List(v) | Value::Tuple(v)) => v.iter().map(Value::as_f64).collect(),
-            Some(value) => value.as_f64().map(|one| vec![one]),
+        let (size, factors) =
+            if is_python { ("size", "scale_factor") } else { ("output_size", "scale_factors") };
+        let size = if a.is_given(size) { Some(self.extents(a, size)?) } else { None };
+        let factors = match a.known(factors)? {
+            Some(value @ (Value::List(list) | Value::Tuple(list))) => {
+                let numbers: Option<Vec<f64>> = list.iter().map(number_of).collect();
+                Some(numbers.ok_or_else(|| a.wrong(factors, value))?)
+            }
+            Some(value) => Some(vec![number_of(value).ok_or_else(|| a.wrong(factors, value))?]),
             None => None,
         };
+        // Whole factors are what sizes give, too.
+        if operator == "interpolate" && factors.iter().flatten().all(|factor| factor.fract() == 0.0) {
+            a.ignore(&["recompute_scale_factor"]);
+        }
         self.simple(a, name, Op::Shape(Shape::Upsample { size, factors }))
+    }
+}
+
+/// The order of memory that `contiguous` is asked for; where it is not, that of the axes.
+fn asks_for_channels_last(a: &Arguments<'_>) -> Result<bool> {
+    match a.known("memory_format")? {
+        // PyTorch's numbers: contiguous, preserve, channels last of images and of volumes.
+        None | Some(Value::Int(0 | 1)) => Ok(false),
+        Some(Value::Int(2 | 3)) => Ok(true),
+        Some(value) => match value.as_str() {
+            Some("torch.contiguous_format" | "torch.preserve_format") => Ok(false),
+            Some("torch.channels_last" | "torch.channels_last_3d") => Ok(true),
+            _ => Err(a.wrong("memory_format", value)),
+        },
     }
 }

@@ -2,7 +2,7 @@
 
 use gen_params_formats::{Argument, Value};
 
-use super::arguments::Arguments;
+use super::super::arguments::Arguments;
 use super::{Lowering, Slot};
 use crate::error::{LowerError, Result};
 use crate::lower::parts::activation_of;
@@ -12,22 +12,22 @@ use crate::parameters::Activation;
 
 impl Lowering<'_> {
     pub(super) fn getitem(&self, a: &Arguments<'_>) -> Result<Slot> {
-        let index = a.int(1, "index", None)?;
+        let index = a.int(if a.operator.ends_with("__getitem__") { "idx" } else { "index" })?;
         let at = |len: usize| {
             let len = i64::try_from(len).unwrap_or(i64::MAX);
             usize::try_from(if index < 0 { index + len } else { index }).ok()
         };
-        match self.slot(a, 0, "self")? {
+        match self.slot(a, a.first())? {
             Slot::Sizes(edge) => Ok(Slot::Extent(Extent::Of(edge, index))),
             Slot::List(slots) => at(slots.len())
                 .and_then(|i| slots.get(i).cloned())
                 .ok_or_else(|| a.refuse(format!("index {index} of a list of {}", slots.len()))),
-            _ => Err(a.refuse("indexing of a tensor is not supported".into())),
+            _ => Err(a.refuse("indexes a tensor, which is not supported")),
         }
     }
 
-    pub(super) fn slot(&self, a: &Arguments<'_>, position: usize, name: &str) -> Result<Slot> {
-        let argument = a.get(position, name).ok_or_else(|| a.missing(name))?;
+    pub(super) fn slot(&self, a: &Arguments<'_>, name: &str) -> Result<Slot> {
+        let argument = a.get(name).ok_or_else(|| a.missing(name))?;
         self.resolve(argument)
     }
 
@@ -45,27 +45,28 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn tensor(&self, a: &Arguments<'_>, position: usize, name: &str) -> Result<EdgeId> {
-        // The tensor comes first whatever the operator calls it.
-        let argument = a
-            .get(position, name)
-            .or_else(|| a.node.keywords.get(position).map(|(_, v)| v))
-            .ok_or_else(|| a.missing(name))?;
+    /// The first argument, which is the tensor that an operator is applied to.
+    pub(super) fn input(&self, a: &Arguments<'_>) -> Result<EdgeId> {
+        self.tensor(a, a.first())
+    }
+
+    pub(super) fn tensor(&self, a: &Arguments<'_>, name: &str) -> Result<EdgeId> {
+        let argument = a.get(name).ok_or_else(|| a.missing(name))?;
         match self.resolve(argument)? {
             Slot::Edge(edge) => Ok(edge),
-            Slot::Constant(value) => Err(a.refuse(format!("`{}` of {}", a.callee, value.kind()))),
-            Slot::Extent(_) | Slot::Sizes(_) => Err(a.refuse(format!("`{}` of a size", a.callee))),
-            Slot::List(_) => Err(a.refuse(format!("`{}` of a list", a.callee))),
+            Slot::Constant(value) => Err(a.refuse(format!("is applied to {}", value.kind()))),
+            Slot::Extent(_) | Slot::Sizes(_) => Err(a.refuse("is applied to a size")),
+            Slot::List(_) => Err(a.refuse("is applied to a list")),
         }
     }
 
-    pub(super) fn tensors(&self, a: &Arguments<'_>, position: usize, name: &str) -> Result<Vec<EdgeId>> {
-        match self.slot(a, position, name)? {
+    pub(super) fn tensors(&self, a: &Arguments<'_>, name: &str) -> Result<Vec<EdgeId>> {
+        match self.slot(a, name)? {
             Slot::List(slots) => slots
                 .into_iter()
                 .map(|slot| match slot {
                     Slot::Edge(edge) => Ok(edge),
-                    _ => Err(a.refuse(format!("`{}` of something that is no tensor", a.callee))),
+                    _ => Err(a.refuse("is applied to something that is no tensor")),
                 })
                 .collect(),
             _ => Err(a.missing(name)),
@@ -80,52 +81,42 @@ impl Lowering<'_> {
     }
 
     /// One size, or a computation on sizes.
-    pub(super) fn size(&self, a: &Arguments<'_>, position: usize) -> Result<Extent> {
-        match self.slot(a, position, "other")? {
+    pub(super) fn size(&self, a: &Arguments<'_>, name: &str) -> Result<Extent> {
+        match self.slot(a, name)? {
             Slot::Extent(extent) => Ok(extent),
-            _ => Err(a.refuse(format!("`{}` of something that is no size", a.callee))),
+            _ => Err(a.refuse("is applied to something that is no size")),
         }
     }
 
     /// Sizes given as one list or as separate arguments.
-    pub(super) fn extents(&self, a: &Arguments<'_>, position: usize, name: &str) -> Result<Vec<Extent>> {
+    pub(super) fn extents(&self, a: &Arguments<'_>, name: &str) -> Result<Vec<Extent>> {
         let of = |slot: Slot| match slot {
             Slot::Extent(extent) => Ok(extent),
             Slot::Constant(value) => value.as_i64().map(Extent::Fixed).ok_or_else(|| a.wrong(name, &value)),
-            _ => Err(a.refuse(format!("`{}` with a `{name}` that is no list of sizes", a.callee))),
+            _ => Err(a.refuse(format!("has a `{name}` that is no list of sizes"))),
         };
-        match self.slot(a, position, name)? {
-            Slot::List(slots) => slots.into_iter().map(of).collect(),
-            Slot::Constant(value @ (Value::List(_) | Value::Tuple(_))) => {
-                let sizes = value.as_ints().ok_or_else(|| a.wrong(name, &value))?;
+        let slots: Vec<Slot> =
+            a.rest(name).into_iter().map(|argument| self.resolve(argument)).collect::<Result<_>>()?;
+        match slots.as_slice() {
+            [] => Err(a.missing(name)),
+            [Slot::List(slots)] => slots.iter().cloned().map(of).collect(),
+            [Slot::Constant(value @ (Value::List(_) | Value::Tuple(_)))] => {
+                let sizes = value.as_ints().ok_or_else(|| a.wrong(name, value))?;
                 Ok(sizes.into_iter().map(Extent::Fixed).collect())
             }
-            first => {
-                let mut extents = vec![of(first)?];
-                for i in position + 1..a.node.arguments.len() {
-                    extents.push(of(self.slot(a, i, name)?)?);
-                }
-                Ok(extents)
-            }
+            slots => slots.iter().cloned().map(of).collect(),
         }
     }
 
-    pub(super) fn activation(
-        &self,
-        a: &Arguments<'_>,
-        scale: usize,
-        scale_name: &str,
-        zero_point: usize,
-        zero_point_name: &str,
-    ) -> Result<Activation> {
-        let scale = a.constant(scale, scale_name).ok_or_else(|| a.missing(scale_name))?;
-        let zero_point = a.constant(zero_point, zero_point_name).ok_or_else(|| a.missing(zero_point_name))?;
-        let mut activation = activation_of(scale, zero_point).ok_or_else(|| a.wrong(scale_name, scale))?;
+    pub(super) fn activation(&self, a: &Arguments<'_>, scale: &str, zero_point: &str) -> Result<Activation> {
+        let (value, zero_point) = (a.needed(scale)?, a.needed(zero_point)?);
+        let mut activation = activation_of(value, zero_point).ok_or_else(|| a.wrong(scale, value))?;
         // Results have the type of the first tensor.
-        if let Some(id) = a.node.arguments.first()
-            && let Ok(Slot::Edge(edge)) = self.resolve(id)
-            && let Some(input) = self.builder.activation(edge)
-        {
+        let mut inputs = Vec::new();
+        if let Some(first) = a.get(a.first()) {
+            self.collect_edges(first, &mut inputs);
+        }
+        if let Some(input) = inputs.first().and_then(|&edge| self.builder.activation(edge)) {
             activation.code_type = input.code_type;
         }
         Ok(activation)

@@ -7,8 +7,8 @@ use crate::ops::Extent;
 
 /// `sym_size(self, dim)`.
 pub(super) fn size(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let axis = call.int(1, "dim", None)?;
-    let value = lowering.value(call, 0, "self")?;
+    let axis = call.int("dim")?;
+    let value = lowering.value(call, "self")?;
     let edge = lowering.graph.edge_of(&value);
     let edge = edge.ok_or_else(|| call.refuse("takes the size of a tensor that nothing quantizes"))?;
     Ok(Slot::Size(Extent::Of(edge, axis)))
@@ -36,10 +36,10 @@ pub(super) fn over(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot>
 
 impl Lowering<'_> {
     fn computed(&self, call: &Call<'_>, of: fn(Box<Extent>, Box<Extent>) -> Extent) -> Result<Slot> {
-        let operand = |position: usize, name: &str| {
-            let argument = call.argument(position, name).ok_or_else(|| call.missing(name))?;
+        let operand = |name: &str| {
+            let argument = call.get(name).ok_or_else(|| call.missing(name))?;
             self.extent(call, name, argument).map(Box::new)
         };
-        Ok(Slot::Size(of(operand(0, "a")?, operand(1, "b")?)))
+        Ok(Slot::Size(of(operand("a")?, operand("b")?)))
     }
 }

@@ -4,17 +4,13 @@ use gen_params_formats::{Argument, Value as Known};
 
 use super::super::parts;
 use super::super::qdq::{Graph, Value};
-use super::call::{Call, KEYWORD};
+use super::call::Call;
 use super::{Lowering, Slot};
 use crate::error::Result;
 use crate::ops::{Function, LayerNorm, Op};
 
 /// `self + other`: of two tensors, or a layer and its bias.
 pub(super) fn add(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let alpha = call.number(KEYWORD, "alpha", Some(1.0))?;
-    if alpha != 1.0 {
-        return Err(call.refuse(format!("its `alpha` is {alpha}, expected 1")));
-    }
     let (a, b) = lowering.operands(call)?;
     let sum = match (&a, &b) {
         (layer, Value::Constant(bias)) | (Value::Constant(bias), layer) if Graph::is_layer(layer) => {
@@ -43,20 +39,20 @@ pub(super) fn relu6(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot
 
 /// `min(max(self, min_val), max_val)`.
 pub(super) fn hardtanh(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let (min, max) = (call.number(1, "min_val", Some(-1.0))?, call.number(2, "max_val", Some(1.0))?);
+    let (min, max) = (call.number("min_val")?, call.number("max_val")?);
     lowering.limited(call, min, max)
 }
 
 /// `min(max(self, min), max)`.
 pub(super) fn clamp(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let min = call.number(1, "min", Some(f64::NEG_INFINITY))?;
-    let max = call.number(2, "max", Some(f64::INFINITY))?;
+    let min = call.optional_number("min")?.unwrap_or(f64::NEG_INFINITY);
+    let max = call.optional_number("max")?.unwrap_or(f64::INFINITY);
     lowering.limited(call, min, max)
 }
 
 /// `max(self, min)`.
 pub(super) fn clamp_min(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let min = call.number(1, "min", None)?;
+    let min = call.number("min")?;
     lowering.limited(call, min, f64::INFINITY)
 }
 
@@ -82,83 +78,64 @@ pub(super) fn hardswish(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<
 
 /// `self` where it is positive, `negative_slope * self` elsewhere.
 pub(super) fn leaky_relu(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let slope = call.number(1, "negative_slope", Some(0.01))?;
+    let slope = call.number("negative_slope")?;
     lowering.function(call, Function::LeakyRelu(slope))
 }
 
 /// `self` where it is positive, `alpha * (exp(self) - 1)` elsewhere.
 pub(super) fn elu(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let alpha = call.number(1, "alpha", Some(1.0))?;
-    for (position, name) in [(2, "scale"), (3, "input_scale")] {
-        let factor = call.number(position, name, Some(1.0))?;
-        if factor != 1.0 {
-            return Err(call.refuse(format!("its `{name}` is {factor}, expected 1")));
-        }
-    }
+    let alpha = call.number("alpha")?;
     lowering.function(call, Function::Elu(alpha))
 }
 
 /// `self * Phi(self)`.
 pub(super) fn gelu(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    match call.known(KEYWORD, "approximate")? {
-        None => {}
-        Some(mode) if mode.as_str() == Some("none") => {}
-        Some(mode) => {
-            return Err(call.refuse(format!(
-                "its `approximate` is {}, expected \"none\"",
-                mode.as_str().unwrap_or("no text")
-            )));
-        }
-    }
     lowering.function(call, Function::Gelu)
 }
 
 /// `exp(self) / sum(exp(self))` along an axis.
 pub(super) fn softmax(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let axis = call.int(1, "dim", None)?;
+    let axis = call.int("dim")?;
     if call.operator == "aten._softmax.default" {
-        if call.flag(2, "half_to_float", false)? {
+        if call.flag("half_to_float")? {
             return Err(call.refuse("its `half_to_float` is true"));
         }
-    } else if let Some(dtype) = call.known(2, "dtype")?
-        && dtype.as_str() != Some("torch.float32")
-    {
-        return Err(call.wrong("dtype", dtype));
+    } else {
+        call.in_float32("dtype")?;
     }
-    let value = lowering.value(call, 0, "self")?;
+    let value = lowering.value(call, "self")?;
     lowering.graph.operator(&call.name, Op::Softmax { axis }, &[value]).map(Slot::Value)
 }
 
 /// `layer_norm(input, normalized_shape, weight, bias, eps, cudnn_enable)`.
 pub(super) fn layer_norm(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    call.ignore(&[(5, "cudnn_enable")]);
-    let sizes = call.known(1, "normalized_shape")?.ok_or_else(|| call.missing("normalized_shape"))?;
+    let sizes = call.needed("normalized_shape")?;
     let norm = LayerNorm {
         shape: parts::sizes(sizes).ok_or_else(|| call.wrong("normalized_shape", sizes))?,
-        weight: call.reals(2, "weight")?,
-        bias: call.reals(3, "bias")?,
-        epsilon: call.number(4, "eps", Some(1e-5))?,
+        weight: call.reals("weight")?,
+        bias: call.reals("bias")?,
+        epsilon: call.number("eps")?,
     };
-    let value = lowering.value(call, 0, "input")?;
+    let value = lowering.value(call, "input")?;
     lowering.graph.operator(&call.name, Op::LayerNorm(norm), &[value]).map(Slot::Value)
 }
 
 impl Lowering<'_> {
     fn function(&mut self, call: &Call<'_>, function: Function) -> Result<Slot> {
-        let value = self.value(call, 0, "self")?;
+        let value = self.value(call, "self")?;
         self.graph.operator(&call.name, Op::Function(function), &[value]).map(Slot::Value)
     }
 
     fn limited(&mut self, call: &Call<'_>, min: f64, max: f64) -> Result<Slot> {
-        let value = self.value(call, 0, "self")?;
+        let value = self.value(call, "self")?;
         self.graph.clamp(&call.name, &value, min, max).map(Slot::Value)
     }
 
     /// Both operands of a sum or product.
     fn operands(&self, call: &Call<'_>) -> Result<(Value, Value)> {
-        if let Some(Argument::Constant(Known::Int(_) | Known::Float(_), _)) = call.argument(1, "other") {
+        if let Some(Argument::Constant(Known::Int(_) | Known::Float(_), _)) = call.get("other") {
             return Err(call.refuse(format!("`{}` of a tensor and a number is not supported", call.operator)));
         }
-        Ok((self.value(call, 0, "self")?, self.value(call, 1, "other")?))
+        Ok((self.value(call, "self")?, self.value(call, "other")?))
     }
 }

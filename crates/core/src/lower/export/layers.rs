@@ -29,20 +29,20 @@ enum Padding {
 /// `convNd(input, weight, bias, stride, padding, dilation, groups)`.
 pub(super) fn convolution(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
     let axes = spatial_axes(call);
-    let padding = match call.argument(4, "padding") {
+    let padding = match call.get("padding") {
         Some(Argument::Constant(Known::Str(mode), _)) => match &**mode {
             "valid" => Padding::Both(vec![0; axes]),
             "same" => Padding::Same,
             other => return Err(call.refuse(format!("its `padding` is {other:?}"))),
         },
-        _ => Padding::Both(call.per_axis(4, "padding", axes)?.unwrap_or_else(|| vec![0; axes])),
+        _ => Padding::Both(call.per_axis("padding", axes)?.unwrap_or_else(|| vec![0; axes])),
     };
     let geometry = Geometry {
-        stride: call.per_axis(3, "stride", axes)?.unwrap_or_else(|| vec![1; axes]),
+        stride: call.per_axis("stride", axes)?.unwrap_or_else(|| vec![1; axes]),
         padding,
-        dilation: call.per_axis(5, "dilation", axes)?.unwrap_or_else(|| vec![1; axes]),
+        dilation: call.per_axis("dilation", axes)?.unwrap_or_else(|| vec![1; axes]),
         output_padding: None,
-        groups: call.int(6, "groups", Some(1))?,
+        groups: call.int("groups")?,
     };
     lowering.convolution(call, axes, geometry)
 }
@@ -51,83 +51,70 @@ pub(super) fn convolution(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Resul
 pub(super) fn transposed_convolution(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
     let axes = spatial_axes(call);
     let geometry = Geometry {
-        stride: call.per_axis(3, "stride", axes)?.unwrap_or_else(|| vec![1; axes]),
-        padding: Padding::Both(call.per_axis(4, "padding", axes)?.unwrap_or_else(|| vec![0; axes])),
-        output_padding: Some(call.per_axis(5, "output_padding", axes)?.unwrap_or_else(|| vec![0; axes])),
-        groups: call.int(6, "groups", Some(1))?,
-        dilation: call.per_axis(7, "dilation", axes)?.unwrap_or_else(|| vec![1; axes]),
+        stride: call.per_axis("stride", axes)?.unwrap_or_else(|| vec![1; axes]),
+        padding: Padding::Both(call.per_axis("padding", axes)?.unwrap_or_else(|| vec![0; axes])),
+        output_padding: Some(call.per_axis("output_padding", axes)?.unwrap_or_else(|| vec![0; axes])),
+        groups: call.int("groups")?,
+        dilation: call.per_axis("dilation", axes)?.unwrap_or_else(|| vec![1; axes]),
     };
     lowering.convolution(call, axes, geometry)
 }
 
 /// `convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)`.
 pub(super) fn any_convolution(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let Value::Constant(weight) = lowering.value(call, 1, "weight")? else {
+    let Value::Constant(weight) = lowering.value(call, "weight")? else {
         return Err(call.refuse("its weights are computed while the network runs"));
     };
     let axes = weight.shape.len().saturating_sub(2);
-    let sizes = |position: usize, name: &str, default: i64| {
-        call.per_axis(position, name, axes).map(|sizes| sizes.unwrap_or_else(|| vec![default; axes]))
+    let sizes = |name: &str, default: i64| {
+        call.per_axis(name, axes).map(|sizes| sizes.unwrap_or_else(|| vec![default; axes]))
     };
-    let transposed = call.flag(6, "transposed", false)?;
-    let output_padding = sizes(7, "output_padding", 0)?;
+    let transposed = call.flag("transposed")?;
+    let output_padding = sizes("output_padding", 0)?;
     let geometry = Geometry {
-        stride: sizes(3, "stride", 1)?,
-        padding: Padding::Both(sizes(4, "padding", 0)?),
-        dilation: sizes(5, "dilation", 1)?,
+        stride: sizes("stride", 1)?,
+        padding: Padding::Both(sizes("padding", 0)?),
+        dilation: sizes("dilation", 1)?,
         output_padding: transposed.then_some(output_padding),
-        groups: call.int(8, "groups", None)?,
+        groups: call.int("groups")?,
     };
     lowering.convolution(call, axes, geometry)
 }
 
 /// `linear(input, weight, bias)`.
 pub(super) fn linear(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let (input, weight) = (lowering.value(call, 0, "input")?, lowering.value(call, 1, "weight")?);
-    let bias = lowering.optional(call, 2, "bias")?;
-    let name = lowering.layer_name(call, 2, "bias");
+    let (input, weight) = (lowering.value(call, "input")?, lowering.value(call, "weight")?);
+    let bias = lowering.optional(call, "bias")?;
+    let name = lowering.layer_name(call, "bias");
     lowering.graph.layer(&name, LayerKind::Linear, &input, &weight, bias.as_ref(), None).map(Slot::Value)
 }
 
 /// `addmm(bias, input, weight, beta=1, alpha=1)`: bias + input * weight, weight along (I, O).
 pub(super) fn addmm(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    for name in ["beta", "alpha"] {
-        let factor = call.number(super::call::KEYWORD, name, Some(1.0))?;
-        if factor != 1.0 {
-            return Err(call.refuse(format!("its `{name}` is {factor}, expected 1")));
-        }
-    }
-    let bias = lowering.value(call, 0, "self")?;
-    let (input, weight) = (lowering.value(call, 1, "mat1")?, lowering.value(call, 2, "mat2")?);
-    let name = lowering.layer_name(call, 0, "self");
+    let bias = lowering.value(call, "self")?;
+    let (input, weight) = (lowering.value(call, "mat1")?, lowering.value(call, "mat2")?);
+    let name = lowering.layer_name(call, "self");
     lowering.product(call, &name, &input, &weight, Some(&bias))
 }
 
 /// `mm(a, b)`: a linear layer where b is known, of axes (I, O).
 pub(super) fn product(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let (a, b) = (lowering.value(call, 0, "self")?, lowering.value(call, 1, other_name(call))?);
+    let (a, b) = (lowering.value(call, "self")?, lowering.value(call, other_name(call))?);
     lowering.product(call, &call.name, &a, &b, None)
 }
 
 /// `batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled)`, folded into the
 /// layer before it: y * f + (b - mean * f), f = weight / sqrt(var + eps).
 pub(super) fn batch_norm(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let eps_place = if call.operator.starts_with("aten._native") {
-        call.ignore(&[(5, "momentum")]);
-        6
-    } else {
-        if call.flag(5, "training", false)? {
-            return Err(call.refuse("is in training mode").hint("call model.eval() before exporting"));
-        }
-        call.ignore(&[(6, "momentum"), (8, "cudnn_enabled")]);
-        7
-    };
-    let value = lowering.value(call, 0, "input")?;
-    let mean = call.reals(3, "running_mean")?.ok_or_else(|| call.missing("running_mean"))?;
-    let variance = call.reals(4, "running_var")?.ok_or_else(|| call.missing("running_var"))?;
-    let weight = call.reals(1, "weight")?.unwrap_or_else(|| vec![1.0; mean.len()]);
-    let bias = call.reals(2, "bias")?.unwrap_or_else(|| vec![0.0; mean.len()]);
-    let epsilon = call.number(eps_place, "eps", None)?;
+    if !call.operator.starts_with("aten._native") && call.flag("training")? {
+        return Err(call.refuse("is in training mode").hint("call model.eval() before exporting"));
+    }
+    let value = lowering.value(call, "input")?;
+    let mean = call.reals("running_mean")?.ok_or_else(|| call.missing("running_mean"))?;
+    let variance = call.reals("running_var")?.ok_or_else(|| call.missing("running_var"))?;
+    let weight = call.reals("weight")?.unwrap_or_else(|| vec![1.0; mean.len()]);
+    let bias = call.reals("bias")?.unwrap_or_else(|| vec![0.0; mean.len()]);
+    let epsilon = call.number("eps")?;
     if [&weight, &bias, &variance].iter().any(|numbers| numbers.len() != mean.len()) {
         return Err(call.refuse("has numbers for different numbers of channels"));
     }
@@ -158,8 +145,8 @@ fn spatial_axes(call: &Call<'_>) -> usize {
 
 impl Lowering<'_> {
     fn convolution(&mut self, call: &Call<'_>, axes: usize, geometry: Geometry) -> Result<Slot> {
-        let (input, weight) = (self.value(call, 0, "input")?, self.value(call, 1, "weight")?);
-        let bias = self.optional(call, 2, "bias")?;
+        let (input, weight) = (self.value(call, "input")?, self.value(call, "weight")?);
+        let bias = self.optional(call, "bias")?;
         let narrow = |sizes: &[i64], what: &str| -> Result<Option<Vec<u32>>> {
             let sizes: Option<Vec<u32>> = sizes.iter().map(|&size| u32::try_from(size).ok()).collect();
             sizes.map(Some).ok_or_else(|| call.refuse(format!("its `{what}` is negative, or no size")))
@@ -200,7 +187,7 @@ impl Lowering<'_> {
             },
             groups: Some(groups),
         };
-        let name = self.layer_name(call, 2, "bias");
+        let name = self.layer_name(call, "bias");
         self.graph.layer(&name, kind, &input, &weight, bias.as_ref(), Some(window)).map(Slot::Value)
     }
 
@@ -228,11 +215,11 @@ impl Lowering<'_> {
     }
 
     /// The name of a layer: its module's path; where the program does not tell that, the path of its bias.
-    fn layer_name(&self, call: &Call<'_>, position: usize, bias: &str) -> String {
+    fn layer_name(&self, call: &Call<'_>, bias: &str) -> String {
         if !call.node.scope.is_empty() {
             return call.node.scope.clone();
         }
-        match call.argument(position, bias) {
+        match call.get(bias) {
             Some(Argument::Constant(_, Some(key))) => match key.rsplit_once('.') {
                 Some((path, _)) => path.to_owned(),
                 None => call.name.clone(),

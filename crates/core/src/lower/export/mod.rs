@@ -270,10 +270,8 @@ impl<'a> Lowering<'a> {
         if let Slot::Value(Value::Constant(constant)) = &slot {
             self.graph.hold(&call.name, &constant.shape)?;
         }
-        match call.unread() {
-            Some(unread) => Err(call.refuse(format!("its {unread} is not supported"))),
-            None => Ok(slot),
-        }
+        call.finish()?;
+        Ok(slot)
     }
 
     fn refused(&mut self, node: &Node, error: LowerError) {

@@ -3,7 +3,7 @@
 use gen_params_formats::Value as Known;
 
 use super::super::qdq::Scheme;
-use super::call::{self, Call};
+use super::call::Call;
 use super::{Lowering, Slot};
 use crate::error::Result;
 use crate::parameters::{CodeType, Range};
@@ -18,12 +18,12 @@ pub(super) fn quantize_per_tensor(lowering: &mut Lowering<'_>, call: &Call<'_>) 
     let scheme = per_tensor(call)?;
     let refused = call.values().next().is_some_and(|id| !lowering.slots.contains_key(&id));
     if refused {
-        call.argument(0, "input");
+        call.get("input");
         let signed = scheme.activation(&call.name)?.code_type != CodeType::U8;
         let code_type = if signed { CodeType::I8 } else { CodeType::U8 };
         return Ok(Slot::Value(lowering.graph.input(&call.node.name, Some(code_type))));
     }
-    let value = lowering.value(call, 0, "input")?;
+    let value = lowering.value(call, "input")?;
     lowering.graph.quantize(&call.name, &value, &scheme).map(Slot::Value)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn dequantize_per_tensor(lowering: &mut Lowering<'_>, call: &Call<'_>
 /// `quantize_per_channel(input, scales, zero_points, axis, quant_min, quant_max, dtype)`.
 pub(super) fn quantize_per_channel(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
     let scheme = per_channel(call)?;
-    let value = lowering.value(call, 0, "input")?;
+    let value = lowering.value(call, "input")?;
     lowering.graph.quantize(&call.name, &value, &scheme).map(Slot::Value)
 }
 
@@ -47,19 +47,15 @@ pub(super) fn dequantize_per_channel(lowering: &mut Lowering<'_>, call: &Call<'_
 }
 
 fn dequantize(lowering: &mut Lowering<'_>, call: &Call<'_>, scheme: &Scheme) -> Result<Slot> {
-    if let Some(dtype) = call.known(call::KEYWORD, "out_dtype")?
-        && dtype.as_str() != Some("torch.float32")
-    {
-        return Err(call.wrong("out_dtype", dtype));
-    }
-    let value = lowering.value(call, 0, "input")?;
+    call.in_float32("out_dtype")?;
+    let value = lowering.value(call, "input")?;
     lowering.graph.dequantize(&call.name, &value, scheme).map(Slot::Value)
 }
 
 fn per_tensor(call: &Call<'_>) -> Result<Scheme> {
-    let scale = call.number(1, "scale", None)?;
-    let zero_point = call.int(2, "zero_point", None)?;
-    narrowed(call, Scheme::new(vec![scale], vec![zero_point], None, false, 8), 3)
+    let scale = call.number("scale")?;
+    let zero_point = call.int("zero_point")?;
+    narrowed(call, Scheme::new(vec![scale], vec![zero_point], None, false, 8))
 }
 
 fn per_channel(call: &Call<'_>) -> Result<Scheme> {
@@ -67,9 +63,9 @@ fn per_channel(call: &Call<'_>) -> Result<Scheme> {
         Known::Tensor(tensor) => tensor.to_f64().ok_or_else(|| call.wrong(name, value)),
         other => Err(call.wrong(name, other)),
     };
-    let scales = call.known(1, "scales")?.ok_or_else(|| call.missing("scales"))?;
+    let scales = call.needed("scales")?;
     let scales = numbers("scales", scales)?;
-    let zero_points = match call.known(2, "zero_points")? {
+    let zero_points = match call.known("zero_points")? {
         None => vec![0; scales.len()],
         Some(value) => value.as_ints().ok_or_else(|| call.wrong("zero_points", value))?,
     };
@@ -80,16 +76,16 @@ fn per_channel(call: &Call<'_>) -> Result<Scheme> {
             zero_points.len()
         )));
     }
-    let axis = call.int(3, "axis", None)?;
+    let axis = call.int("axis")?;
     let axis = usize::try_from(axis).map_err(|_| call.refuse(format!("its `axis` is {axis}")))?;
-    narrowed(call, Scheme::new(scales, zero_points, Some(axis), false, 8), 4)
+    narrowed(call, Scheme::new(scales, zero_points, Some(axis), false, 8))
 }
 
 /// The scheme with the type and range of codes that `quant_min`, `quant_max` and `dtype` say; `first` is their place.
-fn narrowed(call: &Call<'_>, scheme: Scheme, first: usize) -> Result<Scheme> {
-    let min = call.int(first, "quant_min", None)?;
-    let max = call.int(first + 1, "quant_max", None)?;
-    let dtype = call.known(first + 2, "dtype")?.ok_or_else(|| call.missing("dtype"))?;
+fn narrowed(call: &Call<'_>, scheme: Scheme) -> Result<Scheme> {
+    let min = call.int("quant_min")?;
+    let max = call.int("quant_max")?;
+    let dtype = call.needed("dtype")?;
     let (signed, bits) = match dtype.as_str() {
         Some("torch.uint8") => (false, 8),
         Some("torch.int8") => (true, 8),

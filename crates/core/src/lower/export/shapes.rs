@@ -10,17 +10,17 @@ use crate::ops::{Op, PaddingMode, Shape};
 
 /// `cat(tensors, dim)`.
 pub(super) fn cat(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let axis = call.int(1, "dim", Some(0))?;
-    let values = lowering.values(call, 0, "tensors")?;
+    let axis = call.int("dim")?;
+    let values = lowering.values(call, "tensors")?;
     lowering.graph.concatenate(&call.name, axis, &values).map(Slot::Value)
 }
 
 /// `reshape(self, shape)`, `view(self, size)`.
 pub(super) fn reshape(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
     let name = if call.operator == "aten.reshape.default" { "shape" } else { "size" };
-    let extents = lowering.extents(call, 1, name)?.ok_or_else(|| call.missing(name))?;
-    if let Value::Constant(constant) = lowering.value(call, 0, "self")? {
-        let sizes = call.ints(1, name)?.unwrap_or_default();
+    let extents = lowering.extents(call, name)?.ok_or_else(|| call.missing(name))?;
+    if let Value::Constant(constant) = lowering.value(call, "self")? {
+        let sizes = call.ints(name)?.unwrap_or_default();
         let known: i64 = sizes.iter().filter(|&&size| size > 0).product();
         let count = constant.shape.iter().product::<usize>();
         let inferred = i64::try_from(count).ok().and_then(|count| count.checked_div(known));
@@ -36,20 +36,20 @@ pub(super) fn reshape(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Sl
 
 /// `flatten(self, start_dim, end_dim)`.
 pub(super) fn flatten(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let (start, end) = (call.int(1, "start_dim", Some(0))?, call.int(2, "end_dim", Some(-1))?);
+    let (start, end) = (call.int("start_dim")?, call.int("end_dim")?);
     lowering.preserving(call, Shape::Flatten { start, end })
 }
 
 /// `permute(self, dims)`.
 pub(super) fn permute(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let axes = call.ints(1, "dims")?.ok_or_else(|| call.missing("dims"))?;
+    let axes = call.ints("dims")?.ok_or_else(|| call.missing("dims"))?;
     lowering.permuted(call, axes)
 }
 
 /// `transpose(self, dim0, dim1)`.
 pub(super) fn transpose(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let (first, second) = (call.int(1, "dim0", None)?, call.int(2, "dim1", None)?);
-    match lowering.value(call, 0, "self")? {
+    let (first, second) = (call.int("dim0")?, call.int("dim1")?);
+    match lowering.value(call, "self")? {
         Value::Constant(constant) => {
             let mut axes: Vec<i64> = (0..).take(constant.shape.len()).collect();
             let place = |axis: i64| {
@@ -73,62 +73,59 @@ pub(super) fn transpose_matrix(lowering: &mut Lowering<'_>, call: &Call<'_>) -> 
 
 /// `squeeze(self, dim)`.
 pub(super) fn squeeze(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let axis = match call.known(1, "dim")? {
-        None => None,
-        Some(axis) => Some(axis.as_i64().ok_or_else(|| call.wrong("dim", axis))?),
-    };
+    let axis = call.optional_int("dim")?;
     lowering.preserving(call, Shape::Squeeze(axis))
 }
 
 /// `unsqueeze(self, dim)`.
 pub(super) fn unsqueeze(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let axis = call.int(1, "dim", None)?;
+    let axis = call.int("dim")?;
     lowering.preserving(call, Shape::Unsqueeze(axis))
 }
 
 /// `slice(self, dim, start, end, step)`.
 pub(super) fn slice(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
     let shape = Shape::Slice {
-        axis: call.int(1, "dim", Some(0))?,
-        start: call.int(2, "start", Some(0))?,
-        end: call.int(3, "end", Some(i64::MAX))?,
-        step: call.int(4, "step", Some(1))?,
+        axis: call.int("dim")?,
+        start: call.optional_int("start")?.unwrap_or(0),
+        end: call.optional_int("end")?.unwrap_or(i64::MAX),
+        step: call.int("step")?,
     };
     lowering.preserving(call, shape)
 }
 
 /// `chunk(self, chunks, dim)`.
 pub(super) fn chunk(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let shape = Shape::Chunk { parts: call.int(1, "chunks", None)?, axis: call.int(2, "dim", Some(0))? };
-    let value = lowering.value(call, 0, "self")?;
+    let shape = Shape::Chunk { parts: call.int("chunks")?, axis: call.int("dim")? };
+    let value = lowering.value(call, "self")?;
     lowering.graph.preserving(&call.name, Op::Shape(shape), &value).map(Slot::Values)
 }
 
 /// `pad(self, pad, mode, value)`.
 pub(super) fn pad(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
     let constant = call.operator == "aten.constant_pad_nd.default";
-    let mode = if constant { None } else { call.known(2, "mode")? };
-    let value = call.number(if constant { 2 } else { 3 }, "value", Some(0.0))?;
+    let mode = if constant { None } else { call.known("mode")? };
+    let value = call.optional_number("value")?.unwrap_or(0.0);
     let mode = match mode.and_then(Known::as_str).unwrap_or("constant") {
         "constant" if value == 0.0 => PaddingMode::Zeros,
         "constant" => return Err(call.refuse(format!("pads with {value}, expected 0"))),
         other => PaddingMode::from_name(other)
             .ok_or_else(|| call.refuse(format!("pads with mode {other:?}, which is not supported")))?,
     };
-    let amounts = call.ints(1, "pad")?.ok_or_else(|| call.missing("pad"))?;
+    let amounts = call.ints("pad")?.ok_or_else(|| call.missing("pad"))?;
     lowering.preserving(call, Shape::Pad { amounts, mode })
 }
 
 /// `channel_shuffle(self, groups)`.
 pub(super) fn channel_shuffle(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let groups = call.int(1, "groups", None)?;
+    let groups = call.int("groups")?;
     lowering.preserving(call, Shape::ChannelShuffle(groups))
 }
 
 /// `upsample_nearestNd(input, output_size, scale_factors)`.
 pub(super) fn upsample_nearest(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    let size = lowering.extents(call, 1, "output_size")?;
-    let factors = match call.known(2, "scale_factors")? {
+    let size = lowering.extents(call, "output_size")?;
+    let factors = match call.known("scale_factors")? {
         Some(value @ Known::List(factors)) => {
             let factors: Option<Vec<f64>> = factors.iter().map(Known::as_f64).collect();
             Some(factors.ok_or_else(|| call.wrong("scale_factors", value))?)
@@ -136,23 +133,21 @@ pub(super) fn upsample_nearest(lowering: &mut Lowering<'_>, call: &Call<'_>) -> 
         Some(other) => return Err(call.wrong("scale_factors", other)),
         None => None,
     };
-    let value = lowering.value(call, 0, "input")?;
+    let value = lowering.value(call, "input")?;
     lowering.shaped(call, Shape::Upsample { size, factors }, &value)
 }
 
 /// What passes its input on when the network is not trained.
 pub(super) fn same(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
-    call.ignore(&[(1, "p"), (super::call::KEYWORD, "memory_format")]);
-    if call.operator.contains("dropout") && call.flag(2, "train", false)? {
+    if call.operator.contains("dropout") && call.flag("train")? {
         return Err(call.refuse("is in training mode").hint("call model.eval() before exporting"));
     }
-    let name = if call.operator.contains("dropout") { "input" } else { "self" };
-    lowering.value(call, 0, name).map(Slot::Value)
+    lowering.value(call, call.first()).map(Slot::Value)
 }
 
 impl Lowering<'_> {
     fn preserving(&mut self, call: &Call<'_>, shape: Shape) -> Result<Slot> {
-        let value = self.value(call, 0, "self")?;
+        let value = self.value(call, "self")?;
         self.shaped(call, shape, &value)
     }
 
@@ -162,7 +157,7 @@ impl Lowering<'_> {
     }
 
     fn permuted(&mut self, call: &Call<'_>, axes: Vec<i64>) -> Result<Slot> {
-        let value = self.value(call, 0, "self")?;
+        let value = self.value(call, "self")?;
         let Value::Constant(constant) = &value else {
             return self.shaped(call, Shape::Permute(axes), &value);
         };

@@ -1,12 +1,13 @@
 //! A topology to be edited, where the model holds none.
 
-use super::{GraphFile, InputEntry, NodeEntry, SCHEMA, UNKNOWN};
+use super::{GraphFile, InputEntry, NodeEntry, SCHEMA, UNKNOWN, write};
+use crate::error::Result;
 use crate::lower::parts::{Part, Parts};
 use crate::ops::Op;
 
 /// Modules as a chain in the order of the keys, to be edited. A stub that stands last goes first; what has a scale and
 /// no weight is written as an `add` whose second input is [`UNKNOWN`].
-pub(in crate::lower) fn draft(parts: &Parts) -> GraphFile {
+pub(in crate::lower) fn draft(parts: &Parts) -> Result<GraphFile> {
     let is_stub = |part: &Part| {
         matches!(part, Part::Bare { looks_like_stub: true, .. } | Part::Op { op: Op::Quantize, .. })
     };
@@ -29,7 +30,10 @@ pub(in crate::lower) fn draft(parts: &Parts) -> GraphFile {
                 entry.op = "add".into();
                 entry.inputs.push(UNKNOWN.into());
             }
-            Part::Op { op, .. } => entry.op = op.name().into(),
+            Part::Op { op, .. } => {
+                entry.op = op.name().into();
+                write::of_op(&mut entry, op, None)?;
+            }
             Part::Observer(_) | Part::Nothing | Part::Float | Part::Unknown(_) | Part::Unspecified => {
                 continue;
             }
@@ -38,5 +42,5 @@ pub(in crate::lower) fn draft(parts: &Parts) -> GraphFile {
     }
     let output = node.last().map(|n| n.name.clone()).into_iter().collect();
     let input = vec![InputEntry { name: "input".into(), scale: None, zero_point: None, dtype: None }];
-    GraphFile { schema: SCHEMA, output, input, node }
+    Ok(GraphFile { schema: SCHEMA, guess: true, output, input, node, unplaced: Vec::new() })
 }

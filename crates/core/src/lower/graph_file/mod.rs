@@ -5,15 +5,20 @@
 
 mod draft;
 mod read;
+mod vocabulary;
 mod write;
 
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::draft::draft;
 pub(super) use self::read::lower;
+pub use self::vocabulary::documentation;
 use self::write::{entry, reference};
 use crate::error::{LowerError, Result};
+use crate::lower::parts::{Part, Parts};
 use crate::network::IntNetwork;
+use crate::ops::Op;
+use crate::parameters::Wiring;
 
 /// The version of the format that this reads and writes.
 pub const SCHEMA: u32 = 1;
@@ -24,6 +29,9 @@ pub const SCHEMA: u32 = 1;
 pub struct GraphFile {
     /// [`SCHEMA`].
     pub schema: u32,
+    /// The file holds guesses that nobody has confirmed: it is believed no more than the order of keys is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub guess: bool,
     /// Names of the network's outputs.
     pub output: Vec<String>,
     /// Inputs of the network.
@@ -32,6 +40,48 @@ pub struct GraphFile {
     /// Operations in execution order.
     #[serde(default)]
     pub node: Vec<NodeEntry>,
+    /// Operations of the model whose place nobody knows: written as comments.
+    #[serde(skip)]
+    pub unplaced: Vec<NodeEntry>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// One number for all axes, or one for each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a number or a list of numbers")]
+pub enum Sizes<T> {
+    /// For all axes.
+    All(T),
+    /// For each axis, outermost first.
+    Each(Vec<T>),
+}
+
+impl<T: Copy> Sizes<T> {
+    /// One number per axis.
+    fn spread(&self, axes: usize) -> Vec<T> {
+        match self {
+            Self::All(one) => vec![*one; axes],
+            Self::Each(each) => each.clone(),
+        }
+    }
+
+    /// Number of axes, where it is said.
+    fn axes(&self) -> Option<usize> {
+        match self {
+            Self::All(_) => None,
+            Self::Each(each) => Some(each.len()),
+        }
+    }
+}
+
+impl<T> From<Vec<T>> for Sizes<T> {
+    fn from(each: Vec<T>) -> Self {
+        Self::Each(each)
+    }
 }
 
 /// An input of the network.
@@ -78,22 +128,22 @@ pub struct NodeEntry {
     pub relu: Option<bool>,
     /// Kernel of a pooling window.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kernel: Option<Vec<i64>>,
+    pub kernel: Option<Sizes<i64>>,
     /// Step per spatial axis.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stride: Option<Vec<i64>>,
+    pub stride: Option<Sizes<i64>>,
     /// Padding per spatial axis; for `pad`, before and after each axis from the last backwards.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub padding: Option<Vec<i64>>,
+    pub padding: Option<Sizes<i64>>,
     /// Padding after each axis of a window, where it differs from `padding`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub padding_end: Option<Vec<i64>>,
+    pub padding_end: Option<Sizes<i64>>,
     /// Dilation per spatial axis.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dilation: Option<Vec<i64>>,
+    pub dilation: Option<Sizes<i64>>,
     /// Output padding of a transposed convolution.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_padding: Option<Vec<i64>>,
+    pub output_padding: Option<Sizes<i64>>,
     /// Channel groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<i64>,
@@ -111,13 +161,13 @@ pub struct NodeEntry {
     pub divisor: Option<i64>,
     /// Output sizes of adaptive pooling (-1 keeps the input's), `reshape` (-1 infers, 0 keeps) or upsampling.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<Vec<i64>>,
+    pub size: Option<Sizes<i64>>,
     /// Scale factors of upsampling.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub factors: Option<Vec<f64>>,
+    pub factors: Option<Sizes<f64>>,
     /// Axes of `mean`, `permute`, `transpose`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub axes: Option<Vec<i64>>,
+    pub axes: Option<Sizes<i64>>,
     /// Axis of `cat`, `chunk`, `slice`, `squeeze`, `unsqueeze`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub axis: Option<i64>,
@@ -153,8 +203,16 @@ impl GraphFile {
     /// # Errors
     /// No TOML, unknown fields, or another schema; with line and column.
     pub fn parse(text: &str) -> Result<Self> {
-        let file: Self = toml::from_str(text)
-            .map_err(|e| LowerError::new(format!("no graph file: {}", e.to_string().trim_end())))?;
+        let no_toml =
+            |e: toml::de::Error| LowerError::new(format!("no graph file: {}", e.to_string().trim_end()));
+        let table: toml::Table = toml::from_str(text).map_err(no_toml)?;
+        let reasons = vocabulary::strangers(&table);
+        if !reasons.is_empty() {
+            return Err(LowerError { reasons, hint: Some("docs/graph_files.md lists what there is".into()) });
+        }
+        let mut file: Self = toml::from_str(text).map_err(no_toml)?;
+        // What is a comment altogether explains, and marks nothing.
+        file.guess |= text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(MARK));
         if file.schema != SCHEMA {
             return Err(LowerError::new(format!("found graph schema {}, expected {SCHEMA}", file.schema)));
         }
@@ -193,23 +251,108 @@ impl GraphFile {
         });
         let input = input.collect();
         let output = network.outputs.iter().map(|&id| reference(network, id)).collect();
-        Ok(Self { schema: SCHEMA, output, input, node })
+        Ok(Self {
+            schema: SCHEMA,
+            guess: network.wiring == Wiring::KeyOrder,
+            output,
+            input,
+            node,
+            unplaced: Vec::new(),
+        })
     }
 
-    /// TOML text.
+    /// TOML text. Of a guess, every guessed line is marked.
     ///
     /// # Errors
     /// A number that TOML cannot hold.
     pub fn to_toml(&self) -> Result<String> {
-        let body =
+        let mut text = String::from(HEAD);
+        if self.guess {
+            text.push_str(GUESS);
+        }
+        let mut body =
             toml::to_string(self).map_err(|e| LowerError::new(format!("cannot be written as TOML: {e}")))?;
-        Ok(format!(
-            "# Topology of a quantized network: one [[node]] per operation, in execution order.\n\
-             # Layers take weights, scales and zero points from the model by name; edit what is wrong here and pass\n\
-             # the file to gen_params with --graph.\n{body}"
-        ))
+        if self.guess {
+            body = self.marked(&body);
+        }
+        text.push_str(&body);
+        if !self.unplaced.is_empty() {
+            text.push_str(UNPLACED);
+        }
+        for node in &self.unplaced {
+            let node = toml::to_string(node)
+                .map_err(|e| LowerError::new(format!("cannot be written as TOML: {e}")))?;
+            text.push_str("\n# [[node]]\n");
+            for line in node.lines() {
+                text.push_str("# ");
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        Ok(text)
+    }
+
+    /// Lists what the model has and no node of this file is.
+    pub(super) fn unplaced(&mut self, parts: &Parts) -> Result<()> {
+        for (path, part) in parts {
+            let Part::Op { op, .. } = part else { continue };
+            if matches!(op, Op::Quantize | Op::Dequantize) || self.node.iter().any(|node| &node.name == path)
+            {
+                continue;
+            }
+            let inputs = vec![UNKNOWN.into()];
+            let mut entry =
+                NodeEntry { name: path.clone(), op: op.name().into(), inputs, ..NodeEntry::default() };
+            write::of_op(&mut entry, op, None)?;
+            self.unplaced.push(entry);
+        }
+        Ok(())
+    }
+
+    /// The body with a mark on each line that was guessed, and a line for what is not known at all.
+    fn marked(&self, body: &str) -> String {
+        let mut text = String::new();
+        let mut nodes = self.node.iter();
+        for line in body.lines() {
+            text.push_str(line);
+            let is_guess = ["inputs = ", "output = "].iter().any(|key| line.starts_with(key));
+            if is_guess {
+                text.push_str("  ");
+                text.push_str(MARK);
+                text.push_str(": in the order of the keys");
+            }
+            text.push('\n');
+            if line.starts_with("inputs = ")
+                && let Some(node) = nodes.next()
+            {
+                for missing in read::unknown(node) {
+                    text.push_str(missing);
+                    text.push('\n');
+                }
+            }
+        }
+        text
     }
 }
+
+/// What every graph file begins with.
+const HEAD: &str = "# Topology of a quantized network: one [[node]] per operation, in execution order.
+# Layers take weights, scales and zero points from the model by name; edit what is wrong here and pass
+# the file to gen_params with --graph. docs/graph_files.md lists operations and keys.
+";
+
+/// What a guess begins with.
+const GUESS: &str = "# The model does not hold its topology: lines marked with \"# guess\" were guessed. Correct them, delete the marks
+# and the line \"guess = true\"; until then this is believed no more than the order of the keys.
+";
+
+/// What stands above operations without a place.
+const UNPLACED: &str = "
+# The model has these, too; where forward() applies them, and how often, is not in it. Put each where it belongs.
+";
+
+/// The mark of a guessed line.
+const MARK: &str = "# guess";
 
 /// Stands in a draft for an input that the file does not tell.
 pub const UNKNOWN: &str = "EDIT: name of a node";

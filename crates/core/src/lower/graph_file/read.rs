@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use gen_params_formats::SourceModel;
 
-use super::{GraphFile, NodeEntry};
+use super::{GraphFile, MARK, NodeEntry, Sizes, UNKNOWN, vocabulary};
 use crate::error::{LowerError, Reason, Result};
 use crate::lower::Options;
 use crate::lower::builder::Builder;
@@ -17,20 +17,22 @@ use crate::parameters::{Activation, CodeType, LayerKind, Wiring};
 pub(in crate::lower) fn lower(
     source: &SourceModel,
     parts: &Parts,
+    own: Option<&IntNetwork>,
     file: &GraphFile,
     options: &Options,
 ) -> Result<IntNetwork> {
-    let mut builder = Builder::new(source, Wiring::GraphFile, options);
+    let wiring = if file.guess { Wiring::KeyOrder } else { Wiring::GraphFile };
+    let mut builder = Builder::new(source, wiring, options);
     let mut edges: HashMap<String, Vec<EdgeId>> = HashMap::new();
     let mut reasons = Vec::new();
+    let mut hint = None;
     for input in &file.input {
-        let activation = match (input.scale, input.zero_point) {
-            (Some(scale), Some(zero_point)) => Some(Activation {
-                scale,
-                zero_point,
-                code_type: code_type(&input.name, input.dtype.as_deref())?,
-            }),
-            _ => None,
+        let activation = match given(&input.name, input.scale, input.zero_point, input.dtype.as_deref()) {
+            Ok(activation) => activation,
+            Err(error) => {
+                reasons.extend(error.reasons);
+                None
+            }
         };
         edges.insert(input.name.clone(), vec![builder.input(&input.name, activation)]);
     }
@@ -41,14 +43,25 @@ pub(in crate::lower) fn lower(
             .filter_map(|name| {
                 let found = find(&edges, name);
                 if found.is_none() {
-                    reasons.push(Reason {
-                        place: entry.name.clone(),
-                        text: format!("takes `{name}`, which is no input and no earlier node"),
-                    });
+                    let text = if name == UNKNOWN {
+                        "has an input that is still to be filled in".into()
+                    } else {
+                        format!("takes `{name}`, which is no input and no earlier node")
+                    };
+                    reasons.push(Reason { place: entry.name.clone(), text });
                 }
                 found
             })
             .collect();
+        let checked = vocabulary::check(entry);
+        if let Err(error) = checked {
+            reasons.extend(error.reasons);
+            hint = hint.or(error.hint);
+            // Its results have names: what takes them is looked at, too.
+            let id = builder.placeholder(&entry.name);
+            edges.entry(entry.name.clone()).or_insert_with(|| vec![id]);
+            continue;
+        }
         let made = operation(entry, parts).and_then(|(mut op, activation)| {
             if let (Op::Shape(Shape::Reshape(extents)), Some(&input)) = (&mut op, inputs.first()) {
                 for (extent, axis) in extents.iter_mut().zip(0i64..).filter(|(e, _)| **e == Extent::Fixed(0))
@@ -58,7 +71,14 @@ pub(in crate::lower) fn lower(
             }
             let two =
                 matches!(op, Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::Extremum(_) | Op::MatMul);
-            let needed = if two { 2 } else { 1 };
+            let needed = match op {
+                Op::Constant(_) => 0,
+                _ if two => 2,
+                _ => 1,
+            };
+            if inputs.len() < entry.inputs.len() {
+                return Err(LowerError { reasons: Vec::new(), hint: None });
+            }
             if entry.inputs.len() < needed {
                 return Err(LowerError::at(
                     &entry.name,
@@ -74,7 +94,11 @@ pub(in crate::lower) fn lower(
                         .push(Reason { place: entry.name.clone(), text: "is the name of two nodes".into() });
                 }
             }
-            Err(error) => reasons.extend(error.reasons),
+            Err(error) => {
+                reasons.extend(error.reasons);
+                let id = builder.placeholder(&entry.name);
+                edges.entry(entry.name.clone()).or_insert_with(|| vec![id]);
+            }
         }
     }
     let outputs: Vec<EdgeId> = file.output.iter().filter_map(|name| find(&edges, name)).collect();
@@ -86,7 +110,36 @@ pub(in crate::lower) fn lower(
             builder.warn(format!("{path} has weights and is not in the graph file: left out"));
         }
     }
-    if reasons.is_empty() { Ok(builder.finish(outputs)) } else { Err(LowerError { reasons, hint: None }) }
+    if !reasons.is_empty() {
+        return Err(LowerError { reasons, hint });
+    }
+    if file.guess {
+        builder.warn(format!(
+            "the graph file still holds guesses (`guess = true` or lines marked `{MARK}`), and is believed no more than \
+             the order of keys (wiring \"key-order\" in the manifest): correct the lines, then delete the marks"
+        ));
+    }
+    let mut network = builder.finish(outputs);
+    if let Some(own) = own {
+        keep(&mut network, own);
+    }
+    Ok(network)
+}
+
+/// What the file's own graph says beyond a graph file's words: narrower codes of an edge, and how ONNX Runtime computes.
+fn keep(network: &mut IntNetwork, own: &IntNetwork) {
+    network.fusions.clone_from(&own.fusions);
+    for node in &network.nodes {
+        let Some(same) = own.nodes.iter().find(|same| same.name == node.name && same.op == node.op) else {
+            continue;
+        };
+        for (&edge, &known) in node.outputs.iter().zip(&same.outputs) {
+            let (known, edge) = (own.edge(known), &mut network.edges[edge.0]);
+            if edge.activation == known.activation {
+                edge.range = known.range;
+            }
+        }
+    }
 }
 
 fn find(edges: &HashMap<String, Vec<EdgeId>>, name: &str) -> Option<EdgeId> {
@@ -102,15 +155,62 @@ fn code_type(place: &str, name: Option<&str>) -> Result<CodeType> {
         None | Some("uint8") => Ok(CodeType::U8),
         Some("int8") => Ok(CodeType::I8),
         Some("int16") => Ok(CodeType::I16),
-        Some(other) => Err(LowerError::at(place, format!("has dtype `{other}`, expected uint8 or int8"))),
+        Some(other) => {
+            Err(LowerError::at(place, format!("has dtype `{other}`, expected uint8, int8 or int16")))
+        }
     }
+}
+
+/// S, Z and the type of codes, where an entry gives them.
+fn given(
+    place: &str,
+    scale: Option<f64>,
+    zero_point: Option<i32>,
+    dtype: Option<&str>,
+) -> Result<Option<Activation>> {
+    match (scale, zero_point) {
+        (Some(scale), Some(zero_point)) => {
+            Ok(Some(Activation { scale, zero_point, code_type: code_type(place, dtype)? }))
+        }
+        (None, None) if dtype.is_none() => Ok(None),
+        (None, None) => Err(LowerError::at(place, "has a `dtype` and no `scale` and `zero_point`")),
+        _ => Err(LowerError::at(place, "has only one of `scale` and `zero_point`")),
+    }
+}
+
+/// Comments for what a layer's entry does not say, and its model does not say either.
+pub(super) fn unknown(entry: &NodeEntry) -> Vec<&'static str> {
+    let (is_layer, is_window) =
+        (entry.op == "linear" || entry.op.starts_with("conv"), entry.op.starts_with("conv"));
+    let mut lines = Vec::new();
+    if is_layer && entry.relu.is_none() {
+        lines
+            .push("# relu = false  # not in the model: true if a ReLU follows the layer, false if none does");
+    }
+    if is_window && entry.stride.is_none() {
+        lines.push("# stride = 1  # not in the model");
+    }
+    if is_window && entry.padding.is_none() {
+        lines.push("# padding = 0  # not in the model");
+    }
+    if is_window && entry.dilation.is_none() {
+        lines.push("# dilation = 1  # not in the model");
+    }
+    if is_window && entry.groups.is_none() {
+        lines.push("# groups = 1  # not in the model");
+    }
+    lines
 }
 
 /// The operation of an entry, and S and Z of its result.
 fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>)> {
     let refuse = |text: String| LowerError::at(&entry.name, text);
     let missing = |field: &str| refuse(format!("is a {} without `{field}`", entry.op));
-    let ints = |value: &Option<Vec<i64>>, field: &str| value.clone().ok_or_else(|| missing(field));
+    let ints = |value: &Option<Sizes<i64>>, field: &str| match value {
+        Some(Sizes::Each(each)) => Ok(each.clone()),
+        Some(Sizes::All(one)) => Ok(vec![*one]),
+        None => Err(missing(field)),
+    };
     let int = |value: Option<i64>, field: &str| value.ok_or_else(|| missing(field));
     let number = |value: Option<f64>, field: &str| value.ok_or_else(|| missing(field));
     let holder = entry.observer.as_deref().unwrap_or(&entry.name);
@@ -122,14 +222,14 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         }
         _ => None,
     };
-    let activation = match (entry.scale, entry.zero_point) {
-        (Some(scale), Some(zero_point)) => {
-            Some(Activation { scale, zero_point, code_type: code_type(&entry.name, entry.dtype.as_deref())? })
-        }
-        (None, None) => stored,
-        _ => return Err(refuse("has only one of `scale` and `zero_point`".into())),
-    };
+    let activation = given(&entry.name, entry.scale, entry.zero_point, entry.dtype.as_deref())?.or(stored);
     let relu = entry.relu.unwrap_or(false);
+    let requantizes = match parts.get(holder) {
+        Some(Part::Op { op: Op::Concatenate { requantizes, .. }, .. }) if entry.scale.is_none() => {
+            *requantizes
+        }
+        _ => activation.is_some(),
+    };
     let op = match entry.op.as_str() {
         "quantize" => Op::Quantize,
         "dequantize" => Op::Dequantize,
@@ -141,21 +241,24 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
         "minimum" => Op::Extremum(Extremum::Minimum),
         "maximum" => Op::Extremum(Extremum::Maximum),
         "matmul" => Op::MatMul,
-        "cat" => Op::Concatenate { axis: int(entry.axis, "axis")?, requantizes: activation.is_some() },
+        "cat" => Op::Concatenate { axis: int(entry.axis, "axis")?, requantizes },
         "max_pool" | "avg_pool" => {
-            let kernel = ints(&entry.kernel, "kernel")?;
-            let axes = kernel.len();
+            let all = [&entry.kernel, &entry.stride, &entry.padding, &entry.padding_end, &entry.dilation];
+            // One number stands for both axes of an image, unless another key says how many axes there are.
+            let axes = all.iter().find_map(|sizes| sizes.as_ref()?.axes()).unwrap_or(2);
+            let spread = |sizes: &Option<Sizes<i64>>| sizes.as_ref().map(|sizes| sizes.spread(axes));
+            let kernel = spread(&entry.kernel).ok_or_else(|| missing("kernel"))?;
             let pool = Pool {
-                stride: entry.stride.clone().unwrap_or_else(|| kernel.clone()),
-                padding: entry.padding.clone().unwrap_or_else(|| vec![0; axes]),
-                padding_end: entry.padding_end.clone(),
-                dilation: entry.dilation.clone().unwrap_or_else(|| vec![1; axes]),
+                stride: spread(&entry.stride).unwrap_or_else(|| kernel.clone()),
+                padding: spread(&entry.padding).unwrap_or_else(|| vec![0; axes]),
+                padding_end: spread(&entry.padding_end),
+                dilation: spread(&entry.dilation).unwrap_or_else(|| vec![1; axes]),
                 ceil_mode: entry.ceil_mode.unwrap_or(false),
                 count_include_pad: entry.count_include_pad.unwrap_or(entry.op == "avg_pool"),
                 divisor: entry.divisor,
                 kernel,
             };
-            if [&pool.stride, &pool.padding, pool.padding_end(), &pool.dilation]
+            if [&pool.kernel, &pool.stride, &pool.padding, pool.padding_end(), &pool.dilation]
                 .iter()
                 .any(|v| v.len() != axes)
             {
@@ -164,7 +267,13 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
             if entry.op == "max_pool" { Op::MaxPool(pool) } else { Op::AveragePool(pool) }
         }
         "adaptive_avg_pool" => Op::AdaptiveAveragePool {
-            size: ints(&entry.size, "size")?.into_iter().map(|s| (s >= 0).then_some(s)).collect(),
+            size: match &entry.size {
+                Some(Sizes::All(one)) => vec![*one; 2],
+                _ => ints(&entry.size, "size")?,
+            }
+            .into_iter()
+            .map(|s| (s >= 0).then_some(s))
+            .collect(),
         },
         "mean" => Op::Mean { axes: ints(&entry.axes, "axes")?, keep: entry.keep.unwrap_or(false) },
         "relu" => Op::Relu,
@@ -205,8 +314,8 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
             Op::Shape(Shape::Chunk { parts: int(entry.parts, "parts")?, axis: int(entry.axis, "axis")? })
         }
         "upsample_nearest" => Op::Shape(Shape::Upsample {
-            size: entry.size.as_ref().map(|v| v.iter().copied().map(Extent::Fixed).collect()),
-            factors: entry.factors.clone(),
+            size: entry.size.as_ref().map(|v| v.spread(2).into_iter().map(Extent::Fixed).collect()),
+            factors: entry.factors.as_ref().map(|v| v.spread(2)),
         }),
         "pad" => {
             let mode = entry.padding_mode.as_deref().unwrap_or("zeros");
@@ -214,6 +323,8 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
                 PaddingMode::from_name(mode).ok_or_else(|| refuse(format!("has padding mode '{mode}'")))?;
             Op::Shape(Shape::Pad { amounts: ints(&entry.padding, "padding")?, mode })
         }
+        "contiguous" => Op::Shape(Shape::InMemory { channels_last: false }),
+        "channels_last" => Op::Shape(Shape::InMemory { channels_last: true }),
         "channel_shuffle" => Op::Shape(Shape::ChannelShuffle(int(entry.groups, "groups")?)),
         "batch_norm" => match parts.get(&entry.name) {
             Some(Part::Op { op: op @ Op::BatchNorm(_), .. }) => op.clone(),
@@ -224,11 +335,11 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
             _ => return Err(refuse("is a layer norm that the model does not have".into())),
         },
         "softmax" => Op::Softmax { axis: int(entry.axis, "axis")? },
-        other => {
-            return Err(refuse(format!(
-                "has op `{other}`, which is not one of those that `gen_params ops` lists"
-            )));
-        }
+        "constant" => match parts.get(&entry.name) {
+            Some(Part::Op { op: op @ Op::Constant(_), .. }) => op.clone(),
+            _ => return Err(refuse("is a constant that the model does not have".into())),
+        },
+        other => return Err(refuse(format!("has op `{other}`, which is no operation of graph files"))),
     };
     Ok((op, activation))
 }
@@ -284,9 +395,13 @@ fn layer(entry: &NodeEntry, parts: &Parts) -> Result<Layer> {
         (&entry.output_padding, &mut window.output_padding, "output_padding"),
     ] {
         if let Some(given) = given {
-            let sizes = given.iter().map(|&v| u32::try_from(v).ok()).collect::<Option<Vec<u32>>>();
+            let sizes =
+                given.spread(axes).iter().map(|&v| u32::try_from(v).ok()).collect::<Option<Vec<u32>>>();
             *slot = Some(sizes.filter(|s| s.len() == axes).ok_or_else(|| {
-                refuse(format!("has {name} {given:?}, expected {axes} numbers that are not negative"))
+                refuse(format!(
+                    "has {name} {:?}, expected {axes} numbers that are not negative",
+                    given.spread(axes)
+                ))
             })?);
         }
     }

@@ -1,6 +1,6 @@
 //! The topology of a network as entries.
 
-use super::NodeEntry;
+use super::{NodeEntry, Sizes};
 use crate::error::{LowerError, Result};
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::{Extent, Function, Op, PaddingMode, Shape};
@@ -13,8 +13,8 @@ pub(super) fn reference(network: &IntNetwork, id: EdgeId) -> String {
     if index == 0 { name } else { format!("{name}:{index}") }
 }
 
-fn wide(sizes: Option<&Vec<u32>>) -> Option<Vec<i64>> {
-    sizes.map(|v| v.iter().map(|&x| i64::from(x)).collect())
+fn wide(sizes: Option<&Vec<u32>>) -> Option<Sizes<i64>> {
+    sizes.map(|v| Sizes::Each(v.iter().map(|&x| i64::from(x)).collect()))
 }
 
 pub(super) fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> bool) -> Result<NodeEntry> {
@@ -58,7 +58,13 @@ pub(super) fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> 
         entry.zero_point = Some(activation.zero_point);
         entry.dtype = Some(activation.code_type.name().into());
     }
-    match &node.op {
+    of_op(&mut entry, &node.op, node.inputs.first().copied())?;
+    Ok(entry)
+}
+
+/// What an operation says of itself; `input` is what it is applied to, where that is known.
+pub(super) fn of_op(entry: &mut NodeEntry, op: &Op, input: Option<EdgeId>) -> Result<()> {
+    match op {
         // The codes stay in the model: this says where they are used.
         Op::Constant(_) => {}
         Op::Quantize
@@ -89,21 +95,26 @@ pub(super) fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> 
         Op::Add { relu } | Op::Sub { relu } | Op::Mul { relu } => entry.relu = Some(*relu),
         Op::Concatenate { axis, .. } => entry.axis = Some(*axis),
         Op::MaxPool(pool) | Op::AveragePool(pool) => {
-            entry.kernel = Some(pool.kernel.clone());
-            entry.stride = Some(pool.stride.clone());
-            entry.padding = Some(pool.padding.clone());
-            entry.padding_end = pool.padding_end.clone();
+            entry.kernel = Some(pool.kernel.clone().into());
+            entry.stride = Some(pool.stride.clone().into());
+            entry.padding = Some(pool.padding.clone().into());
+            entry.padding_end = pool.padding_end.clone().map(Sizes::Each);
             entry.ceil_mode = Some(pool.ceil_mode);
-            if matches!(node.op, Op::MaxPool(_)) {
-                entry.dilation = Some(pool.dilation.clone());
+            if matches!(op, Op::MaxPool(_)) {
+                entry.dilation = Some(pool.dilation.clone().into());
             } else {
+                if pool.dilation.iter().any(|&d| d != 1) {
+                    entry.dilation = Some(pool.dilation.clone().into());
+                }
                 entry.count_include_pad = Some(pool.count_include_pad);
                 entry.divisor = pool.divisor;
             }
         }
-        Op::AdaptiveAveragePool { size } => entry.size = Some(size.iter().map(|s| s.unwrap_or(-1)).collect()),
+        Op::AdaptiveAveragePool { size } => {
+            entry.size = Some(Sizes::Each(size.iter().map(|s| s.unwrap_or(-1)).collect()))
+        }
         Op::Mean { axes, keep } => {
-            entry.axes = Some(axes.clone());
+            entry.axes = Some(axes.clone().into());
             entry.keep = Some(*keep);
         }
         Op::Clamp { min, max } => {
@@ -122,29 +133,29 @@ pub(super) fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> 
             | Function::Hardsigmoid
             | Function::Gelu => {}
         },
-        Op::Shape(shape) => shape_entry(&mut entry, node, shape)?,
+        Op::Shape(shape) => shape_entry(entry, input, shape)?,
     }
-    Ok(entry)
+    Ok(())
 }
 
-fn shape_entry(entry: &mut NodeEntry, node: &Node, shape: &Shape) -> Result<()> {
+fn shape_entry(entry: &mut NodeEntry, input: Option<EdgeId>, shape: &Shape) -> Result<()> {
     match shape {
         Shape::Flatten { start, end } => (entry.start, entry.end) = (Some(*start), Some(*end)),
         Shape::Reshape(extents) => {
             let sizes = extents.iter().zip(0i64..).map(|(extent, place)| match extent {
                 Extent::Fixed(size) => Some(*size),
-                Extent::Of(edge, axis) if *axis == place && node.inputs.first() == Some(edge) => Some(0),
+                Extent::Of(edge, axis) if *axis == place && input == Some(*edge) => Some(0),
                 _ => None,
             });
-            entry.size = Some(sizes.collect::<Option<Vec<i64>>>().ok_or_else(|| {
+            entry.size = Some(sizes.collect::<Option<Vec<i64>>>().map(Sizes::Each).ok_or_else(|| {
                 LowerError::at(
-                    &node.name,
+                    &entry.name,
                     "reshapes to sizes computed from other sizes, which a graph file cannot hold",
                 )
             })?);
         }
-        Shape::Permute(axes) => entry.axes = Some(axes.clone()),
-        Shape::Transpose(a, b) => entry.axes = Some(vec![*a, *b]),
+        Shape::Permute(axes) => entry.axes = Some(axes.clone().into()),
+        Shape::Transpose(a, b) => entry.axes = Some(vec![*a, *b].into()),
         Shape::Squeeze(axis) => entry.axis = *axis,
         Shape::Unsqueeze(axis) => entry.axis = Some(*axis),
         Shape::Slice { axis, start, end, step } => {
@@ -153,24 +164,25 @@ fn shape_entry(entry: &mut NodeEntry, node: &Node, shape: &Shape) -> Result<()> 
         }
         Shape::Chunk { parts, axis } => (entry.parts, entry.axis) = (Some(*parts), Some(*axis)),
         Shape::Upsample { size, factors } => {
-            entry.factors.clone_from(factors);
+            entry.factors = factors.clone().map(Sizes::Each);
             if let Some(size) = size {
                 let fixed = size.iter().map(|e| if let Extent::Fixed(s) = e { Some(*s) } else { None });
-                entry.size = Some(fixed.collect::<Option<Vec<i64>>>().ok_or_else(|| {
-                    LowerError::at(&node.name, "resizes to computed sizes, which a graph file cannot hold")
+                entry.size = Some(fixed.collect::<Option<Vec<i64>>>().map(Sizes::Each).ok_or_else(|| {
+                    LowerError::at(&entry.name, "resizes to computed sizes, which a graph file cannot hold")
                 })?);
             }
         }
         Shape::Pad { amounts, mode } => {
-            entry.padding = Some(amounts.clone());
+            entry.padding = Some(amounts.clone().into());
             entry.padding_mode = (*mode != PaddingMode::Zeros).then(|| mode.name().into());
         }
         Shape::PadWith { .. } => {
             return Err(LowerError::at(
-                &node.name,
+                &entry.name,
                 "pads with another value than zero, which a graph file cannot hold",
             ));
         }
+        Shape::InMemory { .. } => {}
         Shape::ChannelShuffle(groups) => entry.groups = Some(*groups),
     }
     Ok(())

@@ -50,10 +50,13 @@ impl<'a> Call<'a> {
     /// An attribute, if it is there.
     pub(super) fn attribute(&self, name: &str) -> Option<&'a Value> {
         let (own, argument) = self.node.keywords.iter().find(|(own, _)| own == name)?;
-        self.read.borrow_mut().push(own);
         match argument {
-            Argument::Constant(value, _) => Some(value),
-            _ => None,
+            Argument::Constant(value, _) => {
+                self.read.borrow_mut().push(own);
+                Some(value)
+            }
+            // A graph: nobody has read it, and the node is refused for it.
+            Argument::Value(_) | Argument::List(_) => None,
         }
     }
 
@@ -102,6 +105,19 @@ impl<'a> Call<'a> {
         match self.attribute(name) {
             None => Ok(None),
             Some(value @ Value::List(_)) => value.as_ints().map(Some).ok_or_else(|| self.wrong(name, value)),
+            Some(other) => Err(self.wrong(name, other)),
+        }
+    }
+
+    /// A list of floats, if it is there.
+    pub(super) fn floats(&self, name: &str) -> Result<Option<Vec<f64>>> {
+        match self.attribute(name) {
+            None => Ok(None),
+            Some(value @ Value::List(items)) => {
+                let float = |item: &Value| if let Value::Float(number) = item { Some(*number) } else { None };
+                let floats = items.iter().map(float).collect::<Option<Vec<f64>>>();
+                floats.map(Some).ok_or_else(|| self.wrong(name, value))
+            }
             Some(other) => Err(self.wrong(name, other)),
         }
     }

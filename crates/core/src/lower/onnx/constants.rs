@@ -92,7 +92,9 @@ pub(super) fn gather(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec
     let (Some(numbers), Some(indices)) = (lowering.numbers(call.input(0)?), indices) else {
         return Err(call.refuse("`Gather` of a tensor is not supported"));
     };
-    let places = indices.integers().map(<[i64]>::to_vec).unwrap_or_default();
+    let Some(places) = indices.integers().map(<[i64]>::to_vec) else {
+        return Err(call.refuse("gathers by indices that are no integers"));
+    };
     let [count] = numbers.shape[..] else {
         return Err(call.refuse(format!("gathers from sizes {:?}, expected one axis", numbers.shape)));
     };

@@ -15,9 +15,6 @@ pub(super) fn add(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Sl
         return Ok(vec![known]);
     }
     let (a, b) = (lowering.value(call, 0)?, lowering.value(call, 1)?);
-    if !matches!((&a, &b), (Value::Constant(_), _) | (_, Value::Constant(_))) {
-        lowering.graph.compute_signed_as_unsigned();
-    }
     one(lowering.sum(call, &a, &b)?)
 }
 
@@ -46,10 +43,7 @@ pub(super) fn mul(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Sl
         (layer, Value::Constant(constant)) | (Value::Constant(constant), layer) if is_layer(layer) => {
             one(lowering.scaled(call, layer, constant, |x| x)?)
         }
-        _ => {
-            lowering.graph.compute_signed_as_unsigned();
-            one(lowering.graph.product_of(&call.name, &a, &b)?)
-        }
+        _ => one(lowering.graph.product_of(&call.name, &a, &b)?),
     }
 }
 
@@ -166,10 +160,12 @@ impl Lowering<'_> {
         match (a, b) {
             (layer, Value::Constant(constant)) | (Value::Constant(constant), layer) if is_layer(layer) => {
                 // The engine fuses the sum of a matrix product and a bias, and none of a convolution.
-                if !Graph::is_linear(layer) {
-                    self.graph.leave_unfused(layer);
+                if Graph::is_linear(layer) {
+                    self.graph.biased(&call.name, layer, constant)
+                } else {
+                    let layer = self.graph.left_unfused(&call.name, layer)?;
+                    self.graph.biased(&call.name, &layer, constant)
                 }
-                self.graph.biased(&call.name, layer, constant)
             }
             _ => self.graph.operator(&call.name, Op::Add { relu: false }, &[a.clone(), b.clone()]),
         }

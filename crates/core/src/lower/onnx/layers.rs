@@ -17,6 +17,38 @@ pub(super) fn conv(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<S
     one(lowering.convolution(call, &name, &input, &weight, bias.as_ref(), false)?)
 }
 
+/// `FusedConv(X, W, B)`: a convolution and the activation that ONNX Runtime has put into it.
+pub(super) fn fused_conv(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
+    if call.optional(3).is_some() {
+        return Err(call.refuse("adds a fourth input, which is not supported"));
+    }
+    let slots = conv(lowering, call)?;
+    activated(lowering, call, slots)
+}
+
+/// `FusedGemm(A, B, C)`, as `FusedConv`.
+pub(super) fn fused_gemm(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
+    let slots = gemm(lowering, call)?;
+    activated(lowering, call, slots)
+}
+
+/// The activation that an attribute names.
+fn activated(lowering: &mut Lowering<'_>, call: &Call<'_>, slots: Vec<Slot>) -> Result<Vec<Slot>> {
+    let limits = match (call.text("activation", "")?, call.floats("activation_params")?.as_deref()) {
+        ("", _) => return Ok(slots),
+        ("Relu", _) => (0.0, f64::INFINITY),
+        ("Clip", Some(&[min, max])) => (min, max),
+        (other, _) => return Err(call.refuse(format!("its activation {other} is not supported"))),
+    };
+    match slots.first() {
+        Some(Slot::Value(value)) => {
+            let value = value.clone();
+            one(lowering.graph.clamp(&call.name, &value, limits.0, limits.1)?)
+        }
+        _ => Err(call.refuse("has no result")),
+    }
+}
+
 /// `ConvTranspose(X, W, B)`.
 pub(super) fn conv_transpose(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
     if call.ints("output_shape")?.is_some() {
@@ -265,8 +297,14 @@ impl Lowering<'_> {
         let (scale, signed) = own.map_or((1.0, None), |a| (a.scale, Some(a.code_type != CodeType::U8)));
         let declared =
             call.optional(0).and_then(|id| self.facts(id)).and_then(|f| Element::of_name(&f.element_type));
-        let signed = signed.or(declared.map(|e| e.signed)).unwrap_or(false);
-        let zero = input_zero.and_then(|z| z.first().copied()).unwrap_or(0);
+        let Some(signed) = signed.or(declared.map(|e| e.signed)) else {
+            return Err(call.refuse("its input's element type is not known"));
+        };
+        let zero = match input_zero.as_deref() {
+            None => 0,
+            Some(&[zero]) => zero,
+            Some(zeros) => return Err(call.refuse(format!("has {} zero points of its input", zeros.len()))),
+        };
         let input = self.graph.dequantize(
             &call.name,
             &value,

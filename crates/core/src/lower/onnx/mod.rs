@@ -47,7 +47,10 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator { name: "BatchNormalization", lower: layers::batch_normalization },
     Operator { name: "ConvInteger", lower: layers::conv_integer },
     Operator { name: "MatMulInteger", lower: layers::matmul_integer },
+    Operator { name: "com.microsoft.FusedConv", lower: layers::fused_conv },
+    Operator { name: "com.microsoft.FusedGemm", lower: layers::fused_gemm },
     Operator { name: "QLinearConv", lower: qoperator::conv },
+    Operator { name: "com.microsoft.QLinearConv", lower: qoperator::conv },
     Operator { name: "QLinearMatMul", lower: qoperator::matmul },
     Operator { name: "com.microsoft.QGemm", lower: qoperator::gemm },
     Operator { name: "com.microsoft.QLinearAdd", lower: qoperator::add },
@@ -80,6 +83,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator { name: "Gelu", lower: elementwise::gelu },
     Operator { name: "Softmax", lower: elementwise::softmax },
     Operator { name: "MaxPool", lower: pools::max_pool },
+    Operator { name: "com.microsoft.NhwcMaxPool", lower: pools::nhwc_max_pool },
     Operator { name: "AveragePool", lower: pools::average_pool },
     Operator { name: "GlobalAveragePool", lower: pools::global_average_pool },
     Operator { name: "ReduceMean", lower: pools::reduce_mean },
@@ -139,6 +143,7 @@ fn walk(
 ) -> Result<(IntNetwork, BTreeMap<String, EdgeId>)> {
     let mut lowering = Lowering {
         graph: Graph::new(source, options),
+        surroundings: fusion::Surroundings::new(graph),
         source: graph,
         slots: HashMap::new(),
         ranks: HashMap::new(),
@@ -167,6 +172,7 @@ fn walk(
 /// The walk.
 struct Lowering<'a> {
     graph: Graph,
+    surroundings: fusion::Surroundings<'a>,
     source: &'a SourceGraph,
     /// Values that are computed; those of the file are in its facts. What was refused has none.
     slots: HashMap<ValueId, Slot>,
@@ -205,6 +211,7 @@ impl Lowering<'_> {
             return;
         }
         let call = Call::new(node, name);
+        self.graph.compute_in(self.surroundings.of(node));
         match (operator.lower)(self, &call).and_then(|slots| self.held(&call, slots)) {
             Ok(slots) => {
                 if let Some(unread) = call.unread() {
@@ -277,9 +284,7 @@ impl Lowering<'_> {
                 _ => None,
             })
             .collect();
-        let (mut network, edges) = self.graph.finish(&outputs, &named)?;
-        fusion::mark(&mut network, &fusion::signed_codes(self.source), &edges);
-        Ok((network, edges))
+        self.graph.finish(&outputs, &named)
     }
 
     fn facts(&self, id: ValueId) -> Option<&ValueFacts> {

@@ -23,10 +23,21 @@ pub(super) fn max_pool(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<V
         .collect())
 }
 
+/// `NhwcMaxPool(X)`, of codes whose channels are their last axis.
+pub(super) fn nhwc_max_pool(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
+    let pool = lowering.pool(call)?;
+    let value = lowering.value(call, 0)?;
+    let value = lowering.channels_first(call, &value)?;
+    let pooled = lowering.graph.preserving(&call.name, Op::MaxPool(pool), &value)?;
+    match pooled.first() {
+        Some(value) => one(lowering.channels_last(call, value)?),
+        None => Err(call.refuse("has no result")),
+    }
+}
+
 /// `AveragePool(X)`.
 pub(super) fn average_pool(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
     let value = lowering.value(call, 0)?;
-    lowering.graph.compute_signed_as_unsigned();
     one(lowering.averaged(call, &value)?)
 }
 

@@ -5,7 +5,7 @@ use super::quantization::coded;
 use super::{Lowering, Slot, one};
 use crate::error::Result;
 use crate::lower::qdq::{Scheme, Value};
-use crate::ops::{Function, Op};
+use crate::ops::{Function, Op, Shape};
 
 /// `QLinearConv(x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, B)`.
 pub(super) fn conv(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
@@ -13,7 +13,10 @@ pub(super) fn conv(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<S
     let (weight, weight_scheme) = lowering.weight(call, 3, 0)?;
     let bias = lowering.integer_bias(call, 8, &scheme, &weight_scheme)?;
     let name = lowering.layer_name(call, 3);
+    let last = has_channels_last(call)?;
+    let input = if last { lowering.channels_first(call, &input)? } else { input };
     let result = lowering.convolution(call, &name, &input, &weight, bias.as_ref(), false)?;
+    let result = if last { lowering.channels_last(call, &result)? } else { result };
     lowering.quantized(call, &result, 6)
 }
 
@@ -57,17 +60,21 @@ pub(super) fn mul(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Sl
 
 /// `QLinearAveragePool(X, x_scale, x_zero_point, y_scale, y_zero_point)`.
 pub(super) fn average_pool(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
-    channels_first(call)?;
     let (input, _) = lowering.dequantized(call, 0)?;
+    let last = has_channels_last(call)?;
+    let input = if last { lowering.channels_first(call, &input)? } else { input };
     let result = lowering.averaged(call, &input)?;
+    let result = if last { lowering.channels_last(call, &result)? } else { result };
     lowering.quantized(call, &result, 3)
 }
 
 /// `QLinearGlobalAveragePool`, as `QLinearAveragePool`.
 pub(super) fn global_average_pool(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
-    channels_first(call)?;
     let (input, _) = lowering.dequantized(call, 0)?;
+    let last = has_channels_last(call)?;
+    let input = if last { lowering.channels_first(call, &input)? } else { input };
     let result = lowering.globally_averaged(call, &input)?;
+    let result = if last { lowering.channels_last(call, &result)? } else { result };
     lowering.quantized(call, &result, 3)
 }
 
@@ -111,14 +118,30 @@ fn function(lowering: &mut Lowering<'_>, call: &Call<'_>, function: Function) ->
     lowering.quantized(call, &result, 3)
 }
 
-fn channels_first(call: &Call<'_>) -> Result<()> {
-    match call.int("channels_last", 0)? {
-        0 => Ok(()),
-        _ => Err(call.refuse("has channels last, which is not supported")),
-    }
+/// Whether the channels are the last axis of the input: so ONNX Runtime writes its optimized graphs.
+fn has_channels_last(call: &Call<'_>) -> Result<bool> {
+    Ok(call.int("channels_last", 0)? != 0)
 }
 
 impl Lowering<'_> {
+    /// A value whose last axis has the channels, with them as its second.
+    pub(super) fn channels_first(&mut self, call: &Call<'_>, value: &Value) -> Result<Value> {
+        let last = i64::try_from(self.known_rank(call, 0)?).unwrap_or(i64::MAX).saturating_sub(1);
+        self.permuted(call, [0, last].into_iter().chain(1..last).collect(), value)
+    }
+
+    /// A value whose second axis has the channels, with them as its last.
+    pub(super) fn channels_last(&mut self, call: &Call<'_>, value: &Value) -> Result<Value> {
+        let rank = i64::try_from(self.known_rank(call, 0)?).unwrap_or(i64::MAX);
+        self.permuted(call, [0].into_iter().chain(2..rank).chain([1]).collect(), value)
+    }
+
+    fn permuted(&mut self, call: &Call<'_>, axes: Vec<i64>, value: &Value) -> Result<Value> {
+        let name = format!("{}.permute", call.name);
+        let permuted = self.graph.preserving(&name, Op::Shape(Shape::Permute(axes)), value)?;
+        permuted.into_iter().next().ok_or_else(|| call.refuse("has no result"))
+    }
+
     /// The reals of an input of codes, whose S and Z follow it.
     fn dequantized(&mut self, call: &Call<'_>, position: usize) -> Result<(Value, Scheme)> {
         let scheme = self.scheme_along(call, position + 1, position + 2, None, None)?;

@@ -5,7 +5,8 @@ use super::numbers::{Data, Element, Numbers};
 use super::{Lowering, Slot, one};
 use crate::error::{LowerError, Result};
 use crate::lower::qdq::{Constant, Elements, Scheme, Value};
-use crate::parameters::{CodeType, Range};
+use crate::ops::Fusion;
+use crate::parameters::{Activation, CodeType, Range};
 
 /// The code type of an integer type.
 ///
@@ -23,6 +24,16 @@ pub(super) fn code_type(place: &str, element: Element) -> Result<CodeType> {
     }
 }
 
+/// The integer type of codes.
+fn element_of(activation: Activation) -> Element {
+    let bits = match activation.code_type {
+        CodeType::U8 | CodeType::I8 => 8,
+        CodeType::I16 => 16,
+        CodeType::I32 => 32,
+    };
+    Element { signed: activation.code_type != CodeType::U8, bits }
+}
+
 /// `clamp(rint(x/S) + Z)`.
 pub(super) fn quantize_linear(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Vec<Slot>> {
     // `saturate` is for float8, `precision` for how the quotient is computed: float32 here.
@@ -34,6 +45,9 @@ pub(super) fn quantize_linear(lowering: &mut Lowering<'_>, call: &Call<'_>) -> R
     let default = if declared == 0 { Some(Element::UINT8) } else { Element::of_number(declared) };
     let scheme = lowering.scheme(call, 0, 1, 2, default)?;
     let value = lowering.value(call, 0)?;
+    if matches!(lowering.surroundings.of(call.node), Fusion::Floats(_)) {
+        lowering.graph.warn_of_merged(&call.name);
+    }
     one(lowering.graph.quantize(&call.name, &value, &scheme)?)
 }
 
@@ -43,7 +57,12 @@ pub(super) fn dequantize_linear(lowering: &mut Lowering<'_>, call: &Call<'_>) ->
     let input = call.input(0)?;
     let numbers = lowering.numbers(input);
     let declared = lowering.facts(input).and_then(|facts| Element::of_name(&facts.element_type));
-    let element = numbers.as_ref().map(|n| n.element).or(declared).or(Some(Element::UINT8));
+    // Without a zero point the type is that of the codes.
+    let made = match lowering.slots.get(&input) {
+        Some(Slot::Value(value @ Value::Codes(_))) => lowering.graph.activation_of(value)?.map(element_of),
+        _ => None,
+    };
+    let element = numbers.as_ref().map(|n| n.element).or(made).or(declared).or(Some(Element::UINT8));
     let scheme = lowering.scheme(call, 0, 1, 2, element)?;
     let value = match numbers {
         Some(numbers) => Value::Constant(coded(call, &numbers, scheme.clone())?),
@@ -110,7 +129,10 @@ impl Lowering<'_> {
         let element = zeros.as_ref().map(|z| z.element).or(element).filter(|e| *e != Element::REAL);
         let Some(element) = element else { return Err(call.refuse("its codes are no integers")) };
         let zero_points = match &zeros {
-            Some(zeros) => zeros.integers().map(<[i64]>::to_vec).unwrap_or_default(),
+            Some(zeros) => match zeros.integers() {
+                Some(integers) => integers.to_vec(),
+                None => return Err(call.refuse("has a zero point that is no integer")),
+            },
             None => vec![0; reals.len()],
         };
         if zero_points.len() != reals.len() {
@@ -212,10 +234,15 @@ impl Lowering<'_> {
     ) -> Result<(Vec<f64>, Option<usize>)> {
         let id = call.input(position)?;
         let numbers = self.numbers(id);
-        let Some(reals) = numbers.as_ref().and_then(Numbers::reals) else {
-            return Err(call.refuse(format!("its input {position} is no known real number")));
+        // Zero points and widths are integers of any type where a tool took them from a QuantizeLinear.
+        let values: Vec<f64> = match numbers.as_ref().map(|numbers| &numbers.data) {
+            Some(Data::Reals(reals)) => reals.iter().map(|&x| f64::from(x)).collect(),
+            #[allow(clippy::cast_precision_loss, reason = "zero points and widths are small")]
+            Some(Data::Integers(integers)) => integers.iter().map(|&n| n as f64).collect(),
+            Some(Data::Sizes(_)) | None => {
+                return Err(call.refuse(format!("its input {position} is no known number")));
+            }
         };
-        let values: Vec<f64> = reals.iter().map(|&x| f64::from(x)).collect();
         if values.len() == 1 {
             return Ok((values, None));
         }

@@ -3,6 +3,7 @@
 use gen_params_formats::{Module, Value};
 
 use crate::error::{LowerError, Result};
+use crate::lower::arguments::{Literal, shown};
 use crate::ops::PaddingMode;
 use crate::parameters::{Activation, CodeType, Window};
 
@@ -61,6 +62,68 @@ pub(in crate::lower) fn padding_mode(place: &str, module: &Module) -> Result<Pad
         Some(name) => PaddingMode::from_name(name)
             .ok_or_else(|| LowerError::at(place, format!("has padding mode '{name}'"))),
     }
+}
+
+/// Classes, their attributes that are read, and those that must be as they are here.
+type Attributes = (&'static [&'static str], &'static [&'static str], &'static [(&'static str, Literal)]);
+
+/// The plain attributes of `torch.nn`'s classes: those that are read, and those that must be as the class has them where
+/// nobody says otherwise, because nothing here computes anything else.
+#[rustfmt::skip]
+const ATTRIBUTES: &[Attributes] = &[
+    (&["ReLU", "Sigmoid", "Tanh", "Hardswish", "Hardsigmoid", "Quantize", "DeQuantize", "DeQuantStub"], &[], &[]),
+    (&["Hardtanh"], &["min_val", "max_val"], &[]),
+    (&["ReLU6"], &[], &[("min_val", Literal::Int(0)), ("max_val", Literal::Int(6))]),
+    (&["GELU"], &[], &[("approximate", Literal::Text("none"))]),
+    (&["LeakyReLU"], &["negative_slope"], &[]),
+    (&["ELU"], &["alpha"], &[]),
+    (&["MaxPool1d", "MaxPool2d", "MaxPool3d"], &["kernel_size", "stride", "padding", "dilation", "ceil_mode"],
+        &[("return_indices", Literal::Bool(false))]),
+    (&["AvgPool1d", "AvgPool2d", "AvgPool3d"],
+        &["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"], &[]),
+    (&["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d"], &["output_size"], &[]),
+    (&["Flatten"], &["start_dim", "end_dim"], &[]),
+    (&["ChannelShuffle"], &["groups"], &[]),
+    (&["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BNReLU2d", "BNReLU3d"], &["eps", "num_features"], &[]),
+    (&["LayerNorm"], &["normalized_shape", "eps"], &[]),
+    (&["Softmax"], &["dim"], &[]),
+];
+
+/// Attributes of any class that do not change what it computes once it is trained.
+const WITHOUT_MEANING: [&str; 8] = [
+    "training",
+    "inplace",
+    "momentum",
+    "affine",
+    "elementwise_affine",
+    "track_running_stats",
+    "qconfig",
+    "dtype",
+];
+
+/// The first attribute of a module of `torch.nn` that changes what it computes and that nobody reads.
+pub(super) fn unread(class: &str, module: &Module) -> Option<String> {
+    let (_, read, neutral) = ATTRIBUTES.iter().find(|(classes, ..)| classes.contains(&class))?;
+    let scale = ["scale", "zero_point", "output_scale", "output_zero_point"];
+    module.attributes.iter().find_map(|(name, value)| {
+        let own = name.as_str();
+        let is_known = own.starts_with('_')
+            || read.contains(&own)
+            || scale.contains(&own)
+            || WITHOUT_MEANING.contains(&own)
+            || neutral.iter().any(|(neutral, default)| *neutral == own && default.is(value));
+        let is_plain = matches!(
+            value,
+            Value::Bool(_)
+                | Value::Int(_)
+                | Value::Float(_)
+                | Value::Str(_)
+                | Value::Tuple(_)
+                | Value::List(_)
+        );
+        (!is_known && is_plain)
+            .then(|| format!("is a {class} with `{own}` = {}, which is not supported", shown(value)))
+    })
 }
 
 /// A list of sizes that are not negative.

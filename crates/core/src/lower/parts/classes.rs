@@ -3,7 +3,7 @@
 use gen_params_formats::{Module, Tensor, Value};
 
 use super::Part;
-use super::attributes::{activation_of, activation_of_module, optional_sizes, sizes, spread};
+use super::attributes::{activation_of, activation_of_module, optional_sizes, sizes, spread, unread};
 use crate::error::{LowerError, Result};
 use crate::ops::{BatchNorm, Function, LayerNorm, Op, Pool, Shape};
 
@@ -47,6 +47,13 @@ pub(super) fn class_part(path: &str, class: &str, module: &Module) -> Result<Par
         })
     };
     let missing = |name: &str| LowerError::at(path, format!("is a {class} without `{name}`"));
+    if is_framework_class(module)
+        && let Some(unread) = unread(class, module)
+    {
+        return Err(LowerError::at(path, unread).hint(
+            "set it to what the class has where nothing is said, or write the operator out in forward()",
+        ));
+    }
     Ok(match class {
         "Identity" | "Dropout" | "Dropout1d" | "Dropout2d" | "Dropout3d" | "Sequential" | "ModuleList"
         | "ModuleDict" | "Module" | "LinearPackedParams" => Part::Nothing,

@@ -3,6 +3,7 @@
 mod attributes;
 mod classes;
 mod refusals;
+pub(super) mod sequence;
 mod weights;
 
 use gen_params_formats::{Module, PackedParams, SourceModel, Value};
@@ -18,7 +19,7 @@ pub(super) use self::weights::{bias_of, kind_of_packed, layer_of_packed, weight_
 use super::{Options, has_classes, prepared};
 use crate::error::{LowerError, Result};
 use crate::ops::{Bias, Layer, Op, PaddingMode};
-use crate::parameters::{Activation, LayerKind};
+use crate::parameters::{Activation, CodeType, LayerKind};
 
 /// One recognised module.
 #[derive(Debug, Clone)]
@@ -71,7 +72,7 @@ pub(super) fn recognise(
     for (path, module) in &source.modules {
         recogniser.module(path, module);
     }
-    let Recogniser { parts, mut refusal, epsilon_assumed, .. } = recogniser;
+    let Recogniser { mut parts, mut refusal, epsilon_assumed, .. } = recogniser;
     if !refusal.reasons.is_empty() {
         // What holds of the whole file is found at every observer: once says it.
         refusal.reasons.dedup_by(|a, b| a.text == b.text && a.place.is_empty() && b.place.is_empty());
@@ -83,6 +84,7 @@ pub(super) fn recognise(
         );
     }
     refuse_uncalibrated(&parts)?;
+    sequence::forget_unknown_relus(source, &mut parts);
     Ok(parts)
 }
 
@@ -257,6 +259,16 @@ impl Recogniser<'_> {
     fn observed(&mut self, parent: &str, path: &str) -> Result<()> {
         let Some(module) = self.source.modules.get(path) else { return Ok(()) };
         if !prepared::is_observer(module, "activation_post_process") {
+            return Ok(());
+        }
+        // A functional that no forward() calls, as torchvision's `skip_add` in blocks without a shortcut: after convert its
+        // scale is 1 and its zero point 0.
+        let is_functional =
+            !self.source.modules.get(parent).is_some_and(|m| m.attributes.contains_key("weight"))
+                && matches!(self.parts.get(parent), None | Some(Part::Unspecified));
+        if is_functional && prepared::never_ran(self.source, path) {
+            let activation = Activation { scale: 1.0, zero_point: 0, code_type: CodeType::U8 };
+            self.parts.insert(parent.into(), Part::Bare { activation, looks_like_stub: false });
             return Ok(());
         }
         let activation = prepared::activation(self.source, self.options, path)?;

@@ -1,6 +1,6 @@
 //! Files that look like quantized networks and hold none: refused by what they are.
 
-use gen_params_formats::{SourceModel, Value};
+use gen_params_formats::{SourceModel, Value, recipe};
 
 use super::{Part, Parts, join};
 use crate::error::{LowerError, Result};
@@ -25,7 +25,7 @@ pub(super) fn refuse_by_name(source: &SourceModel) -> Result<()> {
             place,
             "is a torchao tensor: weight-only or dynamic quantization, whose activations are float",
         )
-        .hint("hardware needs static quantization: use PT2E or torch.ao QAT/PTQ and convert"));
+        .hint(recipe::TORCH));
     }
     if let Some(place) = attribute(&|k, _| k == "weight_qscheme") {
         return Err(LowerError::at(
@@ -67,8 +67,7 @@ pub(super) fn refuse_by_name(source: &SourceModel) -> Result<()> {
         .hint("convert it first, then save the result"));
     }
     if attribute(&|k, v| k == "weight" && matches!(v, Value::Tensor(t) if t.dtype().is_float())).is_some() {
-        return Err(LowerError::new("is a float checkpoint: nothing in it is quantized")
-            .hint("quantize it first (torch.ao QAT or PTQ, then convert) and save the result"));
+        return Err(LowerError::new("is a float checkpoint: nothing in it is quantized").hint(recipe::TORCH));
     }
     Err(LowerError::new("holds no convolution and no linear layer with quantized weights"))
 }
@@ -99,7 +98,7 @@ pub(super) fn refuse_uncalibrated(parts: &Parts) -> Result<()> {
             "has scale 1 and zero point 0, as has every other layer, and there is no quantized input: this is dynamic \
              quantization, whose activations are float and are quantized anew for each input",
         )
-        .hint("hardware needs static quantization: prepare with a static qconfig, calibrate or train, then convert"));
+        .hint(recipe::TORCH));
     }
     Err(LowerError::at(
         first,

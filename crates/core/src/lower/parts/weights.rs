@@ -76,7 +76,7 @@ pub(in crate::lower) fn weight_of(place: &str, tensor: &Tensor, kind: LayerKind)
     if tensor.is_empty() {
         return Err(refuse(format!("has a weight of sizes {:?}", tensor.shape())));
     }
-    let codes = tensor.to_i8().unwrap_or_default();
+    let codes = tensor.to_i8().ok_or_else(|| refuse("has weights that are no 8-bit codes".into()))?;
     let output_axis = usize::from(matches!(kind, LayerKind::ConvTranspose(_)));
     let (scale, zero_point) = match tensor.quantizer() {
         Some(Quantizer::PerTensor { scale, zero_point }) => (vec![*scale], vec![*zero_point]),

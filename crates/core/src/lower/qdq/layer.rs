@@ -3,6 +3,7 @@
 use super::value::{Constant, Elements, Pending, Scheme, Value};
 use super::{Graph, UNBOUNDED};
 use crate::error::{LowerError, Result};
+use crate::network::EdgeId;
 use crate::ops::{Bias, Layer, Op, PaddingMode};
 use crate::parameters::{LayerKind, Weight, Window};
 
@@ -51,16 +52,43 @@ impl Graph {
             inputs: vec![edge],
             bounds: UNBOUNDED,
             own_scale,
+            fusion: self.fusion,
             after: Vec::new(),
         };
         let layer = self.pending(pending)?;
         match bias {
-            Some(Value::Constant(bias)) => self.biased(name, &layer, bias),
+            Some(Value::Constant(bias)) => {
+                let quantized = self.quantized_bias(edge, &layer, bias);
+                self.biased(name, &layer, quantized.as_ref().unwrap_or(bias))
+            }
             Some(other) => {
                 Err(LowerError::at(name, format!("its bias is {}, expected a constant", other.kind())))
             }
             None => Ok(layer),
         }
+    }
+
+    /// A float bias of a layer that ONNX Runtime computes in floats: it has given it int32 codes of scale S1*S2 before.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the engine divides and multiplies float32 scales; the cast saturates"
+    )]
+    fn quantized_bias(&self, input: EdgeId, layer: &Value, bias: &Constant) -> Option<Constant> {
+        let (Elements::Reals(reals), Some(pending)) = (&bias.elements, Self::layer_of(layer)) else {
+            return None;
+        };
+        let Op::Layer(layer) = &pending.op else { return None };
+        let input = self.builder.activation(input).filter(|_| pending.fusion.is_float())?;
+        let scales: Vec<f64> =
+            layer.weight.scale.iter().map(|&scale| f64::from(input.scale as f32 * scale as f32)).collect();
+        let scale = |channel: usize| scales.get(if scales.len() > 1 { channel } else { 0 }).copied();
+        let code =
+            |(channel, &real): (usize, &f32)| Some((real / scale(channel)? as f32).round_ties_even() as i32);
+        let codes = reals.iter().enumerate().map(code).collect::<Option<Vec<i32>>>()?;
+        let zeros = vec![0; scales.len()];
+        let axis = (bias.shape.len() == 1 && scales.len() > 1).then_some(0);
+        let elements = Elements::Codes(codes.into(), Scheme::new(scales, zeros, axis, true, 32));
+        Some(Constant { shape: bias.shape.clone(), elements })
     }
 
     /// True for the result of a layer that still takes biases and factors.
@@ -85,7 +113,9 @@ impl Graph {
         let input = next.inputs.first().and_then(|&edge| self.builder.activation(edge));
         let codes = match (&bias.elements, input, &layer.bias) {
             (Elements::Codes(codes, scheme), Some(input), None) if codes.len() == channels => {
-                at_accumulator_scale(scheme, input.scale, &layer.weight.scale)
+                // What is computed in floats takes the file's scale as it is.
+                let nearness = if next.fusion.is_float() { 0.0 } else { FLOAT_ROUNDINGS };
+                at_accumulator_scale(scheme, input.scale, &layer.weight.scale, nearness)
                     .then(|| codes.iter().map(|&c| i64::from(c)).collect())
             }
             _ => None,
@@ -146,7 +176,7 @@ impl Graph {
             }
             layer.weight.scale = scaled;
         }
-        self.leave_pending_unfused(&next.name);
+        next.fusion = self.left_between(next.fusion);
         next.op = Op::Layer(layer);
         self.pending(next)
     }
@@ -170,7 +200,11 @@ impl Graph {
         let input = input.map_or(f64::NAN, |a| a.scale);
         let scales = &layer.weight.scale;
         let weight = scales.get(if scales.len() > 1 { channel } else { 0 }).copied().unwrap_or(f64::NAN);
-        layer.bias.as_ref().and_then(|b| b.real(channel, input, weight)).map_or(0.0, f64::from)
+        match &layer.bias {
+            None => 0.0,
+            // What is no number is refused with the scale that makes it none.
+            Some(bias) => bias.real(channel, input, weight).map_or(f64::NAN, f64::from),
+        }
     }
 
     #[allow(
@@ -201,15 +235,17 @@ fn pending_layer(name: &str, value: &Value) -> Result<(Pending, Layer)> {
     }
 }
 
-/// True if a bias has the scale S1*S2 and zero point 0 in every channel.
-fn at_accumulator_scale(bias: &Scheme, input: f64, weight: &[f64]) -> bool {
+/// True if a bias has the scale S1*S2 and zero point 0 in every channel; S1*S2 of float32 where it must not differ at all.
+#[allow(clippy::cast_possible_truncation, reason = "files and engines multiply float32 scales")]
+fn at_accumulator_scale(bias: &Scheme, input: f64, weight: &[f64], nearness: f64) -> bool {
     let channels = bias.scale.len().max(weight.len());
     bias.zero_point.iter().all(|&z| z == 0)
         && (0..channels).all(|channel| {
             let (scale, _) = bias.of_channel(channel);
+            let weight = weight.get(if weight.len() > 1 { channel } else { 0 }).copied().unwrap_or(f64::NAN);
             let expected =
-                input * weight.get(if weight.len() > 1 { channel } else { 0 }).copied().unwrap_or(f64::NAN);
-            (scale - expected).abs() <= expected * FLOAT_ROUNDINGS
+                if nearness > 0.0 { input * weight } else { f64::from(input as f32 * weight as f32) };
+            (scale - expected).abs() <= expected * nearness
         })
 }
 

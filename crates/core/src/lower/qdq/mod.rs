@@ -36,7 +36,7 @@ use gen_params_formats::{Form, SourceModel};
 use super::Options;
 use super::builder::{Builder, numbers_of};
 use crate::error::{LowerError, Result};
-use crate::network::{EdgeId, IntNetwork, Unfused};
+use crate::network::{EdgeId, Fusion, IntNetwork, Unfused};
 use crate::ops::{Op, Shape};
 use crate::parameters::{Activation, CodeType, Range, Wiring};
 
@@ -57,6 +57,7 @@ pub(super) struct Graph {
     /// For each edge that a shape operation or pooling gave, the edge it came from.
     origins: HashMap<EdgeId, EdgeId>,
     reals: u32,
+    fusion: Fusion,
 }
 
 impl Graph {
@@ -68,12 +69,13 @@ impl Graph {
             written: HashMap::new(),
             origins: HashMap::new(),
             reals: 0,
+            fusion: Fusion::Codes,
         }
     }
 
-    /// Signed codes are computed as [unsigned ones](crate::network::IntNetwork::signed_as_unsigned) by ONNX Runtime.
-    pub(super) fn compute_signed_as_unsigned(&mut self) {
-        self.builder.compute_signed_as_unsigned();
+    /// How ONNX Runtime fuses the operations that are met from now on.
+    pub(super) fn compute_in(&mut self, fusion: Fusion) {
+        self.fusion = fusion;
     }
 
     /// Counts the numbers of a constant that the caller keeps.
@@ -89,17 +91,26 @@ impl Graph {
         self.builder.is_spent()
     }
 
-    /// Something stands between a layer and its quantize that the file's engine does not fuse.
-    pub(super) fn leave_unfused(&mut self, layer: &Value) {
-        if let Some(pending) = Self::layer_of(layer) {
-            self.leave_pending_unfused(&pending.name);
-        }
+    /// The file's engine merges a quantize with the one before it.
+    pub(super) fn warn_of_merged(&mut self, name: &str) {
+        self.builder.set_fusion_of(name, Fusion::Floats(Unfused::Merged));
     }
 
-    fn leave_pending_unfused(&mut self, name: &str) {
-        if self.is_onnx {
-            self.builder.leave_unfused(name, Unfused::Between);
-        }
+    /// A layer before something that the file's engine does not fuse, and that stands before its quantize.
+    ///
+    /// # Errors
+    /// The value is no layer's.
+    pub(super) fn left_unfused(&mut self, name: &str, layer: &Value) -> Result<Value> {
+        let Some(pending) = Self::layer_of(layer) else {
+            return Err(LowerError::at(name, "does not follow a layer"));
+        };
+        let fusion = self.left_between(pending.fusion);
+        self.pending(Pending { fusion, ..pending.clone() })
+    }
+
+    /// How a layer is fused whose result something changes before its quantize.
+    fn left_between(&self, fusion: Fusion) -> Fusion {
+        if self.is_onnx { Fusion::Floats(Unfused::Between) } else { fusion }
     }
 
     /// An input of the network: reals, or codes whose S and Z the first dequantize gives.
@@ -226,8 +237,10 @@ impl Graph {
             edges.push(self.output(name, value)?);
         }
         let found = named.iter().filter_map(|(name, value)| Some((name.clone(), self.edge_of(value)?)));
-        let found = found.collect();
-        Ok((self.builder.finish(edges), found))
+        let found: BTreeMap<String, EdgeId> = found.collect();
+        let (network, kept) = self.builder.finish_without_unused(edges);
+        let found = found.into_iter().filter_map(|(name, edge)| Some((name, *kept.get(&edge)?)));
+        Ok((network, found.collect()))
     }
 
     /// S and Z of codes, which are not known for an input before its first dequantize.
@@ -262,6 +275,9 @@ impl Graph {
     /// The value is a float input, or a constant.
     pub(super) fn preserving(&mut self, name: &str, op: Op, value: &Value) -> Result<Vec<Value>> {
         let several = matches!(op, Op::Shape(Shape::Chunk { .. }));
+        if let Some(original) = self.before_inverse(&op, value)? {
+            return Ok(vec![original]);
+        }
         match value {
             Value::Constant(_) => Err(LowerError::at(name, format!("`{}` of a constant", op.name()))),
             Value::Codes(codes) => {
@@ -287,6 +303,7 @@ impl Graph {
                     inputs: vec![*edge],
                     bounds: UNBOUNDED,
                     own_scale: None,
+                    fusion: Fusion::Codes,
                     after: vec![(name.to_owned(), op)],
                 };
                 Ok(vec![self.pending(quantized)?])
@@ -296,6 +313,48 @@ impl Graph {
                 let results = self.derived(name, op, edge)?;
                 Ok(results.into_iter().map(|edge| Value::Real(self.real(RealKind::Edge(edge)))).collect())
             }
+        }
+    }
+
+    /// What a permutation of axes was applied to, if an operation undoes it.
+    fn before_inverse(&mut self, op: &Op, value: &Value) -> Result<Option<Value>> {
+        if !matches!(op, Op::Shape(Shape::Permute(_))) {
+            return Ok(None);
+        }
+        let edge = match value {
+            Value::Real(Real { kind: RealKind::Edge(edge), .. }) | Value::Codes(Codes::Edge(edge)) => *edge,
+            Value::Real(real) => {
+                let original = self.pending_before_inverse(op, real)?;
+                return Ok(original.map(Value::Real));
+            }
+            Value::Codes(Codes::Quantized { real, activation, range, name }) => {
+                let (activation, range, name) = (*activation, *range, name.clone());
+                let original = self.pending_before_inverse(op, real)?;
+                return Ok(
+                    original.map(|real| Value::Codes(Codes::Quantized { real, activation, range, name }))
+                );
+            }
+            Value::Constant(_) => return Ok(None),
+        };
+        let Some(origin) = self.builder.producer(edge).filter(|node| undoes(op, &node.op)) else {
+            return Ok(None);
+        };
+        let Some(&origin) = origin.inputs.first() else { return Ok(None) };
+        Ok(Some(match value {
+            Value::Codes(_) => Value::Codes(Codes::Edge(origin)),
+            Value::Real(_) | Value::Constant(_) => Value::Real(self.real(RealKind::Edge(origin))),
+        }))
+    }
+
+    fn pending_before_inverse(&mut self, op: &Op, real: &Real) -> Result<Option<Real>> {
+        let RealKind::Pending(pending) = &real.kind else { return Ok(None) };
+        let mut original = Pending::clone(pending);
+        match original.after.pop() {
+            Some((_, last)) if undoes(op, &last) => match self.pending(original)? {
+                Value::Real(real) => Ok(Some(real)),
+                Value::Codes(_) | Value::Constant(_) => Ok(None),
+            },
+            _ => Ok(None),
         }
     }
 
@@ -357,6 +416,18 @@ impl Graph {
         let codes = reals.iter().enumerate().map(code).collect();
         Ok(Constant { shape: constant.shape.clone(), elements: Elements::Codes(codes, scheme.clone()) })
     }
+}
+
+/// Whether one permutation of axes brings back the order before another.
+fn undoes(op: &Op, before: &Op) -> bool {
+    let (Op::Shape(Shape::Permute(second)), Op::Shape(Shape::Permute(first))) = (op, before) else {
+        return false;
+    };
+    let place = |axis: usize| {
+        let axis = usize::try_from(*second.get(axis)?).ok()?;
+        usize::try_from(*first.get(axis)?).ok()
+    };
+    first.len() == second.len() && (0..first.len()).all(|axis| place(axis) == Some(axis))
 }
 
 /// The identity of codes of a real tensor.

@@ -36,6 +36,7 @@ impl Graph {
                     inputs: vec![*edge],
                     bounds: (min, max),
                     own_scale: None,
+                    fusion: self.fusion,
                     after: Vec::new(),
                 }
             }
@@ -53,7 +54,16 @@ impl Graph {
     pub(in crate::lower) fn operator(&mut self, name: &str, op: Op, operands: &[Value]) -> Result<Value> {
         let inputs = operands.iter().map(|v| self.operand(name, &op, v)).collect::<Result<Vec<EdgeId>>>()?;
         let name = name.to_owned();
-        self.pending(Pending { name, op, inputs, bounds: UNBOUNDED, own_scale: None, after: Vec::new() })
+        let fusion = self.fusion;
+        self.pending(Pending {
+            name,
+            op,
+            inputs,
+            bounds: UNBOUNDED,
+            own_scale: None,
+            fusion,
+            after: Vec::new(),
+        })
     }
 
     /// The product of two values; `x * hardsigmoid(x)` is hardswish.

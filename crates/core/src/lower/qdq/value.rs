@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::{LowerError, Result};
-use crate::network::EdgeId;
+use crate::network::{EdgeId, Fusion};
 use crate::ops::Op;
 use crate::parameters::{Activation, CodeType, Range};
 
@@ -87,7 +87,8 @@ impl Scheme {
     /// S and Z of an index along the axis.
     pub(super) fn of_channel(&self, channel: usize) -> (f64, i64) {
         let index = if self.scale.len() > 1 { channel } else { 0 };
-        (self.scale.get(index).copied().unwrap_or(f64::NAN), self.zero_point.get(index).copied().unwrap_or(0))
+        // A scale that is none is refused where it is used.
+        self.scale.get(index).copied().zip(self.zero_point.get(index).copied()).unwrap_or((f64::NAN, 0))
     }
 }
 
@@ -265,6 +266,8 @@ pub(super) struct Pending {
     pub(super) bounds: (f64, f64),
     /// S2 and Z2 of a layer before anything scaled it.
     pub(super) own_scale: Option<(Vec<f64>, Vec<i32>)>,
+    /// How ONNX Runtime fuses it.
+    pub(super) fusion: Fusion,
     /// Operations that followed and that give the same codes after the quantize as before it.
     pub(super) after: Vec<(String, Op)>,
 }

@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use super::value::{Codes, Pending, Real, RealKind};
 use super::{Graph, UNBOUNDED, key};
+use crate::contract::Contract;
 use crate::error::{LowerError, Result};
-use crate::network::EdgeId;
+use crate::network::{EdgeId, Fusion, Unfused};
 use crate::ops::{Function, Op};
 use crate::parameters::{Activation, Range};
-use crate::quantize::quantize;
+use crate::quantize::{quantize, quantize_as};
 
 impl Graph {
     /// The edge of codes.
@@ -87,19 +88,20 @@ impl Graph {
         activation: Activation,
         range: Range<i32>,
     ) -> Result<EdgeId> {
-        let Pending { name, op, inputs, bounds, after, .. } = &**pending;
+        let Pending { name, op, inputs, bounds, fusion, after, .. } = &**pending;
         Self::check_scales(name, op)?;
-        let bounds = *bounds;
+        let (bounds, mut fusion) = (*bounds, *fusion);
         let mut op = op.clone();
         // Limits that the operation does not take are left for operations of their own.
         let (mut open_bounds, mut open_range) = (bounds, range);
         match &mut op {
             Op::Layer(layer) => {
                 layer.relu = Some(bounds.0 == 0.0);
-                if codes_of(bounds, activation) != full(activation) {
-                    self.leave_pending_unfused(name);
+                let within = self.codes_of(bounds, activation);
+                if self.is_onnx && within != full(activation) && !fusion.is_float() {
+                    fusion = Fusion::Floats(Unfused::Surroundings);
                 }
-                let limits = intersection(codes_of(bounds, activation), range);
+                let limits = intersection(within, range);
                 let relu_alone = Range { min: activation.zero_point, ..full(activation) };
                 let implied = if layer.relu == Some(true) { relu_alone } else { full(activation) };
                 layer.clamp = (limits != implied).then_some(limits);
@@ -123,6 +125,7 @@ impl Graph {
             _ => {}
         }
         let mut edge = self.one(name, op, inputs, Some(activation))?;
+        self.builder.set_fusion(edge, fusion);
         if open_bounds != UNBOUNDED {
             edge = self.one(&format!("{name}.clamp"), limit(open_bounds), &[edge], None)?;
         }
@@ -174,6 +177,16 @@ impl Graph {
         self.one(name, op, inputs, None)
     }
 
+    /// The codes of real limits, which may be infinite.
+    #[allow(clippy::cast_possible_truncation, reason = "the engines clamp float32")]
+    fn codes_of(&self, limits: (f64, f64), activation: Activation) -> Range<i32> {
+        let code = |limit: f64| match self.is_onnx {
+            true => quantize_as(Contract::Onnxruntime, limit as f32, activation),
+            false => quantize(limit as f32, activation),
+        };
+        Range { min: code(limits.0), max: code(limits.1) }
+    }
+
     /// Codes limited to `range`.
     fn narrow(
         &mut self,
@@ -204,12 +217,6 @@ fn limit((min, max): (f64, f64)) -> Op {
 pub(super) fn full(activation: Activation) -> Range<i32> {
     let (min, max) = activation.code_type.range();
     Range { min, max }
-}
-
-/// The codes of real limits, which may be infinite.
-#[allow(clippy::cast_possible_truncation, reason = "the engines clamp float32")]
-fn codes_of((min, max): (f64, f64), activation: Activation) -> Range<i32> {
-    Range { min: quantize(min as f32, activation), max: quantize(max as f32, activation) }
 }
 
 fn intersection(a: Range<i32>, b: Range<i32>) -> Range<i32> {

@@ -1,16 +1,35 @@
 //! One operator of the file: its inputs, outputs and options by name.
 
-use gen_params_formats::{Argument, Callee, Node, Value, ValueFacts, ValueId};
+use std::cell::RefCell;
 
-use super::CONVERT;
-use crate::error::{LowerError, Result};
+use gen_params_formats::{Argument, Callee, Node, Value, ValueFacts, ValueId, recipe};
 
-/// An operator.
+use super::super::arguments::shown;
+use crate::error::{LowerError, Reason, Result};
+
+/// An operator, and which of its options have been read.
 pub(super) struct Call<'a> {
     pub(super) node: &'a Node,
     /// Its name in TensorFlow Lite's schema.
     pub(super) operator: &'a str,
+    read: RefCell<Vec<&'a str>>,
 }
+
+/// Options that do not change the result: how floats and memory are handled, names, and what the sizes of the tensors, which
+/// are read, say again.
+const WITHOUT_MEANING: [&str; 11] = [
+    "asymmetric_quantize_inputs",
+    "pot_scale_int16",
+    "container",
+    "shared_name",
+    "intermediates",
+    "depth_multiplier",
+    "keep_num_dims",
+    "new_shape",
+    "squeeze_dims",
+    "values_count",
+    "num",
+];
 
 /// The activation that an operator ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +43,7 @@ pub(super) enum Fused {
 impl<'a> Call<'a> {
     pub(super) fn new(node: &'a Node) -> Self {
         let (Callee::Function(operator) | Callee::Method(operator) | Callee::Module(operator)) = &node.callee;
-        Self { node, operator }
+        Self { node, operator, read: RefCell::new(Vec::new()) }
     }
 
     /// Where it is, for errors.
@@ -42,7 +61,7 @@ impl<'a> Call<'a> {
             "has a tensor `{}` of {}, which is not quantized",
             facts.name, facts.element_type
         ))
-        .hint(CONVERT)
+        .hint(recipe::TFLITE)
     }
 
     /// An input; `None` where it is left out.
@@ -83,9 +102,40 @@ impl<'a> Call<'a> {
 
     fn option(&self, name: &str) -> Result<&'a Value> {
         match self.node.keywords.iter().find(|(keyword, _)| keyword == name) {
-            Some((_, Argument::Constant(value, _))) => Ok(value),
+            Some((keyword, Argument::Constant(value, _))) => {
+                self.read.borrow_mut().push(keyword);
+                Ok(value)
+            }
             _ => Err(self.refuse(&format!("has no option `{name}`"))),
         }
+    }
+
+    /// Refuses the operator for each option that nobody read and that says more than its absence would.
+    pub(super) fn finish(&self) -> Result<()> {
+        let read = self.read.borrow();
+        let unread = self.node.keywords.iter().filter(|(keyword, argument)| {
+            let says_nothing = match argument {
+                Argument::Constant(Value::Int(0) | Value::Bool(false) | Value::None, _) => true,
+                Argument::Constant(Value::Float(number), _) => *number == 0.0,
+                Argument::Constant(Value::Str(text), _) => matches!(&**text, "" | "NONE" | "DEFAULT"),
+                Argument::Constant(Value::List(list), _) => list.is_empty(),
+                Argument::Constant(..) | Argument::Value(_) | Argument::List(_) => false,
+            };
+            !read.contains(&keyword.as_str()) && !says_nothing && !WITHOUT_MEANING.contains(&keyword.as_str())
+        });
+        let reasons: Vec<Reason> = unread
+            .map(|(keyword, argument)| {
+                let found = match argument {
+                    Argument::Constant(value, _) => shown(value),
+                    Argument::Value(_) | Argument::List(_) => "tensors".into(),
+                };
+                Reason {
+                    place: self.place(),
+                    text: format!("has `{keyword}` = {found}, which is not supported"),
+                }
+            })
+            .collect();
+        if reasons.is_empty() { Ok(()) } else { Err(LowerError { reasons, hint: None }) }
     }
 
     pub(super) fn int(&self, name: &str) -> Result<i64> {

@@ -166,6 +166,14 @@ impl Lowering<'_> {
                 codes.into_iter().map(|code| i32::try_from(code).ok()).collect::<Option<Vec<i32>>>()
             })
             .ok_or_else(|| call.refuse(&format!("has a constant `{}` that is too large", facts.name)))?;
+        if crate::tensor::element_count(&self.shape(id)?) != Some(codes.len()) {
+            return Err(call.refuse(&format!(
+                "has a constant `{}` of {} elements for sizes {:?}",
+                facts.name,
+                codes.len(),
+                self.shape(id)?
+            )));
+        }
         let mut sizes = vec![1; rank.saturating_sub(self.shape(id)?.len())];
         sizes.extend(self.shape(id)?);
         let strides = crate::tensor::strides(&sizes);
@@ -174,7 +182,7 @@ impl Lowering<'_> {
         let tensor = Tensor::build(shape.clone(), Layout::Contiguous, |index| {
             let place = crate::tensor::coordinates(index, &shape);
             let source: usize = places.iter().zip(&strides).map(|(&p, stride)| place[p] * stride).sum();
-            codes.get(source).copied().unwrap_or(activation.zero_point)
+            codes[source]
         });
         let short = facts.name.split(';').next().unwrap_or_default();
         let name = if short.is_empty() { format!("{}.constant", call.node.name) } else { short.to_owned() };

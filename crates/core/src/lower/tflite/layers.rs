@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gen_params_formats::{Tensor, ValueId};
+use gen_params_formats::{Tensor, ValueId, recipe};
 
 use super::call::{Call, Fused};
 use super::pools::{Side, same};
@@ -108,6 +108,11 @@ pub(super) fn transposed(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result
     window.padding_end = (after != before).then_some(after);
     (window.padding, window.output_padding) = (Some(before), Some(extra));
     let layer = lowering.layer(call, LayerKind::ConvTranspose(2), weight, 3, Some(window))?;
+    let strides_beyond =
+        [kernel_h, kernel_w].into_iter().zip(stride).any(|(kernel, step)| wide(kernel) < i64::from(step));
+    if lowering.constant(call.input(0)?).is_none() || same && strides_beyond {
+        lowering.builder.leave_undelegated(&call.node.name);
+    }
     let edge = lowering.ordered(call, input, Order::ChannelsFirst)?;
     lowering.define(call, Op::Layer(layer), &[edge], Order::ChannelsFirst)
 }
@@ -234,7 +239,7 @@ impl Lowering<'_> {
             "INT2" => (0, 2),
             other => {
                 let error = refuse(format!("of {other}, expected INT8, UINT8, INT4 or INT2"));
-                return Err(if tensor.dtype().is_float() { error.hint(super::CONVERT) } else { error });
+                return Err(if tensor.dtype().is_float() { error.hint(recipe::TFLITE) } else { error });
             }
         };
         let input = self.facts(call.input(if call.operator == "TRANSPOSE_CONV" { 2 } else { 0 })?)?;
@@ -245,7 +250,7 @@ impl Lowering<'_> {
                      quantized anew for each input",
                     facts.element_type, input.element_type
                 ))
-                .hint(super::CONVERT));
+                .hint(recipe::TFLITE));
         }
         let quantization = facts.quantization.as_ref().ok_or_else(|| refuse("without a scale".into()))?;
         if tensor.shape().len() != axes.order.len() || tensor.is_empty() {
@@ -273,9 +278,11 @@ impl Lowering<'_> {
             .collect::<Option<Vec<i32>>>()
             .filter(|zero_points| zero_points.len() == scales)
             .ok_or_else(|| refuse(format!("of zero points {:?}", quantization.zero_point)))?;
+        let codes = reordered(tensor, axes.order, offset)
+            .ok_or_else(|| refuse(format!("of {}, which are no 8-bit codes", facts.element_type)))?;
         Ok(Weight {
             shape: axes.order.iter().map(|&axis| tensor.shape()[axis]).collect(),
-            codes: Arc::from(reordered(tensor, axes.order, offset)),
+            codes: Arc::from(codes),
             scale: quantization.scale.iter().map(|&scale| f64::from(scale)).collect(),
             zero_point,
             offset,
@@ -285,13 +292,11 @@ impl Lowering<'_> {
 }
 
 /// The elements of a tensor less `offset`, with its axes in another order: for each axis of the result, the tensor's.
-fn reordered(tensor: &Tensor, order: &[usize], offset: i32) -> Vec<i8> {
+fn reordered(tensor: &Tensor, order: &[usize], offset: i32) -> Option<Vec<i8>> {
     let codes: Vec<i8> = match tensor.to_i8() {
         Some(codes) => codes,
         // Less 128 is the same bits with the first one turned.
-        None => {
-            tensor.to_u8().unwrap_or_default().into_iter().map(|code| (code ^ 0x80).cast_signed()).collect()
-        }
+        None => tensor.to_u8()?.into_iter().map(|code| (code ^ 0x80).cast_signed()).collect(),
     };
     debug_assert!(offset == 0 || offset == 128);
     let strides = crate::tensor::strides(tensor.shape());
@@ -312,7 +317,7 @@ fn reordered(tensor: &Tensor, order: &[usize], offset: i32) -> Vec<i8> {
             place[axis] = 0;
         }
     }
-    result
+    Some(result)
 }
 
 /// The codes that RELU6 and RELU_N1_TO_1 leave; `None` for what says nothing beyond `relu`.

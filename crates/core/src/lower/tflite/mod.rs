@@ -58,18 +58,9 @@ pub(super) fn operators() -> impl Iterator<Item = &'static str> {
     OPERATORS.iter().map(|(name, _)| *name)
 }
 
-/// What to do about a model that is not made of integers.
-const CONVERT: &str = "convert it with full-integer quantization: a representative_dataset, and \
-                       target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]";
-
 /// Lowers a file.
 pub(super) fn lower(source: &SourceModel, graph: &Graph, options: &Options) -> Result<IntNetwork> {
     debug_assert_eq!(source.form, Form::Tflite);
-    if graph.facts.values().all(|facts| facts.quantization.is_none()) {
-        let count = graph.facts.len();
-        return Err(LowerError::new(format!("is a float model: none of its {count} tensors is quantized"))
-            .hint(CONVERT));
-    }
     let mut lowering = Lowering {
         graph,
         builder: Builder::new(source, Wiring::File, options),
@@ -93,7 +84,7 @@ pub(super) fn lower(source: &SourceModel, graph: &Graph, options: &Options) -> R
         }
         let call = Call::new(node);
         let lowered = match OPERATORS.iter().find(|(name, _)| *name == call.operator) {
-            Some((_, lower)) => lower(&mut lowering, &call),
+            Some((_, lower)) => lower(&mut lowering, &call).and_then(|()| call.finish()),
             None => Err(call.refuse("is not supported")),
         };
         // Later operators are still looked at, so that all reasons are listed at once.

@@ -159,8 +159,10 @@ impl Lowering<'_> {
         }
         let shape: [usize; 2] =
             tensor.shape().try_into().map_err(|_| refuse(&format!("of sizes {:?}", tensor.shape())))?;
-        let codes = tensor.to_i64().unwrap_or_default();
-        let codes: Vec<i16> = codes.into_iter().filter_map(|code| i16::try_from(code).ok()).collect();
+        let codes = tensor.to_i64().and_then(|codes| {
+            codes.into_iter().map(|code| i16::try_from(code).ok()).collect::<Option<Vec<i16>>>()
+        });
+        let codes = codes.ok_or_else(|| refuse("that are no codes of 16 bits"))?;
         Ok(Product {
             shape,
             codes: Arc::from(codes),

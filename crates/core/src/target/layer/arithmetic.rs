@@ -3,6 +3,7 @@
 use super::geometry::Geometry;
 use super::overflow::Overflows;
 use super::{Overflow, TargetLayer};
+use crate::parameters::Range;
 use crate::target::{OnOverflow, Register, Rounding, Stage};
 
 /// The stages of one output element: accumulator to output.
@@ -128,14 +129,56 @@ impl TargetLayer {
         [accumulator, biased, product, shifted, offset, output]
     }
 
+    /// Whether every stage fits its register for every input that the target can be given: then registers need not be
+    /// looked at while the layer runs. An interval analysis, so that `false` says only that it was not shown.
+    ///
+    /// Between the smallest and the largest sum of a channel, every stage is monotone (M0 is not negative, and roundings
+    /// keep order), so that both ends are all that must be looked at.
+    pub fn fits_its_registers(&self) -> bool {
+        !self.accumulator_may_overflow() && (0..self.channels()).all(|channel| self.ends(channel).is_some())
+    }
+
+    /// Whether every product of every channel is at most `2^63 - 1 - room` in magnitude, so that a number of this size can
+    /// be added to it in 64 bits. As [`Self::fits_its_registers`], shown by intervals.
+    pub fn products_leave_room(&self, room: i64) -> bool {
+        (0..self.channels()).all(|channel| {
+            self.ends(channel).is_some_and(|ends| {
+                ends.iter().all(|element| {
+                    element[Stage::Product as usize - 1].unsigned_abs() < (i64::MAX - room).unsigned_abs()
+                })
+            })
+        })
+    }
+
+    /// The stages at the smallest and largest sum of a channel; `None` where one leaves its register.
+    fn ends(&self, channel: usize) -> Option<[Element; 2]> {
+        let Range { min, max } = self.input_range();
+        let (min, max) = (min.min(self.padding_value), max.max(self.padding_value));
+        let taps = self.taps();
+        let weights = &self.weight[channel * taps..(channel + 1) * taps];
+        // The sum of x*(w - Z2), which Z2 makes of the sum of x*w.
+        let zero_point = self.weight_zero_point[channel];
+        let extreme = |best: i32, worst: i32| {
+            weights.iter().map(|&w| i64::from(w) - i64::from(zero_point)).try_fold(0_i64, |sum, w| {
+                sum.checked_add(w.checked_mul(i64::from(if w < 0 { worst } else { best }))?)
+            })
+        };
+        let stages = |sum: i64| {
+            let mut fits = true;
+            // As if the sum of codes were 0: Z2 has been taken off already.
+            let element = self.requantize(channel, sum, 0, |_, _| fits = false);
+            fits.then_some(element)
+        };
+        Some([stages(extreme(min, max)?)?, stages(extreme(max, min)?)?])
+    }
+
     /// Whether some input could take an accumulator, or a partial sum of one, out of its register.
     pub(in crate::target) fn accumulator_may_overflow(&self) -> bool {
         let largest = [self.input_range.min - self.input_shift, self.input_range.max - self.input_shift]
             .into_iter()
             .chain([self.padding_value])
             .map(|x| i64::from(x).abs())
-            .max()
-            .unwrap_or_default();
+            .fold(0, i64::max);
         let limit = self.target.accumulator().range().max;
         self.weight.chunks(self.taps().max(1)).any(|weights| {
             let magnitude: i64 = weights.iter().map(|&w| i64::from(w).abs()).sum();

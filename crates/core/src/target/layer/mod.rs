@@ -4,7 +4,7 @@ mod arithmetic;
 mod constants;
 mod geometry;
 mod overflow;
-mod taps;
+pub(crate) mod taps;
 #[cfg(test)]
 mod tests;
 
@@ -80,6 +80,9 @@ pub struct TargetLayer {
     pub output_shift: i32,
     /// Input codes that the target can have, before `input_shift`.
     input_range: Range<i32>,
+    input_type: CodeType,
+    /// Those of them that its producer can give.
+    reached_range: Range<i32>,
     output_type: CodeType,
     kind: LayerKind,
     /// Kernel sizes, one per spatial axis.
@@ -149,6 +152,10 @@ impl TargetLayer {
             )));
         }
 
+        let groups_known = parameters.window.as_ref().is_some_and(|window| window.groups.is_some());
+        if parameters.kind != LayerKind::Linear && !groups_known {
+            return Err(unknown("its number of channel groups (say it with --graph)"));
+        }
         let (weight, kernel, groups, group_inputs) = arrange_weight(parameters)
             .ok_or_else(|| inconsistent(format!("weight of sizes {:?}", parameters.weight.shape)))?;
         let fraction = target.bias_fraction_bits;
@@ -164,7 +171,8 @@ impl TargetLayer {
         let padding_value = input.zero_point - input_shift;
         let weight_zero_point: Vec<i32> = spread(&parameters.weight.zero_point, channels)
             .ok_or_else(|| inconsistent("weight zero points for other channels".into()))?;
-        let taps = i64::try_from(weight.len() / channels.max(1)).unwrap_or(i64::MAX);
+        let taps = i64::try_from(weight.len() / channels.max(1))
+            .map_err(|_| inconsistent("more weights of a channel than 63 bits can count".into()))?;
         let folded_bias = bias
             .iter()
             .zip(&parameters.weight_sum)
@@ -176,7 +184,11 @@ impl TargetLayer {
             })
             .collect::<Option<Vec<i64>>>()
             .ok_or_else(|| inconsistent("its folded_bias is beyond 64 bits".into()))?;
-        let fraction = i32::try_from(fraction).unwrap_or(i32::MAX);
+        let shift = shift
+            .iter()
+            .map(|n| n.checked_add_unsigned(fraction))
+            .collect::<Option<Vec<i32>>>()
+            .ok_or_else(|| inconsistent("its shift is beyond 32 bits".into()))?;
 
         Ok(Self {
             name: parameters.name.clone(),
@@ -186,7 +198,7 @@ impl TargetLayer {
             bias,
             folded_bias,
             multiplier,
-            shift: shift.iter().map(|n| n.saturating_add(fraction)).collect(),
+            shift,
             rounding_constant: parameters.rounding_constant.clone(),
             padding_value,
             output_zero_point: output.zero_point - output_shift,
@@ -194,6 +206,8 @@ impl TargetLayer {
             input_shift,
             output_shift,
             input_range: target.within(Range { min, max }),
+            input_type: input.code_type,
+            reached_range: target.within(parameters.input_range.unwrap_or(Range { min, max })),
             output_type: output.code_type,
             kind: parameters.kind,
             kernel,
@@ -251,6 +265,17 @@ impl TargetLayer {
         Range { min: min - self.input_shift, max: max - self.input_shift }
     }
 
+    /// Whether the target can have every code that the input's type has.
+    pub fn takes_every_code(&self) -> bool {
+        self.input_type.range() == (self.input_range.min, self.input_range.max)
+    }
+
+    /// The input codes that the layer's producer can give, as the target has them.
+    pub fn reached_range(&self) -> Range<i32> {
+        let Range { min, max } = self.reached_range;
+        Range { min: min - self.input_shift, max: max - self.input_shift }
+    }
+
     /// The smallest code that the output's type has, as the target has it.
     pub(in crate::target) fn smallest_output_code(&self) -> i32 {
         self.output_type.range().0 - self.output_shift
@@ -268,10 +293,17 @@ impl TargetLayer {
     pub fn codes(&self, codes: &[i32], shape: &[usize]) -> Result<LayerCodes, TargetError> {
         let geometry = self.geometry(codes.len(), shape)?;
         let mut output = vec![0; geometry.output_elements()];
+        let mut beyond = None;
         let overflows = self.evaluate(&geometry, codes, shape, |index, element| {
-            // The clamp is one of codes: it fits.
-            output[index] = i32::try_from(element[5]).unwrap_or_default() + self.output_shift;
+            match i32::try_from(element[5]).ok().and_then(|code| code.checked_add(self.output_shift)) {
+                Some(code) => output[index] = code,
+                None => beyond = Some(element[5]),
+            }
         });
+        if let Some(value) = beyond {
+            let found = format!("its clamp gives {value}, which is no code");
+            return Err(TargetError::Inconsistent { layer: self.name.clone(), found });
+        }
         Ok(LayerCodes { shape: geometry.output_shape, codes: output, overflows })
     }
 

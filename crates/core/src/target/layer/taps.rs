@@ -4,37 +4,37 @@ use crate::ops::PaddingMode;
 
 /// One spatial axis of a convolution over an input of a given size.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     /// Output positions.
-    pub(super) outputs: usize,
+    pub(crate) outputs: usize,
     /// Taps.
-    pub(super) taps: usize,
+    pub(crate) taps: usize,
     /// The input index that a tap meets at an output position, (outputs, taps); `None` where it meets Z1.
-    pub(super) source: Vec<Option<usize>>,
+    pub(crate) source: Vec<Option<usize>>,
 }
 
 /// Sizes of a convolution along one axis.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct AxisSizes {
-    pub(super) input: usize,
-    pub(super) kernel: usize,
-    pub(super) stride: u32,
-    pub(super) padding: u32,
-    pub(super) padding_end: u32,
-    pub(super) dilation: u32,
-    pub(super) output_padding: u32,
+pub(crate) struct AxisSizes {
+    pub(crate) input: usize,
+    pub(crate) kernel: usize,
+    pub(crate) stride: u32,
+    pub(crate) padding: u32,
+    pub(crate) padding_end: u32,
+    pub(crate) dilation: u32,
+    pub(crate) output_padding: u32,
 }
 
 impl Axis {
     /// An axis that is not there: one position, one tap.
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { outputs: 1, taps: 1, source: vec![Some(0)] }
     }
 
     /// An ordinary convolution: at position o, tap t meets o*stride - padding + t*dilation.
     ///
     /// `None` if the kernel is larger than the padded input, or the mode cannot pad that far.
-    pub(super) fn convolution(sizes: AxisSizes, mode: PaddingMode) -> Option<Self> {
+    pub(crate) fn convolution(sizes: AxisSizes, mode: PaddingMode) -> Option<Self> {
         let AxisSizes { input, kernel, stride, padding, padding_end, dilation, .. } = sizes;
         let (size, taps) = (i64::try_from(input).ok()?, i64::try_from(kernel).ok()?);
         let both = i64::from(padding) + i64::from(padding_end);
@@ -64,7 +64,7 @@ impl Axis {
     /// input reaches meets Z1, as if Z1 stood between the inputs.
     ///
     /// `None` if nothing is left after the padding is cut off.
-    pub(super) fn transposed(sizes: AxisSizes) -> Option<Self> {
+    pub(crate) fn transposed(sizes: AxisSizes) -> Option<Self> {
         let AxisSizes { input, kernel, stride, padding, padding_end, dilation, output_padding } = sizes;
         let (size, taps) = (i64::try_from(input).ok()?, i64::try_from(kernel).ok()?);
         let both = i64::from(padding) + i64::from(padding_end);

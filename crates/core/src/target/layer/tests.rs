@@ -15,6 +15,7 @@ struct Given {
     weight: Weight,
     window: Option<Window>,
     input: Activation,
+    input_range: Option<Range<i32>>,
     output: Activation,
     clamp: Range<i32>,
     bias: Vec<f32>,
@@ -39,7 +40,7 @@ impl Given {
             kind: self.kind,
             relu: None,
             input: Some(self.input),
-            input_range: None,
+            input_range: self.input_range,
             channels: self.multiplier.len(),
             weight: self.weight,
             bias: None,
@@ -76,6 +77,7 @@ fn by_hand() -> Given {
             groups: Some(1),
         }),
         input: Activation { scale: 0.5, zero_point: 10, code_type },
+        input_range: None,
         output: Activation { scale: 1.0, zero_point: 5, code_type },
         clamp: Range { min: 5, max: 255 },
         bias: vec![1.0],
@@ -235,6 +237,7 @@ impl Case {
                 groups: Some(window.groups),
             }),
             input: Activation { scale: self.input_scale, zero_point: self.input_zero_point, code_type },
+            input_range: None,
             output: Activation { scale: self.output_scale, zero_point: self.output_zero_point, code_type },
             clamp: Range { min: self.clamp[0], max: self.clamp[1] },
             bias: self.bias.clone(),
@@ -320,4 +323,24 @@ fn aims_that_a_layer_cannot_reach_are_named_with_what_it_reaches() {
         (Aim::Padding, false, None),
     ];
     assert_eq!(missing, expected);
+}
+
+/// Codes 20..=60, which Z1 = 10 is not one of. Whole windows have sums of 6*20 to 6*60; at the right edge 10*3 stands for
+/// the last tap, at the left 10*1 for the first. The first sum beyond 100 is 3*255/8 = 95.6, at 311.
+#[test]
+fn vectors_are_of_codes_that_can_enter() {
+    let mut given = by_hand();
+    given.input_range = Some(Range { min: 20, max: 60 });
+    given.clamp = Range { min: 0, max: 100 };
+    let found = given.prepare(Target::default()).vectors(4).unwrap();
+    let of = |aim| found.vectors.iter().find(|v| v.aim == aim).map(|v| (v.position[0], v.value));
+    assert_eq!(of(Aim::LargestAccumulator), Some((1, 360)));
+    assert_eq!(of(Aim::SmallestAccumulator), Some((2, 90)));
+    assert_eq!(of(Aim::UpperSaturation), Some((1, 101)));
+    let place = found.vectors.iter().position(|v| v.aim == Aim::UpperSaturation).unwrap();
+    assert_eq!(found.stages.of(Stage::Biased)[3 * place + 1], 255);
+    let entering = found.stages.of(Stage::Input);
+    assert!(entering.iter().all(|code| (20..=60).contains(code)), "{entering:?}");
+    let zero = found.missing.iter().find(|missing| missing.aim == Aim::ZeroPoint).unwrap();
+    assert!(zero.proven);
 }

@@ -20,7 +20,7 @@ pub use scale::Choice;
 
 use super::{Overflow, Rounding, Stage, Target, TargetError, unravel};
 use crate::contract::Contract;
-use crate::ops::{Context, Op, OpError, Shapes, Value, axis_of, broadcast};
+use crate::ops::{Context, Fusion, Op, OpError, Shapes, Value, axis_of, broadcast};
 use crate::parameters::{Activation, MultiplierForm, OperatorArithmetic, OperatorParameters, Range, Scale};
 use crate::tensor::{Codes, Tensor, coordinates, element_count, strides};
 
@@ -72,6 +72,16 @@ pub struct TargetOperator {
     pub arithmetic: OperatorArithmetic,
     /// How multipliers of means over other numbers of positions are found.
     form: MultiplierForm,
+}
+
+impl TargetOperator {
+    /// Whether the target can have every code that the inputs' types have.
+    pub fn takes_every_code(&self) -> bool {
+        self.inputs.iter().all(|port| {
+            let (min, max) = port.activation.code_type.range();
+            port.range == Range { min: min - port.shift, max: max - port.shift }
+        })
+    }
 }
 
 /// What an operator gives.
@@ -206,7 +216,7 @@ impl TargetOperator {
         let (a, b) = broadcast(a, b)?;
         let (za, zb) = (self.inputs[0].zero_point, self.inputs[1].zero_point);
         let (x, y) = (a.elements(), b.elements());
-        Ok(Tensor::build(a.shape().to_vec(), a.layout(), |i| f(x[i] - za, y[i] - zb)))
+        Ok(Tensor::build(a.shape().to_vec(), a.dense_layout(), |i| f(x[i] - za, y[i] - zb)))
     }
 
     /// (.., M, P) from (.., M, K) and (.., K, P).
@@ -215,7 +225,7 @@ impl TargetOperator {
         // Leading axes are the same: a broadcast one is refused before.
         let (rows, columns, inner) = (shape[rank - 2], shape[rank - 1], a.shape()[rank - 1]);
         let (za, zb) = (self.inputs[0].zero_point, self.inputs[1].zero_point);
-        Tensor::build(shape, a.layout(), |index| {
+        Tensor::build(shape, a.dense_layout(), |index| {
             let (matrix, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
             let from_a = (matrix * rows + row) * inner;
             let from_b = matrix * inner * columns + column;
@@ -303,7 +313,7 @@ impl TargetOperator {
         let area: usize = codes.shape()[2..].iter().product();
         let zero_point = self.inputs[0].zero_point;
         let elements = codes.elements();
-        Ok(Tensor::build(codes.shape().to_vec(), codes.layout(), |index| {
+        Ok(Tensor::build(codes.shape().to_vec(), codes.dense_layout(), |index| {
             let channel = index / area.max(1) % channels.max(1);
             let (multiplier, offset) = (multipliers[channel], offsets[channel]);
             let x = elements[index] - zero_point;
@@ -321,7 +331,7 @@ impl TargetOperator {
             contract: Contract::Exact,
             inputs: &[Some(activation)],
             output: Some(activation),
-            signed_as_unsigned: false,
+            fusion: Fusion::default(),
         };
         let results = self.op.apply(&[&value], known, &context)?;
         Ok(results.into_iter().filter_map(|value| value.codes().cloned()).collect())

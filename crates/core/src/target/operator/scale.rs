@@ -1,6 +1,6 @@
 //! A real factor as an integer multiplier and a shift, as narrow as equality with the exact result allows.
 
-use crate::certify::{Difference, Steps};
+use crate::certify::{Difference, Ranks, Steps};
 use crate::exact::Ratio;
 use crate::parameters::{Activation, Agreement, MultiplierForm, Range, Scale};
 use crate::target::Rounding;
@@ -75,12 +75,13 @@ impl Choice {
             let rounded = real.round_scaled(0).unwrap_or(if sum < 0 { i128::MIN } else { i128::MAX });
             clamped(rounded.saturating_add(i128::from(zero_point)), clamp)
         });
+        let ranks = Ranks::new(Range { min: range.min.into(), max: range.max.into() }, None);
         let differences = |&([multiplier], shift): &Common<1>| {
             let scale = Scale { multiplier, shift };
             let ours = Steps::of(range, clamp, |sum| {
                 clamped(scale.apply(i128::from(sum), self.rounding) + i128::from(zero_point), clamp)
             });
-            Difference::between(&exact, &ours).map_or(u64::MAX, |difference| difference.differing)
+            Difference::between(&exact, &ours, &ranks).map_or(u64::MAX, |difference| difference.differing)
         };
         let (([multiplier], shift), differing) =
             self.narrowest([factor], |candidate, _| differences(candidate))?;

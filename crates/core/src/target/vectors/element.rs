@@ -1,6 +1,7 @@
 //! One output element as a sum over the input codes that it meets, and codes that give it a wanted sum.
 
 use crate::parameters::Range;
+use crate::reach::Combination;
 use crate::target::TargetLayer;
 
 /// An output position: what the taps of one input channel meet there.
@@ -87,23 +88,10 @@ impl Element {
         self.terms.iter().map(code).collect()
     }
 
-    /// Codes, one per term, whose centred weights give `wanted`, begun from `zero`: the largest weights take what they
-    /// can, smaller ones the rest. `None` where that does not end at the sum.
-    pub(super) fn solve(&self, zero: i32, codes: Range<i32>, wanted: i64) -> Option<Vec<i32>> {
-        let zero = zero.clamp(codes.min, codes.max);
-        let mut chosen = vec![zero; self.terms.len()];
-        let sum: i64 = self.terms.iter().map(|term| term.centred * i64::from(zero)).sum();
-        let mut left = wanted - sum;
-        let mut order: Vec<usize> = (0..chosen.len()).filter(|&term| self.terms[term].centred != 0).collect();
-        order.sort_by_key(|&term| std::cmp::Reverse(self.terms[term].centred.unsigned_abs()));
-        for term in order {
-            let weight = self.terms[term].centred;
-            let room = (i64::from(codes.min - chosen[term]), i64::from(codes.max - chosen[term]));
-            let change = (left / weight).clamp(room.0, room.1);
-            chosen[term] += i32::try_from(change).ok()?;
-            left -= change * weight;
-        }
-        (left == 0).then_some(chosen)
+    /// The sum over centred weights, for any codes: padding's own sum is `fixed`.
+    pub(super) fn centred(&self, codes: Range<i32>, fixed: i64) -> Combination {
+        let weights = self.terms.iter().map(|term| term.centred).collect();
+        Combination { weights, range: codes, fixed }
     }
 }
 
@@ -120,17 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_solved_for() {
+    fn extremes_are_those_of_the_codes() {
+        // 255 * (50 + 7 + 1) and 255 * (-20 - 3).
         let weights = [50, -20, 7, -3, 1, 0];
-        for wanted in [0, 1, -1, 5000, -3000, 12345, 14790, -5865] {
-            let codes = element(&weights).solve(3, CODES, wanted).unwrap();
-            let sum: i64 = codes.iter().zip(weights).map(|(&x, w)| i64::from(x) * w).sum();
-            assert_eq!(sum, wanted);
-            assert!(codes.iter().all(|code| (0..=255).contains(code)));
-        }
-        // 255 * (50 + 7 + 1) = 14790 is the largest; even weights have no odd sum.
-        assert_eq!(element(&weights).solve(3, CODES, 14791), None);
-        assert_eq!(element(&[2, -4]).solve(0, CODES, 3), None);
         assert_eq!(element(&weights).reach(CODES, 0, |term| term.weight), Range { min: -5865, max: 14790 });
     }
 }

@@ -1,7 +1,9 @@
 //! Inputs of a layer that hurt by construction: largest sums, saturation, ties of the rounding, codes of zero, borders.
 //!
 //! An input is solved for: the codes that one output element meets are chosen so that their sum is the wanted one. All
-//! inputs are then run, and only those are kept that reach what they were made for.
+//! inputs are then run, and only those are kept that reach what they were made for. Codes are those that the layer's
+//! producer can give, so what is reached can occur; the largest and the smallest accumulator are those of inputs of the
+//! size that is made.
 
 mod element;
 mod search;
@@ -26,9 +28,9 @@ pub enum Aim {
     PositiveTie,
     /// The same below zero, where roundings go other ways.
     NegativeTie,
-    /// The value before the clamp is below its smallest code: the last one that is, where codes have that sum.
+    /// The value before the clamp is below its smallest code: the last sum of codes for which it is.
     LowerSaturation,
-    /// It is above its largest code.
+    /// It is above its largest code: the first sum for which it is.
     UpperSaturation,
     /// Taps meet padding, and the output is another one if padding is not Z1.
     Padding,

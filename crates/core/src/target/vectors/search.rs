@@ -3,6 +3,7 @@
 use super::element::{Element, Place};
 use super::{Aim, LayerVectors, Missing, Vector, WrongPadding};
 use crate::parameters::{LayerKind, Range};
+use crate::reach::{Ranks, Sums};
 use crate::target::{Stage, TargetError, TargetLayer, unravel};
 
 /// Ties and sums beyond the clamp that are tried for one channel.
@@ -69,7 +70,7 @@ impl<'a> Search<'a> {
     }
 
     fn reach_of(&self, channel: usize) -> Reach {
-        let (codes, zero) = (self.layer.input_range(), i64::from(self.layer.padding_value));
+        let (codes, zero) = (self.layer.reached_range(), i64::from(self.layer.padding_value));
         let nothing = Range { min: i64::MAX, max: i64::MIN };
         let mut reach =
             Reach { accumulator: nothing, smallest_at: 0, largest_at: 0, centred: nothing, centred_at: 0 };
@@ -127,7 +128,7 @@ impl<'a> Search<'a> {
     fn able(&self, aim: Aim) -> Result<Vec<usize>, Missing> {
         let layer = self.layer;
         let channels = 0..layer.channels();
-        let codes = layer.input_range();
+        let codes = layer.reached_range();
         let none = |reason: &str, reachable: Option<_>| {
             // Registers that overflow leave sums out of their order.
             let proven = reachable.is_none() || self.fits();
@@ -138,7 +139,7 @@ impl<'a> Search<'a> {
             Aim::ZeroPoint | Aim::BelowZeroPoint | Aim::AboveZeroPoint => {
                 let code = layer.padding_value + step(aim);
                 if !(codes.min..=codes.max).contains(&code) {
-                    return Err(none("codes end at Z1", None));
+                    return Err(none("codes that can enter end before it", None));
                 }
                 let weight = |&channel: &usize| {
                     let element = self.element(channel, self.reach[channel].centred_at);
@@ -243,9 +244,9 @@ impl<'a> Search<'a> {
             .collect()
     }
 
-    /// Sums beyond one end of the clamp, the nearest first and the farthest last.
-    fn beyond_clamp(&self, channel: usize, aim: Aim) -> Vec<i64> {
-        let Range { min, max } = self.reach[channel].centred;
+    /// The first sum beyond one end of the clamp that codes have, and the place that has it; where it is not known which
+    /// sums codes have, those that follow and the farthest, too.
+    fn beyond_clamp(&self, channel: usize, aim: Aim) -> (usize, Vec<i64>) {
         let clamp = self.layer.clamp;
         let lower = aim == Aim::LowerSaturation;
         // Offsets grow with sums.
@@ -253,24 +254,48 @@ impl<'a> Search<'a> {
             let offset = self.offset_of(channel, sum);
             if lower { offset < i64::from(clamp.min) } else { offset <= i64::from(clamp.max) }
         };
-        let (mut low, mut high) = (min, max);
+        let Range { min, max } = self.reach[channel].centred;
+        // The last sum of the low ones, the first of the others.
+        let (mut low, mut high) = (min - 1, max + 1);
         while high - low > 1 {
             let middle = low + (high - low) / 2;
             if is_low(middle) { low = middle } else { high = middle }
         }
+        let first = |place: usize| {
+            let ranks = self.sums(channel, place)?;
+            let sum = if lower { ranks.at(ranks.below(low + 1) - 1) } else { ranks.at(ranks.below(high)) };
+            Some((place, sum?))
+        };
+        let widest = self.reach[channel].centred_at;
+        let nearest =
+            |&(place, sum): &(usize, i64)| (if lower { low - sum } else { sum - high }, place != widest);
+        if let Some((place, sum)) = (0..self.places.len()).filter_map(first).min_by_key(nearest) {
+            return (place, vec![sum]);
+        }
         let near = (0..ATTEMPTS).map(|step| if lower { low - step } else { high + step });
-        near.filter(|sum| (min..=max).contains(sum)).chain([if lower { min } else { max }]).collect()
+        let end = if lower { min } else { max };
+        (widest, near.filter(|sum| (min..=max).contains(sum)).chain([end]).collect())
+    }
+
+    /// The sums over centred weights that codes have at a place; `None` if they are too many to be known.
+    fn sums(&self, channel: usize, place: usize) -> Option<Ranks> {
+        let (element, codes) = (self.element(channel, place), self.layer.reached_range());
+        let fixed = i64::from(self.layer.padding_value) * element.padded_centred;
+        let range = element.reach(codes, fixed, |term| term.centred);
+        let sums = Sums::of(&[element.centred(codes, fixed)], range);
+        let ranks = Ranks::new(range, sums.as_ref());
+        ranks.exact().then_some(ranks)
     }
 
     /// Codes for an aim in a channel.
     fn candidate(&self, aim: Aim, channel: usize) -> Option<Candidate> {
         let (layer, reach) = (self.layer, &self.reach[channel]);
-        let (codes, zero) = (layer.input_range(), layer.padding_value);
+        let (codes, zero) = (layer.reached_range(), layer.padding_value);
         let solved = |place: usize, sums: Vec<i64>| {
             let element = self.element(channel, place);
             let fixed = i64::from(zero) * element.padded_centred;
             sums.into_iter().find_map(|sum| {
-                let chosen = element.solve(zero, codes, sum - fixed)?;
+                let chosen = element.centred(codes, fixed).solve(sum)?;
                 Some(Candidate { aim, channel, place, codes: self.image(&element, &chosen), sum })
             })
         };
@@ -296,7 +321,8 @@ impl<'a> Search<'a> {
             }
             Aim::PositiveTie | Aim::NegativeTie => solved(reach.centred_at, self.ties(channel, aim)),
             Aim::LowerSaturation | Aim::UpperSaturation => {
-                solved(reach.centred_at, self.beyond_clamp(channel, aim))
+                let (place, sums) = self.beyond_clamp(channel, aim);
+                solved(place, sums)
             }
             Aim::Padding => {
                 // The middle of the clamp, where a wrong code of padding shows first.
@@ -327,10 +353,10 @@ impl<'a> Search<'a> {
         self.shape.iter().product()
     }
 
-    /// One image: the codes of an element where it meets them, Z1 elsewhere.
+    /// One image: the codes of an element where it meets them, Z1 elsewhere, or the code nearest to it that can enter.
     fn image(&self, element: &Element, chosen: &[i32]) -> Vec<i32> {
-        let zero = self.layer.padding_value;
-        let mut codes = vec![zero; self.image_elements()];
+        let Range { min, max } = self.layer.reached_range();
+        let mut codes = vec![self.layer.padding_value.clamp(min, max); self.image_elements()];
         for (term, &code) in element.terms.iter().zip(chosen) {
             codes[term.input] = code;
         }
@@ -429,7 +455,7 @@ fn spread(entries: &[usize], count: usize) -> Vec<usize> {
     (0..count).map(|index| entries[index * last / count.saturating_sub(1).max(1)]).collect()
 }
 
-/// The shape of a small input, (1, C, spatial...), with a window that no padding touches.
+/// The shape of a small input, (1, C, spatial...): a window that no padding touches, and each border cuts others.
 fn frame(layer: &TargetLayer) -> Result<Vec<usize>, TargetError> {
     let transposed = matches!(layer.kind(), LayerKind::ConvTranspose(_));
     let mut shape = vec![1, layer.groups() * layer.group_inputs()];
@@ -441,14 +467,19 @@ fn frame(layer: &TargetLayer) -> Result<Vec<usize>, TargetError> {
         };
         let stride = entry(&layer.window().stride, "its stride")?.max(1);
         let padding = entry(&layer.window().padding, "its padding")?;
+        let padding_end = match &layer.window().padding_end {
+            None => padding,
+            end => entry(end, "its padding")?,
+        };
         let dilation = entry(&layer.window().dilation, "its dilation")?;
         let extent = dilation.saturating_mul(kernel.max(1) - 1).saturating_add(1);
+        let before = padding.div_ceil(stride) * stride - padding;
         shape.push(if transposed {
             // Every phase of the stride, in the middle of the output.
-            2 * extent.div_ceil(stride) + 2 * padding.div_ceil(stride) + 1
+            2 * extent.div_ceil(stride) + padding.div_ceil(stride) + padding_end.div_ceil(stride) + 1
         } else {
             // Borders that mirror the input need as much of it.
-            (padding.div_ceil(stride) * stride - padding + extent).max(padding + 1)
+            (before + extent).max(padding.max(padding_end) + 1)
         });
     }
     Ok(shape)

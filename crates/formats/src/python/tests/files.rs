@@ -1,34 +1,52 @@
 //! PyTorch's own files: every text parses, and every graph is the one that PyTorch had.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
-use super::fixtures::{Archive, count_functions, find, fx_modules, shared};
+use gen_params_test_support::{files, needs, samples, shared};
+
+use super::fixtures::{Archive, count_functions, fx_modules};
 use super::{callee, check_rows, show_argument};
 use crate::python::trace_fx;
 use crate::source::{Graph, Node};
 
 #[test]
+fn every_text_of_the_samples_parses_completely() {
+    let (texts, functions) = texts_parse(&samples());
+    assert!(texts > 150 && functions > 250, "{texts} texts with {functions} functions");
+}
+
+#[needs(shared)]
 fn every_torchscript_text_parses_completely() {
-    let Some(shared) = shared() else { return };
+    let (texts, functions) = texts_parse(&shared());
+    assert!(texts > 2_000 && functions > 3_000, "{texts} texts with {functions} functions");
+}
+
+/// How many texts and functions the files below a folder have.
+fn texts_parse(root: &Path) -> (usize, usize) {
     let mut failed = Vec::new();
     let (mut texts, mut functions) = (0, 0);
-    for folder in ["fixtures", "models"] {
-        for path in find(&shared.join(folder), &|name| name.ends_with(".pt") || name.ends_with(".ptl")) {
-            let Some(archive) = Archive::open(&path) else { continue };
-            for (name, text) in &archive.sources {
-                texts += 1;
-                // A `def` at the start of a line is a function: one that the parser lost would be missing.
-                let written = text.lines().filter(|line| line.trim_start().starts_with("def ")).count();
-                match count_functions(name, text) {
-                    Ok(found) if found == written => functions += found,
-                    other => failed.push(format!("{} {name}: {other:?} of {written}", path.display())),
-                }
+    for path in scripts(root) {
+        let Some(archive) = Archive::open(&path) else { continue };
+        for (name, text) in &archive.sources {
+            texts += 1;
+            // A `def` at the start of a line is a function: one that the parser lost would be missing.
+            let written = text.lines().filter(|line| line.trim_start().starts_with("def ")).count();
+            match count_functions(name, text) {
+                Ok(found) if found == written => functions += found,
+                other => failed.push(format!("{} {name}: {other:?} of {written}", path.display())),
             }
         }
     }
-    println!("{texts} texts with {functions} functions");
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(texts > 2_000 && functions > 3_000);
+    (texts, functions)
+}
+
+/// Files below a folder that may be TorchScript; those that only try to break the reader are not among them.
+fn scripts(root: &Path) -> Vec<PathBuf> {
+    let mut found = files(root, &[".pt", ".ptl"]);
+    found.retain(|path| !path.starts_with(root.join("bad")));
+    found
 }
 
 /// A node as the manifest writes FX's: `name = call_module:path(a, b)`.
@@ -58,9 +76,17 @@ fn plain(line: &str) -> String {
 }
 
 #[test]
+fn fx_text_of_the_samples_gives_the_graph_that_pytorch_had() {
+    assert!(graphs_of_fx(&samples()) >= 2);
+}
+
+#[needs(shared)]
 fn fx_text_gives_the_graph_that_pytorch_had() {
-    let Some(shared) = shared() else { return };
-    let fixtures = shared.join("fixtures");
+    assert!(graphs_of_fx(&shared().join("fixtures")) >= 36);
+}
+
+/// How many graphs a manifest lists.
+fn graphs_of_fx(fixtures: &Path) -> usize {
     let manifest = fs::read(fixtures.join("MANIFEST.json")).expect("the manifest");
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
     let mut rows = Vec::new();
@@ -91,16 +117,14 @@ fn fx_text_gives_the_graph_that_pytorch_had() {
             lines.iter().filter(|line| !line.contains(" = get_attr:")).map(|line| plain(line)).collect();
         rows.push((file.to_owned(), found.join("\n"), expected.join("\n")));
     }
-    println!("{} FX graphs", rows.len());
-    assert!(rows.len() >= 36);
+    let count = rows.len();
     check_rows(rows);
+    count
 }
 
 #[test]
 fn functional_fx_text_keeps_keywords_and_packed_weights() {
-    let Some(shared) = shared() else { return };
-    let text =
-        fs::read_to_string(shared.join("fixtures/torch2.9/extra/FuncNet_x86/code.txt")).expect("a text");
+    let text = fs::read_to_string(samples().join("torch2.9/extra/FuncNet_x86/code.txt")).expect("a text");
     let graph = trace_fx(&fx_modules(&text), "_code", &text).expect("a graph");
     assert_eq!(operators(&graph, &["torch.ops.quantized.", "torch.nn.functional.", "torch."]), LENET);
     assert_eq!(
@@ -137,8 +161,7 @@ const SCRIPT: [&str; 3] = ["ops.quantized.", "torch.", "ops."];
 
 #[test]
 fn script_trace_and_frozen_give_the_same_operators() {
-    let Some(shared) = shared() else { return };
-    let fixtures = shared.join("fixtures/torch2.9");
+    let fixtures = samples().join("torch2.9");
     let rows = [
         "eager_qat/LeNet_x86/converted_script.pt",
         "eager_qat/LeNet_x86/converted_trace.pt",
@@ -159,8 +182,7 @@ fn script_trace_and_frozen_give_the_same_operators() {
 
 #[test]
 fn a_scripted_network_is_wired_through_its_branches() {
-    let Some(shared) = shared() else { return };
-    let path = shared.join("fixtures/torch2.9/eager_qat/ResNetMini_x86/converted_script.pt");
+    let path = samples().join("torch2.9/eager_qat/ResNetMini_x86/converted_script.pt");
     let graph = Archive::open(&path).expect("TorchScript").trace(None).expect("a graph");
     // `forward` in fixtures/make/nets.py: stem, residual block, depthwise block with a sum, two branches joined by
     // `cat`, pooling, classifier. Arguments that are data, by the scope of the node that made them.
@@ -199,34 +221,45 @@ fn a_scripted_network_is_wired_through_its_branches() {
 }
 
 #[test]
+fn every_sample_evaluates_and_scripts_agree_with_traces() {
+    let (evaluated, pairs) = evaluates(&samples());
+    assert!(evaluated > 20 && pairs >= 9, "{evaluated} files, {pairs} pairs of script and trace");
+}
+
+#[needs(shared)]
 fn every_torchscript_file_evaluates_and_scripts_agree_with_traces() {
-    let Some(shared) = shared() else { return };
+    let (evaluated, pairs) = evaluates(&shared());
+    assert!(evaluated > 190 && pairs > 70, "{evaluated} files, {pairs} pairs of script and trace");
+}
+
+/// How many files are evaluated, and how many scripts have a trace beside them.
+fn evaluates(root: &Path) -> (usize, usize) {
     let mut failed = Vec::new();
     let mut evaluated = 0;
     let mut pairs = Vec::new();
-    for folder in ["fixtures", "models"] {
-        for path in find(&shared.join(folder), &|name| name.ends_with(".pt") || name.ends_with(".ptl")) {
-            let Some(archive) = Archive::open(&path) else { continue };
-            let graph = match archive.trace(None) {
-                Ok(graph) => graph,
-                Err(error) => {
-                    failed.push(format!("{}: {error}", path.display()));
-                    continue;
-                }
-            };
-            evaluated += 1;
-            let name = path.display().to_string();
-            if name.ends_with("converted_script.pt") {
-                let trace = Archive::open(&path.with_file_name("converted_trace.pt")).expect("its trace");
-                let trace = trace.trace(None).map(|graph| layers(&graph)).map_err(|error| error.to_string());
-                pairs.push((name, layers(&graph), trace.unwrap_or_else(|error| error)));
+    for path in scripts(root) {
+        let Some(archive) = Archive::open(&path) else { continue };
+        let graph = match archive.trace(None) {
+            Ok(graph) => graph,
+            Err(error) => {
+                failed.push(format!("{}: {error}", path.display()));
+                continue;
             }
+        };
+        evaluated += 1;
+        let name = path.display().to_string();
+        if !name.ends_with("converted_script.pt") {
+            continue;
+        }
+        if let Some(trace) = Archive::open(&path.with_file_name("converted_trace.pt")) {
+            let trace = trace.trace(None).map(|graph| layers(&graph)).map_err(|error| error.to_string());
+            pairs.push((name, layers(&graph), trace.unwrap_or_else(|error| error)));
         }
     }
-    println!("{evaluated} files evaluated, {} pairs of script and trace", pairs.len());
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(evaluated > 190 && pairs.len() > 70);
+    let count = pairs.len();
     check_rows(pairs);
+    (evaluated, count)
 }
 
 /// The operators, without the arithmetic on sizes, which tracing writes in tensors, and with one name for ReLU6.

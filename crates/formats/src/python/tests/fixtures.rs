@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
@@ -13,35 +13,6 @@ use super::super::parser::parse;
 use crate::python::{Program, trace_script};
 use crate::source::{Geometry, Graph, Module, PackedParams, Value};
 use crate::tensor::{ByteOrder, DType, Tensor};
-
-/// The folder of files that PyTorch made; `None`, said aloud, where it is absent.
-pub(super) fn shared() -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: the folder of shared files is not here");
-    None
-}
-
-/// All files below a folder whose name passes.
-pub(super) fn find(folder: &Path, passes: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.file_name().and_then(|name| name.to_str()).is_some_and(passes) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
 
 /// A TorchScript archive's text, with modules made up to fit it.
 pub(super) struct Archive {

@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use super::fixtures::{Archive, fx_modules, shared};
+use gen_params_test_support::samples;
+
+use super::fixtures::{Archive, fx_modules};
 use super::{body, fx, script};
 use crate::error::{ReadError, Result};
 use crate::python::trace_fx;
@@ -97,8 +99,7 @@ fn has_place(error: &ReadError) -> bool {
 
 #[test]
 fn damaged_text_is_refused_with_a_place_or_gives_a_graph() {
-    let Some(shared) = shared() else { return };
-    let fixtures = shared.join("fixtures/torch2.9");
+    let fixtures = samples().join("torch2.9");
     let archives: Vec<Archive> = [
         "eager_qat/LeNet_x86/converted_script.pt",
         "eager_qat/LeNet_x86/converted_trace.pt",

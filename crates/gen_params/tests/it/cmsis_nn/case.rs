@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gen_params::contract::Contract;
-use gen_params::ops::{Bias, Context, Layer, Op, PaddingMode, Value};
+use gen_params::ops::{Bias, Context, Fusion, Layer, Op, PaddingMode, Value};
 use gen_params::parameters::{Activation, CodeType, LayerKind, Range, Weight, Window};
 use gen_params::tensor::{Codes, Tensor};
-use npyz::npz::NpzArchive;
+use gen_params_test_support::npz::NpzArchive;
 use serde_json::{Map, Value as Json};
 
 /// Integers and arrays of a case.
@@ -186,7 +186,7 @@ pub(super) fn run_all(
         contract: Contract::Litert,
         inputs: &activations,
         output: Some(output),
-        signed_as_unsigned: false,
+        fusion: Fusion::default(),
     };
     let results = op.apply(&values.iter().collect::<Vec<_>>(), &[], &context);
     let results = results.map_err(|error| error.to_string())?;

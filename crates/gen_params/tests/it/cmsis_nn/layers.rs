@@ -200,21 +200,32 @@ pub(super) fn fully_connected(case: &Case) -> Outcome {
     let wide = case.is_wide("input");
     let (weights, bits) = weights(case, outputs * depth)?;
     let codes = case.of_length(&["input"], rows * depth)?;
+    // For 16-bit codes CMSIS-NN reduces the multiplier as a convolution's, and LiteRT no longer does.
+    let (kind, axes): (_, &[usize]) =
+        if wide { (LayerKind::Conv(1), &[1]) } else { (LayerKind::Linear, &[]) };
+    let window = wide.then(|| Window {
+        stride: Some(vec![1]),
+        padding: Some(vec![0]),
+        dilation: Some(vec![1]),
+        output_padding: Some(vec![0]),
+        groups: Some(1),
+        ..Window::default()
+    });
     let layer = PublishedLayer {
-        kind: LayerKind::Linear,
-        shape: vec![outputs, depth],
+        kind,
+        shape: [&[outputs, depth], axes].concat(),
         weights,
         weight_zero_point: -i32::try_from(case.known("filter_offset").unwrap_or(0)).unwrap(),
         bits,
         multipliers: multipliers(case, outputs)?,
         bias: bias(case, outputs, wide),
-        window: None,
+        window,
         input_zero_point: -case.small("input_offset")?,
         output_zero_point: case.small("output_offset")?,
         clamp: clamp(case)?,
         wide,
     };
-    let found = layer.run(&super::case::codes(&[rows, depth], &codes)?)?;
+    let found = layer.run(&super::case::codes(&[&[rows, depth], axes].concat(), &codes)?)?;
     let expected = case.of_length(&["output", "output_ref"], case.size("dst_size")?)?;
     Ok((found.elements().iter().map(|&code| i64::from(code)).collect(), expected))
 }
