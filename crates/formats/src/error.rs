@@ -19,7 +19,7 @@ pub enum ErrorKind {
 pub struct ReadError {
     /// Broken or not supported.
     pub kind: ErrorKind,
-    /// Where in the file.
+    /// Where in the file, empty where the file as a whole is another than expected.
     pub place: String,
     /// What stands there.
     pub found: String,
