@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use gen_params::contract::Contract;
 use gen_params::emit::target_file::TargetFile;
 use gen_params::formats::Form;
+use gen_params::hardware::Target;
 use gen_params::machine::Arithmetic;
 use gen_params::network::IntNetwork;
-use gen_params::target::Target;
 
 /// The name of the integer-only arithmetic.
 pub(crate) const TARGET: &str = "target";

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 
 use gen_params::emit::target_file::{Preset, TargetFile};
+use gen_params::hardware::OnOverflow;
 use gen_params::parameters::MultiplierForm;
-use gen_params::target::OnOverflow;
 
 use crate::arguments::{Constant, Derivation, OverflowName, TargetOptions};
 

@@ -9,12 +9,12 @@ use rayon::prelude::*;
 use gen_params::emit::target_file::TargetFile;
 use gen_params::error::LowerError;
 use gen_params::formats::Form;
+use gen_params::hardware::{Overflow, Stage};
 use gen_params::machine::{Arithmetic, Machine, Values as Edges};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::ops::{Op, Value};
 use gen_params::parameters::{Activation, Parameters, Wiring};
 use gen_params::runtime::Engine;
-use gen_params::target::{Overflow, Stage};
 use gen_params::tensor::Tensor;
 use gen_params::{derive, lower};
 
@@ -322,8 +322,8 @@ pub(crate) fn warn_of_overflows(machine: &Machine<'_>, overflows: &[(usize, Over
             stage => format!(
                 "{stage} values do not fit in {bits} bits and {}",
                 match target.on_overflow {
-                    gen_params::target::OnOverflow::Wrap => "wrapped",
-                    gen_params::target::OnOverflow::Saturate => "saturated",
+                    gen_params::hardware::OnOverflow::Wrap => "wrapped",
+                    gen_params::hardware::OnOverflow::Saturate => "saturated",
                 }
             ),
         };

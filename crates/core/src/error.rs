@@ -40,6 +40,13 @@ impl LowerError {
         Self { reasons: vec![Reason { place: place.into(), text: text.into() }], hint: None }
     }
 
+    /// Puts a sentence in front of the reasons.
+    #[must_use]
+    pub fn because(mut self, text: &str) -> Self {
+        self.reasons.insert(0, Reason { place: String::new(), text: text.into() });
+        self
+    }
+
     /// Adds what the user can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

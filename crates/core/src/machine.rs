@@ -4,11 +4,11 @@ use std::fmt;
 
 use crate::contract::Contract;
 use crate::error::Reason;
+use crate::hardware::{Overflow, Target, TargetLayer, TargetOperator, without_integers};
 use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Context, Fusion, Op, OpError, Value};
 use crate::parameters::{Activation, Parameters};
 use crate::reference::{RunError, missing};
-use crate::target::{Overflow, Target, TargetLayer, TargetOperator, without_integers};
 use crate::tensor::{Codes, Tensor};
 
 /// Whose integers are computed.

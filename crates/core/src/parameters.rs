@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::target::Rounding;
+use crate::hardware::Rounding;
 
 pub use recurrent::{FactorParameters, ProductParameters, RecurrentParameters};
 
@@ -244,7 +244,7 @@ pub struct LayerParameters {
     /// C, per output channel, where one was chosen (see [`crate::certify`]): added to the product before the shift, in
     /// place of the rounding: `(M0 * (sum(x_q * w_q) + folded_bias) + C) >> n`.
     pub rounding_constant: Option<Vec<i64>>,
-    /// Where thresholds replace the multiplier (see [`crate::target::thresholds`]): per output channel, row-major, the
+    /// Where thresholds replace the multiplier (see [`crate::hardware::thresholds`]): per output channel, row-major, the
     /// smallest `sum(x_q * w_q)` that gives each output code but the smallest.
     pub thresholds: Option<Vec<i64>>,
     /// S3, Z3.
@@ -331,7 +331,7 @@ pub enum OperatorArithmetic {
     /// `round(M0*sum(x - Z1) * 2^-n) + Z3` over a window.
     Mean(
         /// By the number of positions that the sum is divided by. Other numbers, which the sizes of an input may bring,
-        /// get theirs by the same rule: [`crate::target::mean_scale`].
+        /// get theirs by the same rule: [`crate::hardware::mean_scale`].
         Vec<(i64, Scale)>,
     ),
     /// `round((M0*(x - Z1) + B) * 2^-n) + Z3`.

@@ -136,7 +136,7 @@ impl<T> Tensor<T> {
     }
 
     /// A tensor whose element at each row-major index is `make(index)`.
-    pub(crate) fn build(shape: Vec<usize>, layout: Layout, make: impl FnMut(usize) -> T) -> Self {
+    pub fn build(shape: Vec<usize>, layout: Layout, make: impl FnMut(usize) -> T) -> Self {
         let count = element_count(&shape).unwrap_or(0);
         Self { shape, layout, elements: (0..count).map(make).collect() }
     }
@@ -219,12 +219,12 @@ impl<T> Tensor<T> {
 }
 
 /// Product of sizes; `None` if it overflows.
-pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
+pub fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
 }
 
 /// Distance in elements between neighbours along each axis of a row-major tensor.
-pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
+pub fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis];
@@ -233,7 +233,7 @@ pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
 }
 
 /// The coordinates of a row-major index.
-pub(crate) fn coordinates(mut index: usize, shape: &[usize]) -> Vec<usize> {
+pub fn coordinates(mut index: usize, shape: &[usize]) -> Vec<usize> {
     let mut result = vec![0; shape.len()];
     for (coordinate, &size) in result.iter_mut().zip(shape).rev() {
         *coordinate = index % size;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use gen_params_core::hardware::Stage;
 use gen_params_core::network::IntNetwork;
 use gen_params_core::parameters::{CodeType, Parameters};
-use gen_params_core::target::Stage;
 use serde::Serialize;
 
 use crate::folder::{FileToWrite, Output};

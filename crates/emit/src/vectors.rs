@@ -1,9 +1,9 @@
 //! Vectors that hurt: inputs made for one layer each, and for the whole network, with golden values and what each of them
 //! hits.
 
+use gen_params_core::hardware::{Aim, LayerVectors, Missing, Vector};
 use gen_params_core::network::IntNetwork;
 use gen_params_core::parameters::Parameters;
-use gen_params_core::target::{Aim, LayerVectors, Missing, Vector};
 use serde_json::{Map, Value, json};
 
 use crate::folder::FileToWrite;

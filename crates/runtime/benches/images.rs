@@ -6,10 +6,10 @@
 use std::time::Instant;
 
 use gen_params_core::contract::Contract;
-use gen_params_core::lower;
 use gen_params_core::ops::Value;
 use gen_params_core::tensor::Tensor;
 use gen_params_kernels::Kernel;
+use gen_params_lower as lower;
 use gen_params_runtime::Engine;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -3,11 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use gen_params_core::contract::Contract;
+use gen_params_core::hardware::Overflow;
 use gen_params_core::machine::Machine;
 use gen_params_core::network::{EdgeId, IntNetwork};
 use gen_params_core::ops::Value;
 use gen_params_core::quantize::dequantize;
-use gen_params_core::target::Overflow;
 use gen_params_core::tensor::{Codes, Layout, Tensor};
 use gen_params_kernels::Kernel;
 use rayon::prelude::*;

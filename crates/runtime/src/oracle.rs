@@ -1,11 +1,11 @@
 //! Asks the scalar reference of a node, an engine's or the target's, so that nothing of it is written twice.
 
 use gen_params_core::contract::Contract;
+use gen_params_core::hardware::{Overflow, TargetLayer, TargetOperator};
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::{IntNetwork, Node};
 use gen_params_core::ops::{Context, Fusion, Op, Shapes, Value};
 use gen_params_core::parameters::Activation;
-use gen_params_core::target::{Overflow, TargetLayer, TargetOperator};
 use gen_params_core::tensor::{Codes, Layout, Tensor};
 
 use crate::error::{Error, Result};

@@ -7,9 +7,9 @@
 use std::ops::Range;
 
 use gen_params_core::contract::{Arithmetic, Contract, Requantizer};
+use gen_params_core::hardware::{Rounding, TargetLayer};
 use gen_params_core::ops::Layer;
 use gen_params_core::parameters::Activation;
-use gen_params_core::target::{Rounding, TargetLayer};
 use gen_params_kernels::{Kernel, LANES, Operation};
 
 use crate::error::{Error, Result};

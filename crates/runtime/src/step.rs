@@ -1,7 +1,7 @@
 //! One step of a plan: a node's way of being computed fast.
 
+use gen_params_core::hardware::Overflow;
 use gen_params_core::ops::Vectors;
-use gen_params_core::target::Overflow;
 use gen_params_core::tensor::Layout;
 use gen_params_kernels::Kernel;
 

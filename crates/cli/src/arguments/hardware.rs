@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
+use gen_params::hardware::Rounding;
 use gen_params::parameters::Range;
-use gen_params::target::Rounding;
 
 /// How the integers are derived.
 #[derive(Debug, Clone, Args)]

@@ -8,8 +8,8 @@ use serde_json::json;
 use gen_params::emit::golden::INPUT;
 use gen_params::emit::memory::Packing;
 use gen_params::emit::{GoldenTensor, Width};
+use gen_params::hardware::{Fault, Stage, unravel};
 use gen_params::machine::{Arithmetic, Machine};
-use gen_params::target::{Fault, Stage, unravel};
 
 use super::{Finding, golden};
 use crate::arguments::Compare;

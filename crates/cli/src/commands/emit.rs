@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 
 use gen_params::emit::{Existing, arbitrary_images, systemverilog};
+use gen_params::hardware::Stage;
 use gen_params::machine::Machine;
 use gen_params::ops::Value;
-use gen_params::target::Stage;
 
 use super::{emit_c, golden};
 use crate::arguments::{Emit, EmitSv};

@@ -5,9 +5,9 @@ use anyhow::{Context, Result, bail};
 use gen_params::contract::Contract;
 use gen_params::emit::{Existing, Formats, write_for_target};
 use gen_params::error::LowerError;
+use gen_params::hardware::{Target, on_target};
 use gen_params::network::IntNetwork;
 use gen_params::parameters::{MultiplierForm, Wiring};
-use gen_params::target::{Target, on_target};
 use gen_params::{derive, lower};
 
 use super::certify::auto;

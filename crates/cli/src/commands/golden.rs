@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail};
 
 use gen_params::emit::golden::{axes, input_node};
 use gen_params::emit::{Existing, Golden, GoldenFiles, GoldenTensor, Width, write_golden};
+use gen_params::hardware::Stage;
 use gen_params::machine::{Arithmetic, Machine, Values};
 use gen_params::network::{EdgeId, IntNetwork, Node};
 use gen_params::ops::{Op, Shape, Value};
 use gen_params::parameters::Activation;
-use gen_params::target::Stage;
 use gen_params::tensor::Tensor;
 use rayon::prelude::*;
 

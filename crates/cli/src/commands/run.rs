@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Run) -> Result<Finding> {
 /// What a run gives.
 struct Results {
     outputs: Vec<outputs::Output>,
-    overflows: Vec<(usize, gen_params::target::Overflow)>,
+    overflows: Vec<(usize, gen_params::hardware::Overflow)>,
 }
 
 fn compute(prepared: &Prepared, input: &Input, chosen: Arithmetic, batch: usize) -> Result<Results> {

@@ -7,9 +7,9 @@ use rayon::prelude::*;
 
 use gen_params::emit::golden::axes;
 use gen_params::emit::{Existing, Golden, GoldenTensor, Vectors as Files, write_vectors};
+use gen_params::hardware::{Aim, LayerVectors, Missing, Stage};
 use gen_params::machine::Machine;
 use gen_params::ops::Value;
-use gen_params::target::{Aim, LayerVectors, Missing, Stage};
 use gen_params::tensor::Tensor;
 
 use super::golden;

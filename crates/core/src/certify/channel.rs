@@ -9,10 +9,10 @@ use super::integer::IntegerRequantizer;
 use super::real::Real;
 use super::steps::Steps;
 use crate::contract::{Contract, Missing, Requantizer};
+use crate::hardware::reach::{Ranks, Sums, centred_accumulators};
+use crate::hardware::{Target, TargetError, TargetLayer};
 use crate::ops::{Bias, Layer};
 use crate::parameters::{Activation, LayerParameters, Range};
-use crate::reach::{Ranks, Sums, centred_accumulators};
-use crate::target::{Target, TargetError, TargetLayer};
 
 /// Why nothing can be proven.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::steps::Steps;
-use crate::reach::Ranks;
+use crate::hardware::reach::Ranks;
 
 /// An accumulator, and what both arithmetics make of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::steps::Steps;
+use crate::hardware::{GEMMLOWP_BITS, Rounding};
 use crate::parameters::Range;
-use crate::target::{GEMMLOWP_BITS, Rounding};
 
 /// `clamp(round(((accumulator << F) + bias) * M0 * 2^-shift) + Z3)`, or with a constant C in place of the rounding
 /// `clamp(((((accumulator << F) + bias) * M0 + C) >> shift) + Z3)`.

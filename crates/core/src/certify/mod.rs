@@ -8,7 +8,7 @@
 //! Why they never fall. Rounding to float32 never reverses an order: of two reals the larger has the larger or the same
 //! nearest float. So the conversion of the accumulator, the addition of a constant, the multiplication by a positive
 //! constant, a fused multiply-add with constants, rounding to integers, saturation and clamping each keep the order, and
-//! so does any chain of them. On the hardware's side the product with M0 >= 0 and each [rounding](crate::target::Rounding)
+//! so does any chain of them. On the hardware's side the product with M0 >= 0 and each [rounding](crate::hardware::Rounding)
 //! do. Double rounding does as well: each of its two roundings keeps the order, so their chain does; it goes wrong at more
 //! ties, never backwards. So LiteRT's fixed-point arithmetic is decided as the others are. Where a chain leaves that ground, because a value leaves 32 bits and jumps to the smallest code, or a register of
 //! the hardware overflows, the ends of the reachable range show it and the channel is [refused](Refusal).
@@ -27,8 +27,6 @@
 
 mod alternatives;
 mod certificate;
-#[cfg(test)]
-mod certificate_tests;
 mod channel;
 mod difference;
 mod file;
@@ -39,11 +37,9 @@ mod overflow;
 mod real;
 mod search;
 mod steps;
-#[cfg(test)]
-mod tests;
 mod trade;
 
-pub use crate::reach::{Ranks, Run, Sums};
+pub use crate::hardware::reach::{Ranks, Run, Sums};
 pub use alternatives::{Digits, nearest_with_digits};
 pub use certificate::{Certificate, CertifiedChannel, CertifiedLayer, Summary};
 pub use channel::{Channel, Refusal, layer_channels};

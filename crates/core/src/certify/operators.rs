@@ -8,10 +8,10 @@
 //! concatenations depend on how their input lies in memory. Every way is evaluated, and a case differs if any way does.
 
 use crate::contract::Contract;
+use crate::hardware::{Target, TargetOperator};
 use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Context, Fusion, Op, Pool, Value, axis_of};
 use crate::parameters::{Activation, MultiplierForm, OperatorParameters, Parameters};
-use crate::target::{Target, TargetOperator};
 use crate::tensor::{Codes, Layout, Tensor};
 
 /// Inputs and the codes that differ.

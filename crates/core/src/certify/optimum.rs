@@ -10,8 +10,8 @@
 use super::difference::Overlap;
 use super::integer::{ceiling, least_product};
 use super::steps::Steps;
-use crate::reach::Ranks;
-use crate::target::Rounding;
+use crate::hardware::Rounding;
+use crate::hardware::reach::Ranks;
 
 /// Smaller is better: within 1 LSB first, then by the number of accumulators that differ.
 pub(super) type Rank = (bool, u64);

@@ -6,9 +6,11 @@
 //! adds s_i, then a sum of largest + 1 + s_i or more may have passed through there; the smallest of these over all i
 //! decides, and likewise below. These counts are for the order of the weights as they are stored.
 
+use crate::hardware::reach::{
+    Accumulators, Ranks, Run, Sums, centred_accumulators, meetings, of_channel, weight_sums,
+};
 use crate::ops::Layer;
 use crate::parameters::{LayerKind, LayerParameters, Range};
-use crate::reach::{Accumulators, Ranks, Run, Sums, centred_accumulators, meetings, of_channel, weight_sums};
 
 /// The partial sums of one output channel: extremes of `sum(x * (w - Z2))`, padding included.
 #[derive(Debug, Clone)]
@@ -162,7 +164,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::reach::Combination;
+    use crate::hardware::reach::Combination;
 
     /// Every input of three products with weights 3, 2, -4 and codes 0..=3, added one by one in 4 bits, -8..=7.
     #[test]

@@ -18,7 +18,7 @@
 //! would pass through M0 - 1 at n with room for C, because all bounds are multiples of 2^-n there.
 
 use super::steps::Steps;
-use crate::reach::Ranks;
+use crate::hardware::reach::Ranks;
 
 /// What may be added before the shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

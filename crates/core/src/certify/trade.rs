@@ -21,8 +21,8 @@ use super::search::{Constant, LARGEST_SHIFT, Narrowest, Problem, narrowest};
 use super::steps::Steps;
 use crate::derive::{exact_multiplier, normalized_multiplier};
 use crate::exact::Ratio;
-use crate::reach::Ranks;
-use crate::target::Rounding;
+use crate::hardware::Rounding;
+use crate::hardware::reach::Ranks;
 
 /// What may be chosen for a channel; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -503,7 +503,3 @@ impl<'a> Trade<'a> {
 
 /// Constants of 64 bits, and sums with them that are far from their end.
 const LARGEST_CONSTANT: i64 = 1 << 62;
-
-#[cfg(test)]
-#[path = "trade_tests.rs"]
-mod tests;

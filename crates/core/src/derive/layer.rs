@@ -4,10 +4,12 @@ use super::Options;
 use super::multiplier::{Multipliers, layer_form};
 use crate::error::{LowerError, Result};
 use crate::exact::Ratio;
+use crate::hardware::reach::{
+    accumulator_range, of_channel, output_channels, reach_of, signed_bits, weight_sums,
+};
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::{Bias, Layer, Op, PaddingMode, Shape};
 use crate::parameters::{Activation, CodeType, LayerKind, LayerParameters, Range, Reach, Window};
-use crate::reach::{accumulator_range, of_channel, output_channels, reach_of, signed_bits, weight_sums};
 
 pub(super) fn derive_layer(
     network: &IntNetwork,
@@ -234,7 +236,7 @@ pub fn quantize_bias(bias: f32, input_scale: f64, weight_scale: f64) -> Option<i
 }
 
 /// The clamp of a layer's own output codes; `None` where it depends on whether a ReLU is fused and nobody says.
-pub(crate) fn layer_clamp(layer: &Layer, output: Activation) -> Option<Range<i32>> {
+pub fn layer_clamp(layer: &Layer, output: Activation) -> Option<Range<i32>> {
     let (min, max) = output.code_type.range();
     let Range { min, max } = match layer.clamp {
         // A clamp beside the type's codes leaves the nearest of them.

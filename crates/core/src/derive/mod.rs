@@ -17,15 +17,15 @@ mod recurrent;
 
 use crate::contract::Contract;
 use crate::error::{LowerError, Reason, Result};
+use crate::hardware::{Choice, Rounding, derive_operator};
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::{Function, Op};
 use crate::parameters::{
     Activation, LayerParameters, MultiplierForm, OperatorParameters, Parameters, TableParameters,
 };
-use crate::target::{Choice, Rounding, derive_operator};
 
-pub use crate::reach::{Accumulators, centred_accumulators};
-pub(crate) use layer::layer_clamp;
+pub use crate::hardware::reach::{Accumulators, centred_accumulators};
+pub use layer::layer_clamp;
 pub use layer::quantize_bias;
 use multiplier::{DEFAULT_MULTIPLIER_BITS, network_form};
 pub use multiplier::{exact_multiplier, normalized_multiplier};

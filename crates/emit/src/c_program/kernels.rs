@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gen_params_core::target::{OnOverflow, Rounding, Target};
+use gen_params_core::hardware::{OnOverflow, Rounding, Target};
 
 use super::range::Registers;
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use gen_params_core::hardware::TargetLayer;
 use gen_params_core::network::Node;
 use gen_params_core::ops::PaddingMode;
 use gen_params_core::parameters::LayerKind;
-use gen_params_core::target::TargetLayer;
 
 use super::kernels::{Kernel, Kernels};
 use super::{Network, Step, text};

@@ -22,11 +22,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use gen_params_core::error::Reason;
+use gen_params_core::hardware::Target;
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::{EdgeId, Node};
 use gen_params_core::ops::{Op, Shape};
 use gen_params_core::parameters::{CodeType, Parameters};
-use gen_params_core::target::Target;
 use gen_params_core::tensor::Codes;
 
 use crate::names::{Identifiers, Language, identifier_prefix};

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use gen_params_core::hardware::{Means, Port, TargetOperator};
 use gen_params_core::network::{EdgeId, Node};
 use gen_params_core::ops::{Op, Pool, Span};
 use gen_params_core::parameters::{OperatorArithmetic, Range, Scale};
-use gen_params_core::target::{Means, Port, TargetOperator};
 
 use super::kernels::{Kernel, Kernels};
 use super::layer::Axis;

@@ -1,9 +1,9 @@
 //! Where activations lie: the arena, shared by those that do not live together.
 
+use gen_params_core::hardware::Target;
 use gen_params_core::machine::Machine;
 use gen_params_core::network::EdgeId;
 use gen_params_core::parameters::Range;
-use gen_params_core::target::Target;
 
 use super::{is_alias, text};
 

@@ -1,8 +1,8 @@
 //! What can reach each register of the layers, and so which C types hold it.
 
 use gen_params_core::error::Reason;
+use gen_params_core::hardware::{Register, Target, TargetLayer};
 use gen_params_core::machine::Machine;
-use gen_params_core::target::{Register, Target, TargetLayer};
 
 /// Magnitudes of values in 64-bit arithmetic stay below 2^62: what a rounding adds then fits, too.
 pub(super) const LARGEST: i128 = 1 << 62;

@@ -1,8 +1,8 @@
 //! Convolutions and fully connected layers.
 
+use gen_params_core::hardware::TargetLayer;
 use gen_params_core::ops::PaddingMode;
 use gen_params_core::parameters::{LayerKind, LayerParameters};
-use gen_params_core::target::TargetLayer;
 
 use super::order::Order;
 use super::{Requantization, Scope, Structs, Tile};

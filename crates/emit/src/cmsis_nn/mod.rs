@@ -19,11 +19,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use gen_params_core::error::Reason;
+use gen_params_core::hardware::{Rounding, Target};
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::Node;
 use gen_params_core::ops::Op;
 use gen_params_core::parameters::{CodeType, Parameters};
-use gen_params_core::target::{Rounding, Target};
 
 use crate::c_program::{identifier, text};
 use crate::names::NameSpace;

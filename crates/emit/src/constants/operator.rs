@@ -1,7 +1,7 @@
 //! The constants of operators without weights: sums, products, means, tables.
 
+use gen_params_core::hardware::Rounding;
 use gen_params_core::parameters::{Activation, OperatorArithmetic, OperatorParameters, TableParameters};
-use gen_params_core::target::Rounding;
 
 use super::{Constant, Section, Value, integer, narrowest};
 use crate::describe::Integers;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use gen_params_core::target::Stage;
+use gen_params_core::hardware::Stage;
 
 use super::modules::{STAGES, output_name};
 use super::parts::{Block, Buffer, Plan};

@@ -1,9 +1,9 @@
 //! One node as instances of the library's modules: geometry, widths, constants and the files that they read.
 
+use gen_params_core::hardware::{OnOverflow, Rounding, TargetLayer, TargetOperator};
 use gen_params_core::network::Node;
 use gen_params_core::ops::Op;
 use gen_params_core::parameters::{LayerKind, Parameters, Range};
-use gen_params_core::target::{OnOverflow, Rounding, TargetLayer, TargetOperator};
 
 use super::geometry::Geometry;
 use super::operator;

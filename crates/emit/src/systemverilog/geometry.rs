@@ -1,8 +1,8 @@
 //! Windows over an input: the sizes that the library's modules take, one per spatial axis.
 
+use gen_params_core::hardware::TargetLayer;
 use gen_params_core::ops::{PaddingMode, Pool};
 use gen_params_core::parameters::LayerKind;
-use gen_params_core::target::TargetLayer;
 
 use super::block::{flag, number};
 use super::parts::Value;

@@ -2,11 +2,11 @@
 
 use gen_params_core::contract::Contract;
 use gen_params_core::error::Reason;
+use gen_params_core::hardware::Target;
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::{EdgeId, IntNetwork, Node};
 use gen_params_core::ops::{Context, Fusion, Op, Value as EdgeValue};
 use gen_params_core::parameters::{Activation, Parameters};
-use gen_params_core::target::Target;
 use gen_params_core::tensor::{Codes, Tensor};
 
 use super::block;

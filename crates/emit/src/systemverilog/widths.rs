@@ -1,7 +1,7 @@
 //! How wide the registers of a layer must be: the ranges that its own weights and constants allow, stage by stage.
 
+use gen_params_core::hardware::{OnOverflow, Register, Rounding, TargetLayer};
 use gen_params_core::parameters::Range;
-use gen_params_core::target::{OnOverflow, Register, Rounding, TargetLayer};
 
 /// Widths of a layer's registers, proven or the user's own where those are narrower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::fmt;
 
 use gen_params_core::contract::Contract;
 use gen_params_core::derive;
+use gen_params_core::hardware::{OnOverflow, Relu, Rounding, Target};
 use gen_params_core::parameters::{MultiplierForm, Range};
-use gen_params_core::target::{OnOverflow, Relu, Rounding, Target};
 use serde_json::{Value, json};
 use toml::de::DeTable;
 

@@ -1,10 +1,10 @@
 //! A network made by hand that has one layer of each sort, with the extreme values of each type.
 
+use gen_params_core::hardware::Rounding;
 use gen_params_core::parameters::{
     Activation, CodeType, LayerKind, LayerParameters, MultiplierForm, Parameters, Range, Reach, Weight,
     Window, Wiring,
 };
-use gen_params_core::target::Rounding;
 
 pub(crate) fn activation(scale: f64, zero_point: i32, code_type: CodeType) -> Option<Activation> {
     Some(Activation { scale, zero_point, code_type })

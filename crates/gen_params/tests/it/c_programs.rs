@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use gen_params::derive::{self, Options};
 use gen_params::emit::c_program::{self, KnownAnswer, Program};
+use gen_params::hardware::{OnOverflow, Rounding, Target};
 use gen_params::lower;
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::IntNetwork;
 use gen_params::ops::Value;
 use gen_params::parameters::{MultiplierForm, Range};
-use gen_params::target::{OnOverflow, Rounding, Target};
 use gen_params::tensor::Tensor;
 use gen_params_test_support::{fixtures, needs, samples, shared};
 

@@ -13,12 +13,12 @@ use gen_params::certify::{
 use gen_params::contract::Contract;
 use gen_params::derive::{self, Options};
 use gen_params::emit;
+use gen_params::hardware::{Rounding, Target};
 use gen_params::lower;
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::IntNetwork;
 use gen_params::ops::Op;
 use gen_params::parameters::{MultiplierForm, Parameters};
-use gen_params::target::{Rounding, Target};
 use serde_json::Value;
 
 use crate::support::{assert_no_failures, files, fixtures};

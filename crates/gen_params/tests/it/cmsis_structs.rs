@@ -8,9 +8,9 @@ use std::fs;
 use gen_params::derive::{self, Options};
 use gen_params::emit::c_program::KnownAnswer;
 use gen_params::emit::cmsis_nn::{self, Design, Written};
+use gen_params::hardware::{Rounding, Target};
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::{EdgeId, IntNetwork};
-use gen_params::target::{Rounding, Target};
 use gen_params_test_support::needs;
 
 use crate::support::{self, assert_no_failures, fixtures, network};

@@ -9,9 +9,9 @@ use gen_params::emit::c_program::{self, Program};
 use gen_params::emit::systemverilog::{self, Design};
 use gen_params::emit::{Error, Existing, Formats, GoldenFiles, GoldenTensor, Manifest, Width};
 use gen_params::emit::{files as parameter_files, write_folder};
+use gen_params::hardware::{Stage, Target};
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::IntNetwork;
-use gen_params::target::{Stage, Target};
 
 use gen_params_test_support::needs;
 

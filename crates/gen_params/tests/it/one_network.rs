@@ -8,11 +8,11 @@ use serde_json::Value as Json;
 
 use gen_params::contract::Contract;
 use gen_params::derive::{self, Options};
+use gen_params::hardware::Target;
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::IntNetwork;
 use gen_params::ops::{Op, Value};
 use gen_params::parameters::{LayerParameters, Parameters};
-use gen_params::target::Target;
 use gen_params::tensor::Tensor;
 
 use crate::support::{assert_no_failures, fixtures, network};

@@ -2,11 +2,11 @@
 
 use gen_params::contract::Contract;
 use gen_params::derive::{self, Options};
+use gen_params::hardware::{Relu, Target, on_target};
 use gen_params::lower;
 use gen_params::network::IntNetwork;
 use gen_params::ops::{Bias, Layer, Op};
 use gen_params::parameters::{MultiplierForm, Parameters};
-use gen_params::target::{Relu, Target, on_target};
 
 use crate::support::{assert_no_failures, fixtures};
 

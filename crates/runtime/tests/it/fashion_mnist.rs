@@ -5,12 +5,12 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 use gen_params_core::contract::Contract;
-use gen_params_core::lower::{self, graph_file::GraphFile};
 use gen_params_core::network::IntNetwork;
 use gen_params_core::ops::Value;
 use gen_params_core::tensor::Tensor;
 use gen_params_formats::SourceModel;
 use gen_params_kernels::Kernel;
+use gen_params_lower::{self as lower, graph_file::GraphFile};
 use gen_params_runtime::{Engine, Request};
 use gen_params_test_support::{fixtures, needs, root, shared};
 

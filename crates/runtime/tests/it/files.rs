@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gen_params_core::contract::Contract;
-use gen_params_core::lower;
 use gen_params_core::ops::Value;
 use gen_params_core::tensor::Tensor;
+use gen_params_lower as lower;
 use gen_params_test_support::{needs, samples, shared};
 
 use crate::support::{differences, target_differences, targets};

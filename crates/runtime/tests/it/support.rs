@@ -2,12 +2,12 @@
 
 use gen_params_core::contract::Contract;
 use gen_params_core::derive;
+use gen_params_core::hardware::{OnOverflow, Overflow, Rounding, Target};
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::{EdgeId, IntNetwork};
 use gen_params_core::ops::{Op, Value};
 use gen_params_core::parameters::Range;
 use gen_params_core::reference::{self, Keep};
-use gen_params_core::target::{OnOverflow, Overflow, Rounding, Target};
 use gen_params_kernels::Kernel;
 use gen_params_runtime::{Engine, Request};
 

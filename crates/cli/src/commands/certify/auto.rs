@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use gen_params::certify::{Channel, Counted, Freedom, OperatorProof, Summary, Trade, certify_operators};
 use gen_params::contract::Contract;
 use gen_params::derive::{Options, derive};
+use gen_params::hardware::Target;
 use gen_params::network::IntNetwork;
 use gen_params::parameters::MultiplierForm;
-use gen_params::target::Target;
 
 use super::{is_within, prove};
 use crate::table::thousands;

@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 
 use gen_params::certify::{Certificate, OperatorProof};
 use gen_params::contract::Contract;
+use gen_params::hardware::Target;
 use gen_params::machine::Arithmetic;
-use gen_params::target::Target;
 
 use crate::arguments::Certify;
 use crate::commands::versus::{self, Comparison};

@@ -9,10 +9,10 @@ use gen_params::certify::{
 };
 use gen_params::contract::Contract;
 use gen_params::emit;
+use gen_params::hardware::Target;
 use gen_params::network::IntNetwork;
 use gen_params::ops::Op;
 use gen_params::parameters::Parameters;
-use gen_params::target::Target;
 
 use crate::simulation::Prepared;
 

@@ -7,8 +7,8 @@ use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
 use gen_params::certify::{Certificate, CertifiedChannel, CertifiedLayer, OperatorProof, Summary, Witness};
+use gen_params::hardware::Target;
 use gen_params::machine::Arithmetic;
-use gen_params::target::Target;
 
 use super::alternatives::{self, LayerAlternatives};
 use super::measure::{self, Measured};

@@ -9,8 +9,8 @@ use gen_params::certify::{
 };
 use gen_params::contract::Contract;
 use gen_params::emit::{self, Existing, FileToWrite, Formats, Manifest, files, hex, npz, write_folder};
+use gen_params::hardware::Target;
 use gen_params::parameters::{LayerParameters, MultiplierForm, Parameters};
-use gen_params::target::Target;
 
 use super::prove::{certificate, channels, text};
 use super::search::{Search, Sharing, Tasks};

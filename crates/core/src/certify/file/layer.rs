@@ -9,9 +9,9 @@ use crate::certify::channel::{Channel, ChannelFacts, Refusal, channel_facts};
 use crate::certify::integer::IntegerRequantizer;
 use crate::contract::Contract;
 use crate::derive::layer_clamp;
+use crate::hardware::reach::weight_sums;
 use crate::ops::{Bias, Layer};
 use crate::parameters::{Weight, Window};
-use crate::reach::weight_sums;
 
 /// Output positions of a transposed convolution that meet other taps, at most.
 const MOST_PHASES: u64 = 1 << 16;

@@ -16,8 +16,8 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 use super::difference::Difference;
+use crate::hardware::Rounding;
 use crate::parameters::{CodeType, LayerKind, Range, Scale};
-use crate::target::Rounding;
 
 pub use check::{Checked, Fault, FaultKind, check};
 pub use digest::digest_of;

@@ -4,9 +4,9 @@ use super::check::{Fault, FaultKind};
 use super::*;
 use crate::certify::operators::Question;
 use crate::contract::Contract;
+use crate::hardware::Target;
 use crate::ops::{BatchNorm, Function, Fusion, Op, Pool, Unfused};
 use crate::parameters::{MultiplierForm, OperatorArithmetic, OperatorParameters};
-use crate::target::Target;
 
 /// The function's own number.
 pub(super) fn function_number(function: Function) -> Option<f64> {

@@ -7,10 +7,10 @@ use super::*;
 use crate::certify::certificate::CertifiedLayer;
 use crate::certify::operators::{Counted, OperatorProof, selects};
 use crate::contract::Contract;
+use crate::hardware::{Target, TargetOperator};
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::{BatchNorm, Bias, Fusion, Layer, Op, PaddingMode, Pool, Shape, axis_of};
 use crate::parameters::{LayerParameters, OperatorArithmetic, OperatorParameters, Parameters};
-use crate::target::{Target, TargetOperator};
 
 /// What a certificate is about.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Operators that take one code after another: concatenations, clamps, tables, batch normalisation.
 
+use gen_params_core::hardware::TargetOperator;
 use gen_params_core::parameters::{Range, Scale};
-use gen_params_core::target::TargetOperator;
 
 use super::{Input, inputs, normal, scaled, single};
 use crate::files::table_file;

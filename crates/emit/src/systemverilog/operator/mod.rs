@@ -5,9 +5,9 @@ mod pair;
 mod walk;
 mod window;
 
+use gen_params_core::hardware::{Port, TargetOperator};
 use gen_params_core::ops::Op;
 use gen_params_core::parameters::{OperatorArithmetic, Range, Scale};
-use gen_params_core::target::{Port, TargetOperator};
 
 use super::block::{Computed, Request, flag, image, number, rounding};
 use super::parts::{Buffer, Value};

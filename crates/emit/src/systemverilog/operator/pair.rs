@@ -1,7 +1,7 @@
 //! Sums, products and matrix products of two tensors.
 
+use gen_params_core::hardware::TargetOperator;
 use gen_params_core::parameters::{Range, Scale};
-use gen_params_core::target::TargetOperator;
 
 use super::walk::Walk;
 use super::{Input, inputs, normal, scaled};

@@ -1,8 +1,8 @@
 //! Largest codes and means of windows.
 
+use gen_params_core::hardware::{Means, TargetOperator};
 use gen_params_core::ops::{Op, Pool, Span};
 use gen_params_core::parameters::Range;
-use gen_params_core::target::{Means, TargetOperator};
 
 use super::{Input, normal, scaled, single};
 use crate::names::file_stem;

@@ -1,0 +1,177 @@
+//! The loops of a layer over one input: positions, and the codes that its taps meet there.
+
+use super::taps::{Axis, AxisSizes};
+use super::{TargetError, TargetLayer};
+use crate::parameters::LayerKind;
+
+/// Output elements of the largest computation that is begun.
+const LARGEST_OUTPUT: usize = 1 << 31;
+
+/// A layer's loops over one input.
+pub(super) struct Geometry {
+    pub(super) images: usize,
+    /// Output positions per image and channel.
+    pub(super) positions: usize,
+    /// (N, C, spatial...).
+    pub(super) output_shape: Vec<usize>,
+    /// Depth, height, width; 1 for axes that are not there.
+    input_sizes: [usize; 3],
+    /// Depth, height, width.
+    axes: Vec<Axis>,
+}
+
+impl Geometry {
+    pub(super) fn output_elements(&self) -> usize {
+        self.output_shape.iter().product()
+    }
+
+    /// The codes that the taps of one group meet at one output position, in the order of the weights.
+    pub(super) fn gather(
+        &self,
+        layer: &TargetLayer,
+        codes: &[i32],
+        image: usize,
+        group: usize,
+        position: usize,
+        patch: &mut [i16],
+    ) {
+        let [depth, height, width] = [&self.axes[0], &self.axes[1], &self.axes[2]];
+        let [_, rows, columns] = self.input_sizes;
+        let (rest, x) = (position / width.outputs, position % width.outputs);
+        let (z, y) = (rest / height.outputs, rest % height.outputs);
+        let at = |axis: &Axis, o: usize, t: usize| axis.source[o * axis.taps + t];
+        // Codes of 8 bits, shifted or not, fit in 16.
+        let narrow = |code: i32| i16::try_from(code).unwrap_or_default();
+        let first = (image * layer.groups + group) * layer.group_inputs;
+        let mut patch = patch.iter_mut();
+        for channel in first..first + layer.group_inputs {
+            let plane = channel * self.input_sizes.iter().product::<usize>();
+            for tz in 0..depth.taps {
+                for ty in 0..height.taps {
+                    for tx in 0..width.taps {
+                        let met = match (at(depth, z, tz), at(height, y, ty), at(width, x, tx)) {
+                            (Some(iz), Some(iy), Some(ix)) => {
+                                layer.receive(codes[plane + (iz * rows + iy) * columns + ix])
+                            }
+                            _ => layer.padding_value,
+                        };
+                        if let Some(place) = patch.next() {
+                            *place = narrow(met);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The index of an element of row-major values.
+pub fn unravel(mut index: usize, shape: &[usize]) -> Vec<usize> {
+    let mut place = vec![0; shape.len()];
+    for (axis, &size) in shape.iter().enumerate().rev() {
+        place[axis] = index % size.max(1);
+        index /= size.max(1);
+    }
+    place
+}
+
+/// By kernel position: the index within a plane of the input that a tap meets; `None` on padding.
+pub(in crate::hardware) type TapSources = Vec<Option<usize>>;
+
+impl TargetLayer {
+    /// Sizes of the output for an input of `shape`, and by output position what the taps of one input channel meet: an
+    /// index within its plane, `None` on padding.
+    pub(in crate::hardware) fn tap_sources(
+        &self,
+        shape: &[usize],
+    ) -> Result<(Vec<usize>, Vec<TapSources>), TargetError> {
+        let geometry = self.geometry(shape.iter().product(), shape)?;
+        let [depth, height, width] = [&geometry.axes[0], &geometry.axes[1], &geometry.axes[2]];
+        let [_, rows, columns] = geometry.input_sizes;
+        let sources = (0..geometry.positions).map(|position| {
+            let (rest, x) = (position / width.outputs, position % width.outputs);
+            let (z, y) = (rest / height.outputs, rest % height.outputs);
+            (0..depth.taps * height.taps * width.taps)
+                .map(|tap| {
+                    let (rest, tx) = (tap / width.taps, tap % width.taps);
+                    let iz = depth.source[z * depth.taps + rest / height.taps]?;
+                    let iy = height.source[y * height.taps + rest % height.taps]?;
+                    Some((iz * rows + iy) * columns + width.source[x * width.taps + tx]?)
+                })
+                .collect()
+        });
+        let sources = sources.collect();
+        Ok((geometry.output_shape.into_iter().skip(2).collect(), sources))
+    }
+
+    pub(super) fn geometry(&self, elements: usize, shape: &[usize]) -> Result<Geometry, TargetError> {
+        let spatial = self.kernel.len();
+        let inputs = self.groups * self.group_inputs;
+        let refuse = |expected: String| TargetError::Shape {
+            layer: self.name.clone(),
+            found: shape.to_vec(),
+            expected,
+        };
+        // A linear layer takes its inputs from the last axis, whatever stands before it.
+        let batch_axes = if spatial == 0 { shape.len().max(2) - 1 } else { 1 };
+        let (batch, rest) = shape.split_at(batch_axes.min(shape.len()));
+        let sizes = rest.get(1..).unwrap_or_default();
+        if rest.first() != Some(&inputs)
+            || sizes.len() != spatial
+            || shape.iter().product::<usize>() != elements
+        {
+            let spatial = (0..spatial).map(|_| ", size").collect::<String>();
+            return Err(refuse(format!("(N, {inputs}{spatial})")));
+        }
+        let images: usize = batch.iter().product();
+        let mut axes = Vec::with_capacity(3);
+        axes.resize(3_usize.saturating_sub(spatial), Axis::none());
+        for (axis, (&input, &kernel)) in sizes.iter().zip(&self.kernel).enumerate() {
+            axes.push(self.axis(axis, input, kernel)?.ok_or_else(|| {
+                refuse(format!(
+                    "sizes that leave an output with kernel {:?}, padding and stride",
+                    self.kernel
+                ))
+            })?);
+        }
+        let too_large = || refuse("sizes whose output fits in memory".into());
+        let sizes_out: Vec<usize> = axes[3 - spatial..].iter().map(|axis| axis.outputs).collect();
+        let positions = sizes_out.iter().try_fold(1_usize, |n, &size| n.checked_mul(size));
+        let positions = positions.ok_or_else(too_large)?;
+        let total = positions.checked_mul(self.channels()).and_then(|n| n.checked_mul(images));
+        if total.is_none_or(|total| total > LARGEST_OUTPUT) {
+            return Err(too_large());
+        }
+        let output_shape = batch.iter().copied().chain([self.channels()]).chain(sizes_out).collect();
+        let mut input_sizes = [1; 3];
+        input_sizes[3 - spatial..].copy_from_slice(sizes);
+        Ok(Geometry { images, positions, output_shape, input_sizes, axes })
+    }
+
+    /// The table of one spatial axis; `None` if nothing is left of the output.
+    fn axis(&self, axis: usize, input: usize, kernel: usize) -> Result<Option<Axis>, TargetError> {
+        let entry = |values: &Option<Vec<u32>>, what| {
+            let unknown = TargetError::Unknown { layer: self.name.clone(), what };
+            values.as_ref().and_then(|values| values.get(axis)).copied().ok_or(unknown)
+        };
+        let sizes = AxisSizes {
+            input,
+            kernel,
+            stride: entry(&self.window.stride, "its stride")?,
+            padding: entry(&self.window.padding, "its padding")?,
+            padding_end: match &self.window.padding_end {
+                None => entry(&self.window.padding, "its padding")?,
+                end => entry(end, "its padding")?,
+            },
+            dilation: entry(&self.window.dilation, "its dilation")?,
+            output_padding: match self.kind {
+                LayerKind::ConvTranspose(_) => entry(&self.window.output_padding, "its output padding")?,
+                LayerKind::Conv(_) | LayerKind::Linear => 0,
+            },
+        };
+        Ok(match self.kind {
+            LayerKind::ConvTranspose(_) => Axis::transposed(sizes),
+            LayerKind::Conv(_) | LayerKind::Linear => Axis::convolution(sizes, self.padding_mode),
+        })
+    }
+}
