@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use serde_json::{Map, Value, json};
 
 use gen_params::contract::Contract;
-use gen_params::emit::target_file::TargetFile;
+use gen_params::emit::folder::target_file::TargetFile;
 use gen_params::formats::Form;
 use gen_params::hardware::Target;
 use gen_params::machine::Arithmetic;

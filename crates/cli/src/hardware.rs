@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use gen_params::emit::target_file::{Preset, TargetFile};
+use gen_params::emit::folder::target_file::{Preset, TargetFile};
 use gen_params::hardware::OnOverflow;
 use gen_params::parameters::MultiplierForm;
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
-use gen_params::emit::target_file::TargetFile;
+use gen_params::emit::folder::target_file::TargetFile;
 use gen_params::error::LowerError;
 use gen_params::formats::Form;
 use gen_params::hardware::{Overflow, Stage};

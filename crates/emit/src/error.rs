@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use gen_params_core::error::Reason;
 
-use crate::layout::LayoutError;
+use crate::memory::layout::LayoutError;
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]

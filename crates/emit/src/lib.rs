@@ -11,119 +11,19 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod arbitrary;
-pub mod c_header;
-pub mod c_program;
-mod check;
-pub mod cmsis_nn;
-mod constants;
-pub mod decimal_list;
-mod describe;
 mod error;
-mod files;
 pub mod folder;
-pub mod formats;
-pub mod golden;
-pub mod hex;
-mod json;
-pub mod layout;
-pub mod manifest;
 pub mod memory;
-pub mod memory_formats;
 mod names;
-mod nested;
-pub mod npz;
-pub mod packages;
-pub mod read_back;
-pub mod svh;
-pub mod systemverilog;
-pub mod target_file;
-pub mod vectors;
+pub mod numbers;
+mod output;
+pub mod programs;
 
-use std::path::Path;
-
-use gen_params_core::parameters::{Parameters, Weight};
-
-use target_file::TargetFile;
-
-pub use arbitrary::arbitrary_images;
 pub use error::Error;
-pub use files::{files, threshold_file};
-pub use folder::{Existing, FileToWrite, Output, write_folder};
-pub use formats::{Format, Formats, UnknownFormat};
-pub use golden::{Golden, GoldenFiles, GoldenTensor, Width, write_golden};
-pub use manifest::{Manifest, SourceFile};
-pub use vectors::{Vectors, write_vectors};
-
-/// Biases as 32 bits, where all fit.
-fn narrow(values: &[i64]) -> Option<Vec<i32>> {
-    values.iter().map(|&value| i32::try_from(value).ok()).collect()
-}
-
-/// Codes of 8 unsigned bits, as the file has them.
-fn file_bytes(weight: &Weight) -> Vec<u8> {
-    let byte = |&code: &i8| (i32::from(code) + weight.offset).to_le_bytes()[0];
-    weight.codes.iter().map(byte).collect()
-}
-
-/// Writes everything that `formats` selects, and the manifest, into `directory`.
-///
-/// Returns the manifest as written. See [`write_folder`] for what happens to a folder that is there already.
-///
-/// # Errors
-///
-/// [`Error::Inconsistent`] and [`Error::SameName`] before anything is written; otherwise as [`write_folder`].
-pub fn write_parameters(
-    directory: &Path,
-    parameters: &Parameters,
-    source: Option<SourceFile>,
-    formats: &Formats,
-    existing: Existing,
-) -> Result<Manifest, Error> {
-    write_for_target(directory, parameters, source, formats, &TargetFile::default(), existing)
-}
-
-/// The same for a target: its tables, in its layout. `parameters` are as the target has them.
-///
-/// # Errors
-///
-/// As [`write_parameters`], and [`Error::Layout`] for numbers that do not fit where the target has them.
-pub fn write_for_target(
-    directory: &Path,
-    parameters: &Parameters,
-    source: Option<SourceFile>,
-    formats: &Formats,
-    target: &TargetFile,
-    existing: Existing,
-) -> Result<Manifest, Error> {
-    let files = files::files_in(parameters, formats, &target.memory)?;
-    // Files of words in a layout are listed with it, and not with the layers.
-    let plain = formats.iter().filter(|&format| format != Format::Hex || target.memory.is_usual()).collect();
-    let mut manifest = Manifest::describe(parameters, source, &plain);
-    manifest.target = target.to_json();
-    manifest.layouts = files.layouts;
-    write_folder(directory, &files.files, manifest, existing)
-}
-
-/// SHA-256 of a file, lower-case hex, as a manifest lists it.
-///
-/// # Errors
-///
-/// [`Error::Io`] for a file that cannot be read.
-pub fn file_digest(path: &Path) -> Result<String, Error> {
-    let digest = std::fs::File::open(path).and_then(|mut file| folder::digest(&mut file));
-    Ok(digest.map_err(Error::io("read", path))?.1)
-}
-
-/// SHA-256 of the parameters, lower-case hex: that of the archive `params.npz`, which holds every integer of every layer.
-/// The same is in the manifest's list of files.
-///
-/// # Errors
-///
-/// [`Error::Inconsistent`] for parameters that cannot be written.
-pub fn digest(parameters: &Parameters) -> Result<String, Error> {
-    check::check(parameters)?;
-    let mut archive = std::io::Cursor::new(Vec::new());
-    npz::write(&mut archive, parameters).map_err(Error::io("write", "params.npz"))?;
-    Ok(folder::hex_digest(archive.get_ref()))
-}
+pub use folder::{
+    Existing, Format, Formats, Golden, GoldenFiles, GoldenTensor, Manifest, SourceFile, UnknownFormat,
+    Vectors, Width, digest, file_digest, files, threshold_file, write_folder, write_for_target, write_golden,
+    write_parameters, write_vectors,
+};
+pub use output::{FileToWrite, Output};
+pub use programs::arbitrary_images;

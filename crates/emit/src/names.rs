@@ -11,6 +11,11 @@ pub(crate) fn file_stem(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
+/// The name of the file with a function's table.
+pub(crate) fn table_file(node: &str, extension: &str) -> String {
+    format!("{}_table.{extension}", file_stem(node))
+}
+
 /// The upper-case prefix of a layer's identifiers: `layer1.0.conv1` is `LAYER1_0_CONV1`, `0` is `LAYER_0`.
 pub(crate) fn identifier_prefix(name: &str) -> String {
     let stem = file_stem(name).to_ascii_uppercase();

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use gen_params::emit::golden::INPUT;
+use gen_params::emit::folder::golden::INPUT;
 use gen_params::emit::memory::Packing;
 use gen_params::emit::{GoldenTensor, Width};
 use gen_params::hardware::{Fault, Stage, unravel};

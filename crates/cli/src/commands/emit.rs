@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 
-use gen_params::emit::{Existing, arbitrary_images, systemverilog};
+use gen_params::emit::programs::systemverilog;
+use gen_params::emit::{Existing, arbitrary_images};
 use gen_params::hardware::Stage;
 use gen_params::machine::Machine;
 use gen_params::ops::Value;

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result};
 
-use gen_params::emit::c_program::{self, KnownAnswer, Program};
-use gen_params::emit::{Existing, SourceFile, cmsis_nn};
+use gen_params::emit::programs::c::{self as c_program, KnownAnswer, Program};
+use gen_params::emit::programs::cmsis_nn;
+use gen_params::emit::{Existing, SourceFile};
 use gen_params::machine::Machine;
 
 use crate::arguments::{ApiName, EmitC, Subject};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use gen_params::emit::golden::{axes, input_node};
+use gen_params::emit::folder::golden::{axes, input_node};
 use gen_params::emit::{Existing, Golden, GoldenFiles, GoldenTensor, Width, write_golden};
 use gen_params::hardware::Stage;
 use gen_params::machine::{Arithmetic, Machine, Values};

@@ -7,9 +7,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use gen_params::emit::layout::sentences;
-use gen_params::emit::npz::Archive;
-use gen_params::emit::read_back::{ReadTable, read_tables};
+use gen_params::emit::folder::read_back::{ReadTable, read_tables};
+use gen_params::emit::memory::layout::sentences;
+use gen_params::emit::numbers::npz::Archive;
 
 use crate::arguments::Layout;
 use crate::terminal;

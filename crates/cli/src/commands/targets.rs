@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Result, anyhow, bail};
 
-use gen_params::emit::target_file::Preset;
+use gen_params::emit::folder::target_file::Preset;
 
 use crate::arguments::Targets;
 use crate::outputs::ruled;

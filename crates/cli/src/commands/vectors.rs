@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
-use gen_params::emit::golden::axes;
+use gen_params::emit::folder::golden::axes;
 use gen_params::emit::{Existing, Golden, GoldenTensor, Vectors as Files, write_vectors};
 use gen_params::hardware::{Aim, LayerVectors, Missing, Stage};
 use gen_params::machine::Machine;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 
 use gen_params::emit::GoldenTensor;
-use gen_params::emit::layout::Description;
+use gen_params::emit::folder::read_back::{describe, read_tables};
+use gen_params::emit::memory::formats::MemoryFormat;
+use gen_params::emit::memory::layout::Description;
 use gen_params::emit::memory::{BANK, Packing};
-use gen_params::emit::memory_formats::MemoryFormat;
-use gen_params::emit::read_back::{describe, read_tables};
 
 use super::hex::parse_hex;
 use super::{Dumped, memory, word};

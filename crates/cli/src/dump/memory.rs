@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 
-use gen_params::emit::layout::{
+use gen_params::emit::memory::layout::{
     BankOrder, ByteOrder, Description, Order, Side, Words, sentences, unpack_written,
 };
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use gen_params::emit::target_file::Preset;
+use gen_params::emit::folder::target_file::Preset;
 use gen_params_test_support::{fixtures, needs, shared};
 
 use crate::support::{root, run};

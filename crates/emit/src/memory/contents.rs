@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{ByteOrder, Description, LayoutError, Words, sentences, unpack};
+use crate::memory::layout::{ByteOrder, Description, LayoutError, Words, sentences, unpack};
 
 /// What a file of words holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The kinds of numbers that a layer has.
 
+use crate::names::file_stem;
 use gen_params_core::parameters::{LayerKind, LayerParameters};
 
 /// A kind of number that has files of its own.
@@ -132,4 +133,9 @@ impl Kind {
             }
         }
     }
+}
+
+/// The name of the file with the numbers of one kind of one layer.
+pub(crate) fn layer_file(layer: &str, kind: Kind, extension: &str) -> String {
+    format!("{}_{}.{extension}", file_stem(layer), kind.name())
 }

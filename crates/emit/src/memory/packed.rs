@@ -8,10 +8,10 @@ use rayon::prelude::*;
 use super::contents::{Contents, Placed};
 use super::plan::{Memory, TablePlan};
 use crate::Error;
-use crate::folder::{Output, WriteOnly};
-use crate::layout::{Description, LayoutError, Words, pack};
-use crate::memory_formats::{MemoryFile, MemoryFormat};
+use crate::memory::formats::{MemoryFile, MemoryFormat};
+use crate::memory::layout::{Description, LayoutError, Words, pack};
 use crate::names::{file_stem, identifier_prefix};
+use crate::output::{Output, WriteOnly};
 
 /// One bank of a table, or of an image.
 #[derive(Debug, Clone)]

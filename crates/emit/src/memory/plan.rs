@@ -3,7 +3,7 @@
 use gen_params_core::parameters::LayerParameters;
 
 use super::Kind;
-use crate::layout::{BankOrder, ByteOrder, Description, Field, Order, Side};
+use crate::memory::layout::{BankOrder, ByteOrder, Description, Field, Order, Side};
 
 /// The memory of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]

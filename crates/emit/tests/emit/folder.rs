@@ -6,8 +6,9 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use gen_params_emit::folder::files;
 use gen_params_emit::{
-    Error, Existing, FileToWrite, Format, Formats, Manifest, files, write_folder, write_parameters,
+    Error, Existing, FileToWrite, Format, Formats, Manifest, write_folder, write_parameters,
 };
 
 use crate::sample::{conv, network, sample};

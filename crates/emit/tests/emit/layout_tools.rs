@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use gen_params_core::parameters::Weight;
-use gen_params_emit::target_file::TargetFile;
+use gen_params_emit::folder::target_file::TargetFile;
 use gen_params_emit::{Existing, Format, Formats, write_for_target};
 use gen_params_test_support::needs;
 use tempfile::TempDir;

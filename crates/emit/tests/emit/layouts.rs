@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use gen_params_core::parameters::{LayerParameters, Parameters};
-use gen_params_emit::read_back::read_tables;
-use gen_params_emit::target_file::{Preset, TargetFile};
+use gen_params_emit::folder::read_back::read_tables;
+use gen_params_emit::folder::target_file::{Preset, TargetFile};
 use gen_params_emit::{Existing, Format, Formats, Manifest, write_for_target};
 
 use crate::sample::{conv, depthwise, linear, network, sample, transposed};

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read};
 
-use gen_params_emit::npz::Archive;
+use gen_params_emit::numbers::npz::Archive;
 use npyz::{Deserialize, NpyFile};
 use zip::ZipArchive;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use gen_params_core::parameters::{
     Activation, CodeType, OperatorArithmetic, OperatorParameters, Parameters, Range, Scale, TableParameters,
 };
-use gen_params_emit::target_file::TargetFile;
+use gen_params_emit::folder::target_file::TargetFile;
 use gen_params_emit::{Existing, Format, Formats, write_for_target};
 use gen_params_test_support::needs;
 use tempfile::TempDir;

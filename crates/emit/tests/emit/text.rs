@@ -3,7 +3,8 @@
 use std::io::Cursor;
 
 use gen_params_core::parameters::Parameters;
-use gen_params_emit::{Error, Format, Formats, files};
+use gen_params_emit::folder::files;
+use gen_params_emit::{Error, Format, Formats};
 
 use crate::sample::{conv, depthwise, linear, network, sample};
 

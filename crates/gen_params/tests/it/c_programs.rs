@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gen_params::derive::{self, Options};
-use gen_params::emit::c_program::{self, KnownAnswer, Program};
+use gen_params::emit::programs::c::{self as c_program, KnownAnswer, Program};
 use gen_params::hardware::{OnOverflow, Rounding, Target};
 use gen_params::lower;
 use gen_params::machine::{Arithmetic, Machine};

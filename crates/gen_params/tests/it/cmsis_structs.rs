@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::fs;
 
 use gen_params::derive::{self, Options};
-use gen_params::emit::c_program::KnownAnswer;
-use gen_params::emit::cmsis_nn::{self, Design, Written};
+use gen_params::emit::programs::c::KnownAnswer;
+use gen_params::emit::programs::cmsis_nn::{self, Design, Written};
 use gen_params::hardware::{Rounding, Target};
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::{EdgeId, IntNetwork};

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gen_params::derive::{self, Options};
-use gen_params::emit::c_program::{self, Program};
-use gen_params::emit::systemverilog::{self, Design};
+use gen_params::emit::folder::files as parameter_files;
+use gen_params::emit::programs::c::{self as c_program, Program};
+use gen_params::emit::programs::systemverilog::{self, Design};
+use gen_params::emit::write_folder;
 use gen_params::emit::{Error, Existing, Formats, GoldenFiles, GoldenTensor, Manifest, Width};
-use gen_params::emit::{files as parameter_files, write_folder};
 use gen_params::hardware::{Stage, Target};
 use gen_params::machine::{Arithmetic, Machine};
 use gen_params::network::IntNetwork;

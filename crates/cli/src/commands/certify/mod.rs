@@ -17,7 +17,7 @@ mod write;
 use anyhow::{Context, Result, bail};
 
 use gen_params::certify::{Certificate, Counted, OperatorProof, certify_operators};
-use gen_params::emit::target_file::TargetFile;
+use gen_params::emit::folder::target_file::TargetFile;
 use gen_params::machine::Arithmetic;
 use gen_params::parameters::MultiplierForm;
 

@@ -8,7 +8,10 @@ use gen_params::certify::{
     CertifiedChannel, CertifiedLayer, Channel, Chosen, FileSubject, Freedom, certify_operators,
 };
 use gen_params::contract::Contract;
-use gen_params::emit::{self, Existing, FileToWrite, Formats, Manifest, files, hex, npz, write_folder};
+use gen_params::emit::folder::files;
+use gen_params::emit::numbers::hex;
+use gen_params::emit::numbers::npz;
+use gen_params::emit::{self, Existing, FileToWrite, Formats, Manifest, write_folder};
 use gen_params::hardware::Target;
 use gen_params::parameters::{LayerParameters, MultiplierForm, Parameters};
 
