@@ -1,4 +1,4 @@
-//! Writers: one module per output format, all from the same [`Parameters`], into a folder that is complete or absent.
+//! Writers: one module per output format, all from the same [`Parameters`](gen_params_core::parameters::Parameters), into a folder that is complete or absent.
 //!
 //! ```no_run
 //! use gen_params_core::parameters::Parameters;

@@ -25,7 +25,7 @@ pub struct Vectors {
     pub network: Option<(Vec<String>, Golden)>,
 }
 
-/// Writes vectors: golden values in the folders `layers` and `network`, [`INDEX`], and the manifest.
+/// Writes vectors: golden values in the folders `layers` and `network`, `vectors.json`, and the manifest.
 ///
 /// Returns the manifest as written. See [`write_folder`] for what happens to a folder that is there already.
 ///
