@@ -416,6 +416,18 @@ impl Op {
         }
     }
 
+    /// Refuses inputs that do not fit, and what the engine does not have.
+    pub(crate) fn check(
+        &self,
+        inputs: &[&Value],
+        known: &Shapes,
+        context: &Context<'_>,
+    ) -> Result<(), OpError> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|v| v.shape()).collect();
+        self.shapes(&shapes, known)?;
+        self.check_contract(context)
+    }
+
     /// Computes the node's results; [`Layer::apply`] gives a layer's accumulators too.
     ///
     /// # Errors
@@ -426,9 +438,7 @@ impl Op {
         known: &Shapes,
         context: &Context<'_>,
     ) -> Result<Vec<Value>, OpError> {
-        let shapes: Vec<&[usize]> = inputs.iter().map(|v| v.shape()).collect();
-        self.shapes(&shapes, known)?;
-        self.check_contract(context)?;
+        self.check(inputs, known, context)?;
         if signed::is_computed_unsigned(self, context) {
             return signed::apply_unsigned(self, inputs, known, context);
         }
