@@ -306,15 +306,6 @@ impl Builder {
                 (own, own.and(range))
             }
             Op::Layer(layer) => (own, own.and_then(|a| layer_clamp(layer, a))),
-            Op::Add { relu } | Op::Sub { relu } | Op::Mul { relu } => (own, with_relu(*relu)),
-            Op::BatchNorm(norm) => (own, with_relu(norm.relu)),
-            Op::MatMul
-            | Op::Extremum(_)
-            | Op::Concatenate { requantizes: true, .. }
-            | Op::LayerNorm(_)
-            | Op::Softmax { .. }
-            | Op::Svdf(_)
-            | Op::Lstm(_) => (own, with_relu(false)),
             Op::Concatenate { requantizes: false, .. } => {
                 // torch.cat keeps the first input's S and Z and requantizes the others to them.
                 let same = inputs.iter().all(|&id| self.network.edge(id).activation == input);
@@ -378,6 +369,7 @@ impl Builder {
                 };
                 (activation, activation.map(full_range))
             }
+            _ => (own, with_relu(op.facts().relu)),
         })
     }
 }

@@ -277,20 +277,10 @@ impl<'a> Planner<'a> {
                 }
             }
             Op::Shape(_) => return self.select(node, &oracle, input),
-            Op::Clamp { .. }
-            | Op::Concatenate { .. }
-            | Op::AveragePool(_)
-            | Op::AdaptiveAveragePool { .. }
-            | Op::Mean { .. }
-            | Op::BatchNorm(_)
-            | Op::LayerNorm(_)
-            | Op::MatMul
-            | Op::Softmax { .. }
-            | Op::Svdf(_)
-            | Op::Lstm(_) => return self.reference(node, oracle),
             Op::Quantize | Op::Dequantize | Op::Constant(_) => {
                 return Err(oracle.error("is computed elsewhere"));
             }
+            _ => return self.reference(node, oracle),
         })
     }
 

@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::contract::Contract;
 use crate::error::Reason;
-use crate::hardware::{Overflow, Target, TargetLayer, TargetOperator, without_integers};
+use crate::hardware::{Overflow, Target, TargetLayer, TargetOperator};
 use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Context, Op, OpError, Value};
 use crate::parameters::{Activation, Parameters};
@@ -368,7 +368,7 @@ fn operators(
             Some(operator) => {
                 TargetOperator::new(operator, &node.op, parameters.form, target).map_err(|e| e.to_string())
             }
-            None => Err(match without_integers(&node.op) {
+            None => Err(match node.op.facts().without_integers {
                 Some(why) => format!("{} {why}", node.op.name()),
                 None => "has no integer-only form with the scales that are known".into(),
             }),

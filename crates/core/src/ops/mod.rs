@@ -11,6 +11,7 @@ mod concatenate;
 mod convolution;
 mod delegated;
 mod extremum;
+mod facts;
 mod fixed_function;
 mod float_layer;
 mod float_mean;
@@ -39,6 +40,7 @@ use std::fmt;
 
 pub use batch_norm::BatchNorm;
 pub use extremum::Extremum;
+pub use facts::{Facts, ResultScale};
 pub use function::{Function, Table};
 pub use fusion::{Fusion, Unfused};
 pub use iteration::Vectors;
@@ -137,37 +139,6 @@ pub enum Op {
     Svdf(Box<Svdf>),
     /// LSTM of a sequence, the last output and the cell; gives a result and the next of both.
     Lstm(Box<Lstm>),
-}
-
-impl Op {
-    /// The name in graph files and tables.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Quantize => "quantize",
-            Self::Dequantize => "dequantize",
-            Self::Constant(_) => "constant",
-            Self::Layer(layer) => layer.kind.name(),
-            Self::Add { .. } => "add",
-            Self::Sub { .. } => "sub",
-            Self::Mul { .. } => "mul",
-            Self::Extremum(extremum) => extremum.name(),
-            Self::MatMul => "matmul",
-            Self::Concatenate { .. } => "cat",
-            Self::MaxPool(_) => "max_pool",
-            Self::AveragePool(_) => "avg_pool",
-            Self::AdaptiveAveragePool { .. } => "adaptive_avg_pool",
-            Self::Mean { .. } => "mean",
-            Self::Relu => "relu",
-            Self::Clamp { .. } => "clamp",
-            Self::Function(function) => function.name(),
-            Self::Shape(shape) => shape.name(),
-            Self::BatchNorm(_) => "batch_norm",
-            Self::LayerNorm(_) => "layer_norm",
-            Self::Softmax { .. } => "softmax",
-            Self::Svdf(_) => "svdf",
-            Self::Lstm(_) => "lstm",
-        }
-    }
 }
 
 /// Why an operation cannot be computed.
@@ -292,8 +263,9 @@ impl Op {
         if let Self::Constant(codes) = self {
             return Ok(vec![codes.shape().to_vec()]);
         }
-        let Some((&first, rest)) = inputs.split_first() else {
-            return Err(OpError::new("no inputs", "at least one"));
+        let needed = self.facts().operands;
+        let (Some((&first, rest)), true) = (inputs.split_first(), inputs.len() >= needed) else {
+            return Err(OpError::new(format!("{} inputs", inputs.len()), needed.to_string()));
         };
         let one = |shape: Vec<usize>| Ok(vec![shape]);
         match self {
@@ -314,62 +286,16 @@ impl Op {
             Self::Constant(codes) => one(codes.shape().to_vec()),
             Self::Layer(layer) => one(layer.shape(first)?),
             Self::Add { .. } | Self::Sub { .. } | Self::Mul { .. } | Self::Extremum(_) => {
-                let second = rest.first().ok_or_else(|| OpError::new("one input", "two"))?;
-                one(broadcast_shape(first, second)?)
+                one(broadcast_shape(first, rest[0])?)
             }
-            Self::MatMul => {
-                let second = rest.first().ok_or_else(|| OpError::new("one input", "two"))?;
-                one(matmul::shape(first, second)?)
-            }
+            Self::MatMul => one(matmul::shape(first, rest[0])?),
             Self::Concatenate { axis, .. } => one(concatenate::shape(*axis, inputs)?),
             Self::MaxPool(pool) | Self::AveragePool(pool) => one(pool.shape(first)?),
             Self::AdaptiveAveragePool { size } => one(pool::adaptive_shape(size, first)?),
             Self::Mean { axes, keep } => one(pool::mean_shape(axes, *keep, first)?),
             Self::Shape(shape) => shape.shapes(first, known),
-            Self::Svdf(svdf) => match rest {
-                [state] => svdf.shapes(first, state),
-                _ => Err(OpError::new(format!("{} inputs", inputs.len()), "an input and a state")),
-            },
-            Self::Lstm(lstm) => match rest {
-                [hidden, cell] => lstm.shapes(first, hidden, cell),
-                _ => Err(OpError::new(format!("{} inputs", inputs.len()), "an input and two states")),
-            },
-        }
-    }
-
-    /// Whether the codes are ONNX Runtime's to the last bit where it computes the operator on dequantized floats.
-    pub fn is_exact_in_floats(&self, unfused: Unfused) -> bool {
-        match self {
-            Self::Layer(layer) => {
-                !matches!(unfused, Unfused::Between | Unfused::ForeignBias) && float_layer::is_known(layer)
-            }
-            Self::Function(_) if unfused == Unfused::Merged => false,
-            // Its exponential and its error function are its own.
-            Self::Function(Function::Elu(_) | Function::Gelu) => false,
-            // One rounding for each operation on an element, and none of a sum.
-            Self::Quantize
-            | Self::Dequantize
-            | Self::Constant(_)
-            | Self::Add { .. }
-            | Self::Sub { .. }
-            | Self::Mul { .. }
-            | Self::Extremum(_)
-            | Self::Concatenate { .. }
-            | Self::MaxPool(_)
-            | Self::Relu
-            | Self::Clamp { .. }
-            | Self::Function(_)
-            | Self::Shape(_) => true,
-            // What is not fused has rules of its own, which are followed and warned of elsewhere.
-            Self::Mean { .. } => true,
-            Self::AveragePool(_)
-            | Self::AdaptiveAveragePool { .. }
-            | Self::MatMul
-            | Self::Softmax { .. }
-            | Self::BatchNorm(_)
-            | Self::LayerNorm(_)
-            | Self::Svdf(_)
-            | Self::Lstm(_) => false,
+            Self::Svdf(svdf) => svdf.shapes(first, rest[0]),
+            Self::Lstm(lstm) => lstm.shapes(first, rest[0], rest[1]),
         }
     }
 
