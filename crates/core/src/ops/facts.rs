@@ -1,6 +1,9 @@
 //! What is true of each operator, whoever computes it: one row each.
 
-use super::{Function, Op, Unfused, float_layer};
+use super::float_layer;
+use super::function::Function;
+use super::fusion::Unfused;
+use super::op::Op;
 
 /// What a result's scale and zero point are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
