@@ -6,7 +6,7 @@ use std::io;
 use gen_params_core::certify::Refusal;
 use gen_params_core::error::{LowerError, Reason};
 use gen_params_core::hardware::TargetError;
-use gen_params_core::reference::RunError;
+use gen_params_core::machine::RunError;
 use gen_params_core::tensor::WrongLength;
 use gen_params_emit::folder::read_back::ReadBackError;
 use gen_params_emit::folder::target_file::TargetFileError;

@@ -38,9 +38,10 @@ pub use arithmetic::{describe, target};
 pub use compare::{Comparison, FirstDifference};
 pub use derived::Derived;
 pub use error::{Cause, Error, Result};
+pub use gen_params_core::error::{LowerError, Reason};
 pub use gen_params_core::{
-    certify, contract, derive, error as reasons, exact, fixed_point, hardware, machine, network, ops,
-    parameters, quantize, reference, tensor,
+    certify, contract, derive, exact, fixed_point, hardware, machine, network, ops, parameters, quantize,
+    tensor,
 };
 pub use gen_params_emit::folder::target_file::TargetFile;
 pub use gen_params_emit::{self as emit, Existing, Formats};
