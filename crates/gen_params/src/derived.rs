@@ -178,8 +178,8 @@ impl Derived {
     /// use gen_params::contract::Contract;
     /// use gen_params::{ops::Value, tensor::Tensor};
     ///
-    /// let engine = derived.engine(Contract::X86, &[vec![1, 28, 28]])?;
-    /// let images = Value::Floats(Tensor::new(vec![8, 1, 28, 28], vec![0.5; 8 * 28 * 28])?);
+    /// let engine = derived.engine(Contract::X86, &[vec![1, 8, 8]])?;
+    /// let images = Value::Floats(Tensor::new(vec![8, 1, 8, 8], vec![0.5; 8 * 8 * 8])?);
     /// assert_eq!(engine.run(&[images])?[0].shape(), [8, 10]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -278,7 +278,7 @@ impl Derived {
     ///
     /// let golden = derived.golden(&input, derived.arithmetic()?, &Stage::ALL, RunOptions::default())?;
     /// let biased = golden.tensors.iter().find(|tensor| tensor.stage == Stage::Biased).unwrap();
-    /// assert_eq!((biased.node.as_deref(), &biased.shape[..]), (Some("conv1"), &[1, 6, 28, 28][..]));
+    /// assert_eq!((biased.node.as_deref(), &biased.shape[..]), (Some("conv1"), &[1, 6, 8, 8][..]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -406,7 +406,7 @@ impl Derived {
     /// # let derived = Model::open("converted_script.pt")?.derive(&TargetFile::default())?;
     /// # let folder = tempfile::tempdir()?;
     /// # let place = folder.path().join("c");
-    /// let images = TestImages::Arbitrary(&[vec![1, 28, 28]], 4);
+    /// let images = TestImages::Arbitrary(&[vec![1, 8, 8]], 4);
     /// let written = derived.emit_c(&place, "lenet", images, Existing::KeepForeign)?;
     /// assert!(written.source.contains("#include \"lenet.h\""));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -433,7 +433,7 @@ impl Derived {
     /// # let folder = tempfile::tempdir()?;
     /// # let place = folder.path().join("cmsis");
     /// let derived = Model::open("converted_script.pt")?.derive(&gen_params::target("cmsis-nn")?)?;
-    /// let images = TestImages::Arbitrary(&[vec![1, 28, 28]], 0);
+    /// let images = TestImages::Arbitrary(&[vec![1, 8, 8]], 0);
     /// let written = derived.emit_cmsis_nn(&place, "lenet", images, Existing::KeepForeign)?;
     /// assert!(written.header.contains("cmsis_nn_conv_params"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -463,10 +463,10 @@ impl Derived {
     /// # let place = folder.path().join("sv");
     /// use gen_params::emit::programs::systemverilog::Options;
     ///
-    /// let images = TestImages::Arbitrary(&[vec![1, 28, 28]], 1);
+    /// let images = TestImages::Arbitrary(&[vec![1, 8, 8]], 1);
     /// let options = Options { clocks_per_output: 8, pipeline: true };
     /// let manifest = derived.emit_sv(&place, images, &[Stage::Output], options, Existing::KeepForeign)?;
-    /// assert!(manifest.files.iter().any(|file| file.name == "conv1.sv"));
+    /// assert!(manifest.files.iter().any(|file| file.name == "tb/conv1_tb.sv"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -21,7 +21,7 @@ pub struct Error {
     /// The file, and the place in it, outermost first and separated by `: `; empty where there is none.
     pub place: String,
     /// What is wrong there.
-    pub cause: Cause,
+    pub cause: Box<Cause>,
 }
 
 /// What is wrong.
@@ -91,7 +91,7 @@ impl Error {
     /// Adds what the user can do about it.
     #[must_use]
     pub(crate) fn with_hint(mut self, text: impl Into<String>) -> Self {
-        match &mut self.cause {
+        match &mut *self.cause {
             Cause::Option { hint, .. } | Cause::Given { hint, .. } => *hint = Some(text.into()),
             Cause::Read(error) => error.hint = Some(text.into()),
             Cause::Refused(error) => error.hint = Some(text.into()),
@@ -118,7 +118,7 @@ impl Error {
 
     /// What to do, in the words of the command.
     pub fn hint(&self) -> Option<&str> {
-        match &self.cause {
+        match &*self.cause {
             Cause::Option { hint, .. } | Cause::Given { hint, .. } => hint.as_deref(),
             Cause::Read(error) => error.hint.as_deref(),
             Cause::Refused(error) => error.hint.as_deref(),
@@ -134,7 +134,7 @@ impl Error {
 
     /// The error as text, with options written behind `dashes`: `--` for a command, nothing for a library.
     pub fn text(&self, dashes: &str) -> String {
-        match (&self.cause, self.place.as_str()) {
+        match (&*self.cause, self.place.as_str()) {
             // It puts its file before each of its lines.
             (Cause::Target(error), file) => error.with_file(file),
             (cause, "") => cause.text(dashes),
@@ -183,7 +183,7 @@ impl std::error::Error for Error {}
 
 impl From<Cause> for Error {
     fn from(cause: Cause) -> Self {
-        Self { place: String::new(), cause }
+        Self { place: String::new(), cause: Box::new(cause) }
     }
 }
 

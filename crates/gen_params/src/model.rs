@@ -132,7 +132,7 @@ impl Model {
     /// # let model = gen_params::Model::open("converted_script.pt")?;
     /// let network = model.network()?;
     /// let operators: Vec<_> = network.nodes.iter().map(|node| node.op.name()).collect();
-    /// assert_eq!(operators[..3], ["quantize", "conv2d", "max_pool2d"]);
+    /// assert_eq!(operators[..3], ["quantize", "conv2d", "max_pool"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

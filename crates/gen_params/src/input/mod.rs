@@ -74,7 +74,7 @@ impl Input {
     /// use gen_params::input::{Input, InputOptions};
     ///
     /// let input = Input::read("input_f32.npy", &InputOptions { limit: Some(2), ..Default::default() })?;
-    /// assert_eq!(input.shape, [2, 1, 28, 28]);
+    /// assert_eq!(input.shape, [2, 1, 8, 8]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn arrays_of_numpy_are_codes_or_reals() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/layers/conv2d_fbgemm");
-        let read = |name: &str| Input::read(&Path::new(folder).join(name), &NONE);
+        let read = |name: &str| Input::read(Path::new(folder).join(name), &NONE);
         let codes = read("golden.npz:input_q").unwrap();
         let reals = read("golden.npz:input_f32").unwrap();
         assert!(matches!(codes.values, Values::Codes(_, "uint8")));

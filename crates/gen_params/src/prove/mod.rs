@@ -149,7 +149,7 @@ impl Derived {
     /// use gen_params::contract::Contract;
     ///
     /// let proof = derived.certify(Contract::Exact, None)?;
-    /// assert!(proof.is_within(1e-6));
+    /// assert!(proof.is_within(1e-3));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

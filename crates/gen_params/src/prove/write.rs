@@ -32,7 +32,7 @@ impl Derived {
     /// ```
     /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/samples/torch2.9/eager_qat/LeNet_x86"))?;
     /// # use gen_params::{Model, TargetFile, contract::Contract};
-    /// # let derived = Model::open("converted_script.pt")?.derive(&TargetFile::default())?;
+    /// # let derived = Model::open("../MLP_x86/converted_script.pt")?.derive(&TargetFile::default())?;
     /// use gen_params::certify::Freedom;
     /// use gen_params::prove::{Choice, Sharing};
     ///
