@@ -8,12 +8,13 @@ use crate::parameters::LayerKind;
 const LARGEST_OUTPUT: usize = 1 << 31;
 
 /// A layer's loops over one input.
-pub(super) struct Geometry {
-    pub(super) images: usize,
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::hardware) struct Geometry {
+    pub(in crate::hardware) images: usize,
     /// Output positions per image and channel.
     pub(super) positions: usize,
     /// (N, C, spatial...).
-    pub(super) output_shape: Vec<usize>,
+    pub(in crate::hardware) output_shape: Vec<usize>,
     /// Depth, height, width; 1 for axes that are not there.
     input_sizes: [usize; 3],
     /// Depth, height, width.
@@ -51,7 +52,7 @@ impl Geometry {
                     for tx in 0..width.taps {
                         let met = match (at(depth, z, tz), at(height, y, ty), at(width, x, tx)) {
                             (Some(iz), Some(iy), Some(ix)) => {
-                                layer.receive(codes[plane + (iz * rows + iy) * columns + ix])
+                                codes[plane + (iz * rows + iy) * columns + ix]
                             }
                             _ => layer.padding_value,
                         };
@@ -104,7 +105,7 @@ impl TargetLayer {
         Ok((geometry.output_shape.into_iter().skip(2).collect(), sources))
     }
 
-    pub(super) fn geometry(&self, elements: usize, shape: &[usize]) -> Result<Geometry, TargetError> {
+    pub(in crate::hardware) fn geometry(&self, elements: usize, shape: &[usize]) -> Result<Geometry, TargetError> {
         let spatial = self.kernel.len();
         let inputs = self.groups * self.group_inputs;
         let refuse = |expected: String| TargetError::Shape {

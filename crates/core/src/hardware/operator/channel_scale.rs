@@ -1,10 +1,9 @@
 //! Batch normalisation: `clamp(round((M0*(x - Z1) + B) * 2^-n) + Z3)`, with M0 and B per channel.
 
-use super::scale::{Choice, centred, clamped, shifted};
+use super::scale::{Choice, centred, clamped};
 use crate::exact::Ratio;
-use crate::hardware::Rounding;
 use crate::ops::BatchNorm;
-use crate::parameters::{Activation, Agreement, MultiplierForm, OperatorArithmetic, Range};
+use crate::parameters::{Activation, Agreement, MultiplierForm, OperatorArithmetic, Range, Scale};
 
 /// Widest multiplier, its sign not counted.
 const WIDEST: u32 = 31;
@@ -42,12 +41,12 @@ pub(super) fn derive(
     for n in shifts {
         let Some((multipliers, offsets)) = integers(&constants, n) else { continue };
         let shift = i32::try_from(n).ok()?;
+        let ours = choice.rescale(Scale { multiplier: 1, shift }, output.zero_point, clamp);
         let mut differing = 0;
         for (channel, cases) in exact.chunks(per_channel.max(1)).enumerate() {
             for &(x, expected) in cases {
                 let (multiplier, offset) = (multipliers[channel], offsets[channel]);
-                let found = code(multiplier, offset, shift, x, choice.rounding, output.zero_point, clamp);
-                differing += u64::from(found != expected);
+                differing += u64::from(ours.code(sum(multiplier, offset, x)) != expected);
             }
         }
         if best.as_ref().is_none_or(|(_, fewest)| differing < *fewest) {
@@ -61,18 +60,9 @@ pub(super) fn derive(
     Some((arithmetic, Agreement { cases: exact.len() as u64, differing }))
 }
 
-/// One output code, of a code minus its zero point.
-pub(super) fn code(
-    multiplier: i32,
-    offset: i32,
-    shift: i32,
-    x: i32,
-    rounding: Rounding,
-    zero_point: i32,
-    clamp: Range<i32>,
-) -> i32 {
-    let value = i128::from(multiplier) * i128::from(x) + i128::from(offset);
-    clamped(shifted(value, shift, rounding) + i128::from(zero_point), clamp)
+/// What is rescaled: M0*(x - Z1) + B, of a code minus its zero point.
+pub(super) fn sum(multiplier: i32, offset: i32, x: i32) -> i64 {
+    i64::from(multiplier) * i64::from(x) + i64::from(offset)
 }
 
 /// `round(alpha * 2^n)` and `round(beta * 2^n)` of each channel; `None` beyond 32 bits.

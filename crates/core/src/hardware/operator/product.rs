@@ -30,11 +30,8 @@ pub(super) fn derive(
         .collect();
     let (([multiplier], shift), differing) =
         choice.narrowest([&factor], |&([multiplier], shift), limit| {
-            let scale = Scale { multiplier, shift };
-            let differs = products.iter().map(|&(product, expected)| {
-                let rounded = scale.apply(i128::from(product), choice.rounding);
-                clamped(rounded + i128::from(output.zero_point), clamp) != expected
-            });
+            let ours = choice.rescale(Scale { multiplier, shift }, output.zero_point, clamp);
+            let differs = products.iter().map(|&(product, expected)| ours.code(product) != expected);
             count(differs, limit)
         })?;
     let agreement = Agreement { cases: products.len() as u64, differing };

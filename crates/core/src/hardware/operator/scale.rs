@@ -2,7 +2,7 @@
 
 use crate::certify::{Difference, Ranks, Steps};
 use crate::exact::Ratio;
-use crate::hardware::Rounding;
+use crate::hardware::{Rescale, Rounding};
 use crate::parameters::{Activation, Agreement, MultiplierForm, Range, Scale};
 
 /// Widest multiplier: hardware and C multiply signed 32-bit numbers.
@@ -21,6 +21,11 @@ pub struct Choice {
 pub(super) type Common<const N: usize> = ([u32; N], i32);
 
 impl Choice {
+    /// The equation with these numbers.
+    pub(super) fn rescale(&self, scale: Scale, zero_point: i32, clamp: Range<i32>) -> Rescale {
+        Rescale::of_scale(scale, self.rounding, zero_point, clamp)
+    }
+
     /// The candidates for factors with a common shift, narrowest first; empty where a given n cannot hold them.
     ///
     /// With a number of bits, the candidate of width w has a largest multiplier of w bits.
@@ -77,10 +82,7 @@ impl Choice {
         });
         let ranks = Ranks::new(Range { min: range.min.into(), max: range.max.into() }, None);
         let differences = |&([multiplier], shift): &Common<1>| {
-            let scale = Scale { multiplier, shift };
-            let ours = Steps::of(range, clamp, |sum| {
-                clamped(scale.apply(i128::from(sum), self.rounding) + i128::from(zero_point), clamp)
-            });
+            let ours = self.rescale(Scale { multiplier, shift }, zero_point, clamp).steps(range);
             Difference::between(&exact, &ours, &ranks).map_or(u64::MAX, |difference| difference.differing)
         };
         let (([multiplier], shift), differing) =
@@ -118,20 +120,6 @@ pub(super) fn ratio(numerators: &[f64], denominator: f64) -> Option<Ratio> {
         .iter()
         .try_fold(Ratio::from_i64(1), |product, &scale| Some(product.times(&positive(scale)?)))?;
     product.over(&positive(denominator)?)
-}
-
-impl Scale {
-    /// `round(value * M0 * 2^-n)`; saturated beyond 126 bits.
-    pub fn apply(self, value: i128, rounding: Rounding) -> i128 {
-        shifted(value.saturating_mul(i128::from(self.multiplier)), self.shift, rounding)
-    }
-}
-
-/// `round(value * 2^-n)`; saturated beyond 126 bits.
-pub(super) fn shifted(value: i128, shift: i32, rounding: Rounding) -> i128 {
-    let limit = 1_i128 << 125;
-    let result = rounding.shift(value.clamp(-limit, limit), shift);
-    result.unwrap_or(if value < 0 { -limit } else { limit }).clamp(-limit, limit)
 }
 
 /// A result as a code.
@@ -177,7 +165,7 @@ mod tests {
         assert_eq!(agreement.differing, 0);
         for sum in 0..=9 * 255 {
             // No tie: nine is odd.
-            assert_eq!(scale.apply(sum, Rounding::HalfUp), (2 * sum + 9) / 18, "{sum}");
+            assert_eq!(choice.rescale(scale, 0, CODES).code(sum), ((2 * sum + 9) / 18) as i32, "{sum}");
         }
         assert!(scale.multiplier < 1 << 12, "{scale:?}");
     }

@@ -1,10 +1,12 @@
 //! Operators on the target against the exact results of all that can occur, and against numbers worked by hand.
 
 use super::*;
+use crate::contract::Contract;
 use crate::derive::{Options, derive};
+use crate::hardware::Rounding;
 use crate::machine::{Arithmetic, Machine};
 use crate::network::{Edge, EdgeId, IntNetwork, Node};
-use crate::ops::{BatchNorm, Layer, PaddingMode, Pool, Shape};
+use crate::ops::{BatchNorm, Layer, PaddingMode, Pool, Shape, Value};
 use crate::parameters::{Agreement, CodeType, LayerKind, Parameters, Weight, Wiring};
 
 fn unsigned(scale: f64, zero_point: i32) -> Activation {
