@@ -40,7 +40,7 @@ impl Rescale {
             None => 0,
         };
         let range = Range { min: range.min.into(), max: range.max.into() };
-        let Range { min, max } = self.exact_ranges(range).product;
+        let Range { min, max } = self.exact_ranges(range).product.held;
         let added = Range { min: min.saturating_add(half), max: max.saturating_add(half) };
         signed_bits(hull(Range { min, max }, added))
     }

@@ -24,6 +24,8 @@ pub fn hull<T: Ord>(a: Range<T>, b: Range<T>) -> Range<T> {
     Range { min: a.min.min(b.min), max: a.max.max(b.max) }
 }
 
+const NOTHING: Range<i128> = Range { min: 0, max: 0 };
+
 /// A range with zero in it.
 fn with_zero(range: Range<i128>) -> Range<i128> {
     Range { min: range.min.min(0), max: range.max.max(0) }
@@ -45,49 +47,80 @@ fn contains(outer: Range<i128>, inner: Range<i128>) -> bool {
     outer.min <= inner.min && inner.max <= outer.max
 }
 
-/// The ranges of the stages behind a sum, each as its register has it, and which registers do not hold all that reaches
-/// them.
+/// The values of one stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageRange {
+    /// Those that reach its register.
+    pub reached: Range<i128>,
+    /// Those that the register has afterwards: the same, or all of its own where it does not hold them.
+    pub held: Range<i128>,
+}
+
+impl StageRange {
+    /// Whether the register holds all that reaches it.
+    pub fn fits(&self) -> bool {
+        self.reached == self.held
+    }
+}
+
+/// The stages behind a sum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageRanges {
     /// The sum, shifted left by F, plus the bias.
-    pub biased: Range<i128>,
+    pub biased: StageRange,
     /// Times M0.
-    pub product: Range<i128>,
+    pub product: StageRange,
     /// Divided by 2^n.
-    pub shifted: Range<i128>,
+    pub shifted: StageRange,
     /// Plus Z3.
-    pub offset: Range<i128>,
-    /// Stages that some value does not fit.
-    pub overflows: Vec<Stage>,
+    pub offset: StageRange,
+}
+
+impl StageRanges {
+    /// Whether the register of the product and of what comes after it holds all that reaches it.
+    pub fn product_fits(&self) -> bool {
+        self.product.fits() && self.shifted.fits() && self.offset.fits()
+    }
+
+    /// What the register of the product and of what comes after it has.
+    pub fn of_product(&self) -> Range<i128> {
+        hull(self.product.held, hull(self.shifted.held, self.offset.held))
+    }
 }
 
 impl Rescale {
     /// The stages of every sum of a range, in registers with these values.
     pub fn ranges(&self, sum: Range<i128>, register: impl Fn(Stage) -> Range<i128>) -> StageRanges {
-        let mut overflows: Vec<Stage> = Vec::new();
+        // By stage, whether its register does not hold all; the first of them decides what reaches those behind it.
+        let mut left = [false; Stage::ALL.len()];
         loop {
-            let mut left = None;
-            let mut end = |sum: i128, of: fn(Range<i128>) -> i128| {
+            let mut reached = [NOTHING; Stage::ALL.len()];
+            let mut end = |sum: i128, end: fn(&mut Range<i128>) -> &mut i128| {
                 self.stages(sum, |stage, value| {
-                    let values = register(stage);
-                    if overflows.contains(&stage) {
-                        return of(values);
-                    }
-                    if !(values.min..=values.max).contains(&value) {
-                        left = left.into_iter().chain([stage]).min();
-                    }
-                    value
+                    *end(&mut reached[stage as usize]) = value;
+                    if left[stage as usize] { *end(&mut register(stage)) } else { value }
                 })
             };
-            let (low, high) = (end(sum.min, |range| range.min), end(sum.max, |range| range.max));
-            // The stages behind one that is left are those of what its register has.
-            if let Some(stage) = left {
-                overflows.push(stage);
-                continue;
+            end(sum.min, |range| &mut range.min);
+            end(sum.max, |range| &mut range.max);
+            let at = |stage: Stage| {
+                let reached = reached[stage as usize];
+                StageRange { reached, held: if left[stage as usize] { register(stage) } else { reached } }
+            };
+            let leaves = |stage: &Stage| {
+                !left[*stage as usize] && !contains(register(*stage), reached[*stage as usize])
+            };
+            match Stage::ALL.into_iter().find(leaves) {
+                Some(stage) => left[stage as usize] = true,
+                None => {
+                    return StageRanges {
+                        biased: at(Stage::Biased),
+                        product: at(Stage::Product),
+                        shifted: at(Stage::Shifted),
+                        offset: at(Stage::Offset),
+                    };
+                }
             }
-            let range = |stage: usize| Range { min: low[stage], max: high[stage] };
-            let [biased, product, shifted, offset] = [range(0), range(1), range(2), range(3)];
-            return StageRanges { biased, product, shifted, offset, overflows };
         }
     }
 
@@ -116,7 +149,7 @@ pub struct ChannelRanges {
 impl ChannelRanges {
     /// Whether every register holds all that reaches it.
     pub fn fits(&self) -> bool {
-        !self.accumulator_overflows && self.stages.overflows.is_empty()
+        !self.accumulator_overflows && self.stages.biased.fits() && self.stages.product_fits()
     }
 }
 
@@ -136,9 +169,8 @@ impl TargetLayer {
                 products(codes, Range { min: weight, max: weight })
             })
         };
-        let nothing = Range { min: 0, max: 0 };
-        let whole = each(0).fold(nothing, add);
-        let partial = each(0).map(with_zero).fold(nothing, add);
+        let whole = each(0).fold(NOTHING, add);
+        let partial = each(0).map(with_zero).fold(NOTHING, add);
         let code_sum = {
             let Range { min, max } = with_zero(codes);
             Range { min: min * taps as i128, max: max * taps as i128 }
@@ -160,7 +192,7 @@ impl TargetLayer {
             let of_codes = products(code_sum, Range { min: zero_point, max: zero_point });
             Range { min: accumulator.min - of_codes.max, max: accumulator.max - of_codes.min }
         } else {
-            each(zero_point).fold(nothing, add)
+            each(zero_point).fold(NOTHING, add)
         };
         let stages = self.rescale(channel).ranges(centred, |stage| values(self.target.register(stage)));
         ChannelRanges { partial, accumulator, code_sum, accumulator_overflows, stages }
@@ -178,7 +210,7 @@ impl TargetLayer {
         let limit = i128::from(i64::MAX) - i128::from(room);
         let held = Range { min: 1 - limit, max: limit - 1 };
         (0..self.channels())
-            .all(|channel| contains(held, self.ranges(channel, self.input_range()).stages.product))
+            .all(|channel| contains(held, self.ranges(channel, self.input_range()).stages.product.reached))
     }
 
     /// Whether some input could take an accumulator, or a partial sum of one that saturates, out of its register.
@@ -242,7 +274,7 @@ impl ChannelAffine<'_> {
             let Range { min, max } = products(codes, Range { min: multiplier, max: multiplier });
             Range { min: min + offset, max: max + offset }
         });
-        channels.reduce(hull).unwrap_or(Range { min: 0, max: 0 })
+        channels.reduce(hull).unwrap_or(NOTHING)
     }
 }
 
