@@ -7,7 +7,8 @@
 //! decides, and likewise below. These counts are for the order of the weights as they are stored.
 
 use crate::hardware::reach::{
-    Accumulators, Ranks, Run, Sums, centred_accumulators, hull, meetings, of_channel, signed_bits, weight_sums,
+    Accumulators, Ranks, Run, Sums, centred_accumulators, hull, meetings, of_channel, signed_bits,
+    weight_sums,
 };
 use crate::ops::Layer;
 use crate::parameters::{LayerKind, LayerParameters, Range};

@@ -481,12 +481,7 @@ impl<'a> Trade<'a> {
     pub fn with_digits(&self, digits: Digits) -> Option<Chosen> {
         let (multiplier, shift) = nearest_with_digits(&self.real, digits, LARGEST_SHIFT)?;
         let shift = i32::try_from(shift).ok()?;
-        self.evaluate(Rescale {
-            multiplier,
-            shift,
-            constant: None,
-            ..self.channel.hardware.clone()
-        })
+        self.evaluate(Rescale { multiplier, shift, constant: None, ..self.channel.hardware.clone() })
     }
 
     /// Counts what hardware differs by; `None` if its product does not fit.

@@ -192,7 +192,8 @@ fn warn_about_widths(
             ));
         }
     }
-    if let Some(widest) = folded_bias.unwrap_or_default().iter().map(|&b| signed_bits(Range { min: b, max: b })).max()
+    if let Some(widest) =
+        folded_bias.unwrap_or_default().iter().map(|&b| signed_bits(Range { min: b, max: b })).max()
         && widest > options.bias_bits
     {
         warnings.push(format!("{name}: folded_bias needs {widest} bits and not {}", options.bias_bits));

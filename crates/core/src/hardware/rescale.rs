@@ -47,7 +47,16 @@ impl Rescale {
     /// `clamp(round(sum * M0 * 2^-n) + Z3)`: without a bias.
     pub fn of_scale(scale: Scale, rounding: Rounding, zero_point: i32, clamp: Range<i32>) -> Self {
         let Scale { multiplier, shift } = scale;
-        Self { bias: 0, bias_fraction_bits: 0, multiplier, shift, rounding, constant: None, zero_point, clamp }
+        Self {
+            bias: 0,
+            bias_fraction_bits: 0,
+            multiplier,
+            shift,
+            rounding,
+            constant: None,
+            zero_point,
+            clamp,
+        }
     }
 
     /// M0 and the shift.

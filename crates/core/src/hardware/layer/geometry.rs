@@ -51,9 +51,7 @@ impl Geometry {
                 for ty in 0..height.taps {
                     for tx in 0..width.taps {
                         let met = match (at(depth, z, tz), at(height, y, ty), at(width, x, tx)) {
-                            (Some(iz), Some(iy), Some(ix)) => {
-                                codes[plane + (iz * rows + iy) * columns + ix]
-                            }
+                            (Some(iz), Some(iy), Some(ix)) => codes[plane + (iz * rows + iy) * columns + ix],
                             _ => layer.padding_value,
                         };
                         if let Some(place) = patch.next() {
@@ -105,7 +103,11 @@ impl TargetLayer {
         Ok((geometry.output_shape.into_iter().skip(2).collect(), sources))
     }
 
-    pub(in crate::hardware) fn geometry(&self, elements: usize, shape: &[usize]) -> Result<Geometry, TargetError> {
+    pub(in crate::hardware) fn geometry(
+        &self,
+        elements: usize,
+        shape: &[usize],
+    ) -> Result<Geometry, TargetError> {
         let spatial = self.kernel.len();
         let inputs = self.groups * self.group_inputs;
         let refuse = |expected: String| TargetError::Shape {

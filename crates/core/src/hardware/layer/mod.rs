@@ -51,7 +51,9 @@ impl From<TargetError> for OpError {
     /// Of a node whose name is known.
     fn from(error: TargetError) -> Self {
         match error {
-            TargetError::Unknown { what, .. } => Self::new(format!("{what} that is not known"), "a known one"),
+            TargetError::Unknown { what, .. } => {
+                Self::new(format!("{what} that is not known"), "a known one")
+            }
             TargetError::Inconsistent { found, .. } => Self::new(found, "numbers that fit together"),
             TargetError::Shape { found, expected, .. } => Self::new(format!("an input {found:?}"), expected),
         }

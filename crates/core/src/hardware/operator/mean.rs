@@ -110,8 +110,7 @@ impl Means {
         // The size of windows that stand side by side.
         let kernel = |axis: &Vec<Span>| {
             let size = axis.first()?.end;
-            let regular =
-                |(i, span): (usize, &Span)| span.start == i * size && span.end == (i + 1) * size;
+            let regular = |(i, span): (usize, &Span)| span.start == i * size && span.end == (i + 1) * size;
             axis.iter().enumerate().all(regular).then_some(size)
         };
         let kernels: Option<Vec<usize>> = self.spans.iter().map(kernel).collect();

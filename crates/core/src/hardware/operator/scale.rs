@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(agreement.differing, 0);
         for sum in 0..=9 * 255 {
             // No tie: nine is odd.
-            assert_eq!(choice.rescale(scale, 0, CODES).code(sum), ((2 * sum + 9) / 18) as i32, "{sum}");
+            assert_eq!(i64::from(choice.rescale(scale, 0, CODES).code(sum)), (2 * sum + 9) / 18, "{sum}");
         }
         assert!(scale.multiplier < 1 << 12, "{scale:?}");
     }

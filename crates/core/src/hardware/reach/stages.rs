@@ -33,7 +33,8 @@ fn with_zero(range: Range<i128>) -> Range<i128> {
 
 /// The products of all pairs of two ranges.
 fn products(a: Range<i128>, b: Range<i128>) -> Range<i128> {
-    let with = |a: i128| hull(Range { min: a * b.min, max: a * b.min }, Range { min: a * b.max, max: a * b.max });
+    let with =
+        |a: i128| hull(Range { min: a * b.min, max: a * b.min }, Range { min: a * b.max, max: a * b.max });
     hull(with(a.min), with(a.max))
 }
 

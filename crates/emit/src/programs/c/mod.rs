@@ -153,8 +153,8 @@ impl<'a> Network<'a> {
             return Err(Error::Unsupported { what: LANGUAGE, reasons });
         }
         let plan = Plan::new(machine, target, &shapes).map_err(|text| refuse("", text))?;
-        let registers = Registers::new(machine)
-            .map_err(|reasons| Error::Unsupported { what: LANGUAGE, reasons })?;
+        let registers =
+            Registers::new(machine).map_err(|reasons| Error::Unsupported { what: LANGUAGE, reasons })?;
         let mut taken = Identifiers::of(Language::C);
         let identifiers = machine.network().nodes.iter().enumerate().map(|(index, node)| {
             if plan.is_alias(index) { String::new() } else { taken.claim(&identifier(&node.name)) }

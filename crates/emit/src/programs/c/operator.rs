@@ -34,7 +34,12 @@ fn fits(sums: Range<i128>, rescale: &Rescale) -> Result<(), String> {
 }
 
 impl Network<'_> {
-    pub(super) fn form(&self, node: &Node, form: &IntegerOp<'_>, kernels: &mut Kernels) -> Result<Step, String> {
+    pub(super) fn form(
+        &self,
+        node: &Node,
+        form: &IntegerOp<'_>,
+        kernels: &mut Kernels,
+    ) -> Result<Step, String> {
         let (Some(&input), Some(&output)) = (node.inputs.first(), node.outputs.first()) else {
             return Err("no input or no output".into());
         };
@@ -155,7 +160,8 @@ impl Network<'_> {
         multipliers: [u32; 2],
         rescale: &Rescale,
     ) -> Result<Step, String> {
-        let (fields, pointers) = self.operands(node, pair.operands.each_ref().map(|operand| &operand.port))?;
+        let (fields, pointers) =
+            self.operands(node, pair.operands.each_ref().map(|operand| &operand.port))?;
         let count = text::count(&pair.shape);
         let (sizes, steps_a, steps_b) = if pair.is_whole() {
             (vec![count], vec![1], vec![1])
@@ -188,7 +194,8 @@ impl Network<'_> {
         form: &MatrixProduct,
         kernels: &mut Kernels,
     ) -> Result<Step, String> {
-        let (fields, pointers) = self.operands(node, form.operands.each_ref().map(|operand| &operand.port))?;
+        let (fields, pointers) =
+            self.operands(node, form.operands.each_ref().map(|operand| &operand.port))?;
         fits(form.sums(), &form.rescale)?;
         kernels.add(Kernel::MatrixProduct);
         let name = self.identifier(node)?.to_owned();

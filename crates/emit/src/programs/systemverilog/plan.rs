@@ -9,8 +9,8 @@ use gen_params_core::ops::Op;
 use gen_params_core::parameters::Activation;
 use gen_params_core::tensor::Codes;
 
-use super::{block, operator};
 use super::parts::{Block, Buffer, Data, Options, Plan};
+use super::{block, operator};
 use crate::Error;
 use crate::folder::golden::{INPUT, input_node};
 use crate::names::{Identifiers, Language, NameSpace, file_stem};
@@ -31,11 +31,7 @@ struct Planner<'a> {
 
 impl Plan {
     /// The plan for one image, one shape (1, C, spatial...) per input.
-    pub(super) fn new(
-        machine: &Machine<'_>,
-        shapes: &[Vec<usize>],
-        options: Options,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(machine: &Machine<'_>, shapes: &[Vec<usize>], options: Options) -> Result<Self, Error> {
         let network = machine.network();
         let count = network.edges.len();
         let Arithmetic::Target(target) = machine.arithmetic() else {

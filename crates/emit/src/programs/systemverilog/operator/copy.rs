@@ -26,8 +26,7 @@ fn copy(
     rescale: Result<&Rescale, Range<i32>>,
 ) -> Result<Instance, String> {
     let Range { min, max } = input.port.range;
-    let passing =
-        |clamp| Rescale::of_scale(Scale { multiplier: 1, shift: 0 }, request.rounding, 0, clamp);
+    let passing = |clamp| Rescale::of_scale(Scale { multiplier: 1, shift: 0 }, request.rounding, 0, clamp);
     let (sums, zero_point, rescale) = match rescale {
         Ok(rescale) => (input.centred(), input.port.zero_point, rescale.clone()),
         Err(clamp) => (Range { min: min.into(), max: max.into() }, 0, passing(clamp)),
@@ -92,10 +91,7 @@ pub(super) fn table(request: &Request<'_>, form: &Table<'_>) -> Result<Computed,
     Ok(computed)
 }
 
-pub(super) fn channel_affine(
-    request: &Request<'_>,
-    form: &ChannelAffine<'_>,
-) -> Result<Computed, String> {
+pub(super) fn channel_affine(request: &Request<'_>, form: &ChannelAffine<'_>) -> Result<Computed, String> {
     narrow(request, &[&form.input])?;
     let buffer = request.first()?;
     let shift = form.rescale.shift;

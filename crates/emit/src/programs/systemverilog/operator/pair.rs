@@ -43,7 +43,8 @@ fn elementwise(
     arithmetic: Vec<(&'static str, Value)>,
 ) -> Result<Computed, String> {
     let both = two(request, &pair.operands)?;
-    let walk = Walk::broadcast(pair.operands.each_ref().map(|operand| operand.shape.as_slice()), &pair.shape)?;
+    let walk =
+        Walk::broadcast(pair.operands.each_ref().map(|operand| operand.shape.as_slice()), &pair.shape)?;
     if std::ptr::eq(both[0], both[1]) && walk.steps[0] != walk.steps[1] {
         return Err("a tensor that meets itself at other places, expected two tensors".into());
     }

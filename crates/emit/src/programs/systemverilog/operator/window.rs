@@ -144,7 +144,8 @@ pub(super) fn sum(request: &Request<'_>, form: &WindowSum) -> Result<Computed, S
     narrow(request, &[&form.input])?;
     let windows = windows_of_sum(form)?;
     let rescales = form.by_position();
-    let scales = rescales.iter().map(|rescale| normal(rescale.scale())).collect::<Result<Vec<_>, String>>()?;
+    let scales =
+        rescales.iter().map(|rescale| normal(rescale.scale())).collect::<Result<Vec<_>, String>>()?;
     let &(multiplier, shift) = scales.first().ok_or("no windows")?;
     let file = |what: &str| path(&format!("{}_{what}.hex", file_stem(&request.node.name)));
     let by_position = scales.iter().any(|&known| known != (multiplier, shift));
