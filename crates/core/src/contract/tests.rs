@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::ops::Layer;
 use crate::ops::{Bias, PaddingMode};
+use crate::parameters::LayerKind;
 use crate::parameters::{Activation, CodeType, Weight, Window};
 
 const U8: CodeType = CodeType::U8;

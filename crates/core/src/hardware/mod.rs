@@ -22,9 +22,7 @@ pub use fault::Fault;
 pub use integer_op::IntegerOp;
 pub(crate) use layer::taps::{Axis, AxisSizes};
 pub use layer::{LayerCodes, Overflow, Stages, TargetError, TargetLayer, unravel};
-pub use operator::{
-    Choice, Means, OperatorCodes, Port, TargetOperator, derive_operator, mean_scale, without_integers,
-};
+pub use operator::{Choice, Means, OperatorCodes, Port, TargetOperator, derive_operator, mean_scale};
 pub use parameters::{Relu, on_target};
 pub use rescale::Rescale;
 pub use thresholds::thresholds;

@@ -1,6 +1,6 @@
 //! ReLU and clamps of codes.
 
-use super::{Context, OpError};
+use super::context::{Context, OpError};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::parameters::{Activation, CodeType};

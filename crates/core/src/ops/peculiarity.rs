@@ -1,6 +1,10 @@
 //! What an engine does that nobody would expect, said in words: it is reproduced, and the user must know.
 
-use super::{Context, Function, Layer, Op, Value, float_layer, float_mean};
+use super::context::{Context, Value};
+use super::function::Function;
+use super::layer::Layer;
+use super::op::Op;
+use super::{float_layer, float_mean, pool};
 use crate::contract::Contract;
 use crate::parameters::{CodeType, LayerKind};
 
@@ -160,6 +164,22 @@ impl Layer {
                     .into(),
             ),
             LayerKind::Conv(_) | LayerKind::ConvTranspose(_) | LayerKind::Linear => None,
+        }
+    }
+}
+
+impl Op {
+    /// Whether PyTorch computes a mean of codes that lie channels last as one of floats: `mean` over whole axes, which
+    /// adaptive pooling of three axes to one position is, too; but not what QNNPACK computes itself.
+    pub(crate) fn averages_floats(&self, context: &Context<'_>) -> bool {
+        match self {
+            Self::Mean { axes, .. } => {
+                let images = [2, 3].iter().all(|axis| axes.contains(axis) || axes.contains(&(axis - 4)));
+                let own_kernel = context.input(0).is_ok_and(|input| pool::by_qnnpack(context, input));
+                !(own_kernel && axes.len() == 2 && images)
+            }
+            Self::AdaptiveAveragePool { size } => size.len() == 3 && size.iter().all(|&size| size == Some(1)),
+            _ => false,
         }
     }
 }

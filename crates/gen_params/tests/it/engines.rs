@@ -3,8 +3,8 @@
 use gen_params_test_support::npz::NpzArchive;
 
 use gen_params::contract::Contract;
+use gen_params::machine::{self, Keep};
 use gen_params::ops::Value;
-use gen_params::reference::{self, Keep};
 use gen_params::runtime::Engine;
 use gen_params::tensor::Tensor;
 
@@ -30,7 +30,7 @@ fn outputs_are_those_of_pytorch() {
         let network = network(&path.with_file_name(format!("{file}.pt")));
         let input = Value::Floats(array(&format!("{file}/input")));
         let expected = array(name);
-        let trace = reference::run(&network, contract, std::slice::from_ref(&input), Keep::Outputs).unwrap();
+        let trace = machine::run(&network, contract, std::slice::from_ref(&input), Keep::Outputs).unwrap();
         let Some(Value::Floats(found)) = trace.outputs.first() else { panic!("{name}: gives codes") };
         assert_eq!(found.shape(), expected.shape(), "{name}");
         let pairs = found.elements().iter().zip(expected.elements());
@@ -62,11 +62,11 @@ fn an_engines_defect_is_warned_of() {
     };
     let input = array("transposed_defect/input");
     for (contract, warnings) in [(Contract::X86, 1), (Contract::Onednn, 1), (Contract::Fbgemm, 0)] {
-        let trace = reference::run(&network, contract, std::slice::from_ref(&input), Keep::Outputs).unwrap();
+        let trace = machine::run(&network, contract, std::slice::from_ref(&input), Keep::Outputs).unwrap();
         assert_eq!(trace.warnings.len(), warnings, "{}: {:?}", contract.name(), trace.warnings);
         assert!(trace.warnings.iter().all(|text| text.starts_with("t: ") && text.contains("oneDNN")));
     }
-    let trace = reference::run(&network, Contract::Fbgemm, &[input], Keep::Outputs).unwrap();
+    let trace = machine::run(&network, Contract::Fbgemm, &[input], Keep::Outputs).unwrap();
     let (Some(Value::Floats(found)), Value::Floats(expected)) =
         (trace.outputs.first(), array("transposed_defect/fbgemm"))
     else {

@@ -153,3 +153,15 @@ impl Operand {
         self.shape.iter().product()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::IntegerOp;
+
+    #[test]
+    fn the_specification_has_a_section_for_every_form() {
+        let page = include_str!("../../../../../docs/integer_ops.md");
+        let sections = page.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`'));
+        assert_eq!(sections.collect::<Vec<_>>(), IntegerOp::NAMES);
+    }
+}

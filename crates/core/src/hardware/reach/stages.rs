@@ -285,3 +285,6 @@ impl Part {
         wide(self.input.centred())
     }
 }
+
+#[cfg(test)]
+mod tests;
