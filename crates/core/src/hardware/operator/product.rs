@@ -1,6 +1,6 @@
 //! Products of two tensors, element by element or as matrices: `clamp(round(M0*sum((a - Za)*(b - Zb)) * 2^-n) + Z3)`.
 
-use super::scale::{Choice, centred, clamped, count, ratio};
+use super::scale::{Choice, centred, clamped, count, narrowest, ratio};
 use super::sum::pairs;
 use crate::certify::Steps;
 use crate::exact::Ratio;
@@ -29,7 +29,7 @@ pub(super) fn derive(
         .map(|product| (product, exact.code(product)))
         .collect();
     let (([multiplier], shift), differing) =
-        choice.narrowest([&factor], |&([multiplier], shift), limit| {
+        narrowest(choice.candidates([&factor]), |&([multiplier], shift), limit| {
             let ours = choice.rescale(Scale { multiplier, shift }, output.zero_point, clamp);
             let differs = products.iter().map(|&(product, expected)| ours.code(product) != expected);
             count(differs, limit)

@@ -5,7 +5,7 @@ use crate::exact::Ratio;
 use crate::hardware::{Rescale, Rounding};
 use crate::parameters::{Activation, Agreement, MultiplierForm, Range, Scale};
 
-/// Widest multiplier: hardware and C multiply signed 32-bit numbers.
+/// Widest multiplier, a sign not counted: hardware and C multiply signed 32-bit numbers.
 const WIDEST: u32 = 31;
 
 /// How factors become integers, and how the division by 2^n rounds.
@@ -30,40 +30,21 @@ impl Choice {
     ///
     /// With a number of bits, the candidate of width w has a largest multiplier of w bits.
     pub(super) fn candidates<const N: usize>(&self, factors: [&Ratio; N]) -> Vec<Common<N>> {
-        let Some(log2) = factors.iter().filter_map(|factor| factor.floor_log2()).max() else {
-            return Vec::new();
-        };
-        let shifts: Vec<i64> = match self.form {
+        let largest = factors.iter().filter_map(|factor| factor.floor_log2()).max();
+        let shifts = largest.map(|log2| self.shifts(log2)).unwrap_or_default();
+        shifts.into_iter().filter_map(|n| integers(factors, n)).collect()
+    }
+
+    /// The shifts that give numbers of this magnitude the bits of the form, narrowest first.
+    pub(super) fn shifts(&self, log2: i64) -> Vec<i64> {
+        match self.form {
             MultiplierForm::Shift(n) => vec![i64::from(n)],
             MultiplierForm::Bits(bits)
             | MultiplierForm::LayerBits(bits)
             | MultiplierForm::NetworkBits(bits) => {
                 (1..=bits.min(WIDEST)).map(|w| i64::from(w) - 1 - log2).collect()
             }
-        };
-        shifts.into_iter().filter_map(|n| integers(factors, n)).collect()
-    }
-
-    /// The candidate that differs from the exact result in the fewest cases, and the narrowest of several, with that
-    /// count. `count` gives up, with any number beyond it, at `limit`.
-    pub(super) fn narrowest<const N: usize>(
-        &self,
-        factors: [&Ratio; N],
-        mut count: impl FnMut(&Common<N>, u64) -> u64,
-    ) -> Option<(Common<N>, u64)> {
-        let candidates = self.candidates(factors);
-        if let Some(equal) = candidates.iter().find(|candidate| count(candidate, 1) == 0) {
-            return Some((*equal, 0));
         }
-        let mut best = None;
-        let mut fewest = u64::MAX;
-        for candidate in candidates.into_iter().rev() {
-            let differing = count(&candidate, fewest.saturating_add(1));
-            if differing <= fewest {
-                (fewest, best) = (differing, Some(candidate));
-            }
-        }
-        best.map(|best| (best, fewest))
     }
 
     /// The factor of a sum over `range`, such as one of codes, with how it agrees with the exact result
@@ -86,7 +67,7 @@ impl Choice {
             Difference::between(&exact, &ours, &ranks).map_or(u64::MAX, |difference| difference.differing)
         };
         let (([multiplier], shift), differing) =
-            self.narrowest([factor], |candidate, _| differences(candidate))?;
+            narrowest(self.candidates([factor]), |candidate, _| differences(candidate))?;
         let cases = (i64::from(range.max) - i64::from(range.min) + 1).unsigned_abs();
         Some((Scale { multiplier, shift }, Agreement { cases, differing }))
     }
@@ -96,6 +77,26 @@ impl Choice {
         let ([multiplier], shift) = self.candidates([factor]).pop()?;
         Some(Scale { multiplier, shift })
     }
+}
+
+/// The candidate, of several with the narrowest first, that differs from the exact result in the fewest cases, and the
+/// narrowest of those, with that count. `count` gives up, with any number beyond it, at `limit`.
+pub(super) fn narrowest<C>(
+    mut candidates: Vec<C>,
+    mut count: impl FnMut(&C, u64) -> u64,
+) -> Option<(C, u64)> {
+    if let Some(equal) = candidates.iter().position(|candidate| count(candidate, 1) == 0) {
+        return Some((candidates.swap_remove(equal), 0));
+    }
+    let mut best = None;
+    let mut fewest = u64::MAX;
+    for candidate in candidates.into_iter().rev() {
+        let differing = count(&candidate, fewest.saturating_add(1));
+        if differing <= fewest {
+            (fewest, best) = (differing, Some(candidate));
+        }
+    }
+    best.map(|best| (best, fewest))
 }
 
 /// How many cases differ, up to `limit`.

@@ -1,6 +1,6 @@
 //! Sum of two tensors: `clamp(round((M0a*(a - Za) + M0b*(b - Zb)) * 2^-n) + Z3)`.
 
-use super::scale::{Choice, clamped, count, ratio};
+use super::scale::{Choice, clamped, count, narrowest, ratio};
 use crate::exact::Ratio;
 use crate::parameters::{Activation, Agreement, OperatorArithmetic, Range, Scale};
 
@@ -16,7 +16,7 @@ pub(super) fn derive(
     let pairs = pairs(a, b);
     let exact = exact_codes(&pairs, a, b, output, clamp)?;
     let ((multipliers, shift), differing) =
-        choice.narrowest([&first, &second], |&(multipliers, shift), limit| {
+        narrowest(choice.candidates([&first, &second]), |&(multipliers, shift), limit| {
             let ours = choice.rescale(Scale { multiplier: 1, shift }, output.zero_point, clamp);
             let differs = pairs
                 .iter()
