@@ -40,6 +40,12 @@ impl Arithmetic {
     }
 }
 
+impl From<Contract> for Arithmetic {
+    fn from(contract: Contract) -> Self {
+        Self::Contract(contract)
+    }
+}
+
 impl fmt::Display for Arithmetic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

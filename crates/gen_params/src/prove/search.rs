@@ -1,12 +1,13 @@
-//! `--search`: the narrowest M0, and how many accumulators differ with each width.
+//! The narrowest M0, and how many accumulators differ with each width.
 
-use anyhow::{Context, Result};
 use rayon::prelude::*;
 
-use gen_params::certify::{CertifiedLayer, Channel, Chosen, Equal, Freedom, Summary, Trade};
+use gen_params_core::certify::{CertifiedLayer, Channel, Chosen, Equal, Freedom, Summary, Trade};
+
+use crate::error::{At, Result};
 
 /// Widths of M0 in bits that are tried.
-pub(super) const WIDTHS: std::ops::RangeInclusive<u32> = 1..=32;
+pub const WIDTHS: std::ops::RangeInclusive<u32> = 1..=32;
 
 /// Boxes that all searches with the same freedom may look at together, whatever the network's size is: seconds.
 const ALL_BOXES: u32 = 500_000;
@@ -16,7 +17,7 @@ const LARGEST_BOXES: u32 = 100_000;
 
 /// Who shares a shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sharing {
+pub enum Sharing {
     /// Nobody: one per channel.
     Channel,
     /// The channels of a layer.
@@ -29,7 +30,7 @@ pub(super) enum Sharing {
 
 impl Sharing {
     /// In words.
-    pub(super) fn describe(self) -> String {
+    pub fn describe(self) -> String {
         match self {
             Self::Channel => "a shift per channel".into(),
             Self::Layer => "a shift per layer".into(),
@@ -41,11 +42,11 @@ impl Sharing {
 
 /// What is known of all hardware of one width.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Width {
+pub struct Width {
     /// The best that was found.
-    pub(super) summary: Summary,
+    pub summary: Summary,
     /// Whether it is proven that nothing is better: else this many differ at most.
-    pub(super) best: bool,
+    pub best: bool,
 }
 
 impl Width {
@@ -59,25 +60,29 @@ impl Width {
 
 /// The narrowest M0 that holds what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bits {
-    pub(super) bits: u32,
+pub struct Bits {
+    /// Bits of M0.
+    pub bits: u32,
     /// Whether it is proven that no narrower one does.
-    pub(super) narrowest: bool,
+    pub narrowest: bool,
 }
 
 /// What was found for one layer.
-pub(super) struct SearchedLayer {
-    pub(super) name: String,
+pub struct SearchedLayer {
+    /// Its name.
+    pub name: String,
     /// By freedom, then width from the first of [`WIDTHS`].
-    pub(super) by_width: [Vec<Width>; 4],
+    pub by_width: [Vec<Width>; 4],
     /// By freedom, then channel: bits of the narrowest M0 that was found to be equal, with a shift of its own.
-    pub(super) equal: [Vec<Option<u32>>; 4],
+    pub equal: [Vec<Option<u32>>; 4],
 }
 
 /// What was found.
-pub(super) struct Search {
-    pub(super) sharing: Sharing,
-    pub(super) layers: Vec<SearchedLayer>,
+pub struct Search {
+    /// Who shares a shift.
+    pub sharing: Sharing,
+    /// By layer, in execution order.
+    pub layers: Vec<SearchedLayer>,
 }
 
 /// A channel under search, with the hardware that is equal by freedom.
@@ -87,7 +92,7 @@ struct Task<'a> {
 }
 
 /// All channels under search, by layer.
-pub(super) struct Tasks<'a> {
+pub struct Tasks<'a> {
     sharing: Sharing,
     layers: Vec<(&'a str, Vec<Task<'a>>)>,
     /// Boxes that one search may look at.
@@ -96,7 +101,7 @@ pub(super) struct Tasks<'a> {
 
 impl<'a> Tasks<'a> {
     /// Prepares the search on these channels.
-    pub(super) fn new(layers: &'a [CertifiedLayer], sharing: Sharing, product_bits: u32) -> Result<Self> {
+    pub(crate) fn new(layers: &'a [CertifiedLayer], sharing: Sharing, product_bits: u32) -> Result<Self> {
         let prepare = |channel: &'a Channel| {
             let trade = Trade::new(channel, product_bits)?;
             let equal = Freedom::ALL.map(|freedom| trade.equal(freedom));
@@ -104,7 +109,7 @@ impl<'a> Tasks<'a> {
         };
         let prepared = layers.iter().map(|layer| {
             let tasks: Result<Vec<_>> = layer.channels.par_iter().map(|c| prepare(&c.channel)).collect();
-            Ok((layer.name.as_str(), tasks.with_context(|| layer.name.clone())?))
+            Ok((layer.name.as_str(), tasks.at(|| &layer.name)?))
         });
         let channels: usize = layers.iter().map(|layer| layer.channels.len()).sum();
         let searches = u32::try_from(channels * WIDTHS.count()).unwrap_or(u32::MAX).max(1);
@@ -157,7 +162,7 @@ impl<'a> Tasks<'a> {
     }
 
     /// Counts the differences of the best hardware of each width.
-    pub(super) fn search(&self) -> Search {
+    pub fn search(&self) -> Search {
         let shifts: Vec<Vec<Option<u32>>> = WIDTHS.map(|bits| self.shifts(bits)).collect();
         let layers = self.layers.iter().enumerate().map(|(index, (name, tasks))| {
             let shifts: Vec<Option<u32>> = shifts.iter().map(|by_layer| by_layer[index]).collect();
@@ -194,7 +199,7 @@ impl<'a> Tasks<'a> {
 
     /// The hardware of every channel of every layer with M0 of `bits` bits; `None` if one does not fit the product
     /// register.
-    pub(super) fn chosen(&self, freedom: Freedom, bits: u32) -> Option<Vec<Vec<Chosen>>> {
+    pub fn chosen(&self, freedom: Freedom, bits: u32) -> Option<Vec<Vec<Chosen>>> {
         let shifts: Vec<Vec<Option<u32>>> =
             WIDTHS.take_while(|&width| width <= bits).map(|bits| self.shifts(bits)).collect();
         let layers = self.layers.iter().enumerate().map(|(index, (_, tasks))| {
@@ -212,7 +217,7 @@ impl<'a> Tasks<'a> {
 
 impl Search {
     /// All layers together, with this freedom, by width.
-    pub(super) fn network(&self, freedom: Freedom) -> Vec<Width> {
+    pub fn network(&self, freedom: Freedom) -> Vec<Width> {
         let mut sums = vec![Width::NOTHING; WIDTHS.count()];
         for layer in &self.layers {
             for (sum, new) in sums.iter_mut().zip(&layer.by_width[freedom as usize]) {
@@ -221,10 +226,47 @@ impl Search {
         }
         sums
     }
+
+    /// The narrowest M0 of the whole network that is equal, or within a bound: within 1 LSB everywhere and different at no more
+    /// than this fraction of accumulators. `None` if there is none of up to 32 bits.
+    pub fn narrowest(&self, freedom: Freedom, within: Option<f64>) -> Option<Bits> {
+        match within {
+            // Equal in every layer: as wide as the widest, which is no narrower if that layer's is not.
+            None => {
+                let layers = self.layers.iter().map(|layer| self.narrowest_of(layer, freedom, None));
+                let layers = layers.collect::<Option<Vec<Bits>>>()?;
+                layers.into_iter().max_by_key(|found| (found.bits, found.narrowest))
+            }
+            Some(fraction) => narrowest(&self.network(freedom), |summary| summary.is_within(fraction)),
+        }
+    }
+
+    /// The same of one layer.
+    pub fn narrowest_of(&self, layer: &SearchedLayer, freedom: Freedom, within: Option<f64>) -> Option<Bits> {
+        let by_width = &layer.by_width[freedom as usize];
+        match within {
+            None => {
+                let found = narrowest(by_width, |summary| summary.differing == 0)?;
+                let proven = layer.proven(self.sharing, freedom) == Some(found.bits);
+                Some(Bits { narrowest: found.narrowest || proven, ..found })
+            }
+            Some(fraction) => narrowest(by_width, |summary| summary.is_within(fraction)),
+        }
+    }
+}
+
+impl SearchedLayer {
+    /// Bits of the narrowest M0 with which all channels are equal, each with a shift of its own, where that is a proof: of
+    /// every bias there is none.
+    fn proven(&self, sharing: Sharing, freedom: Freedom) -> Option<u32> {
+        let channels = self.equal[freedom as usize].iter().copied();
+        let is_proof = sharing == Sharing::Channel && freedom != Freedom::Bias;
+        channels.filter(|_| is_proof).collect::<Option<Vec<u32>>>()?.into_iter().max()
+    }
 }
 
 /// The narrowest width that satisfies a bound.
-pub(super) fn narrowest(by_width: &[Width], holds: impl Fn(&Summary) -> bool) -> Option<Bits> {
+fn narrowest(by_width: &[Width], holds: impl Fn(&Summary) -> bool) -> Option<Bits> {
     let (bits, _) = WIDTHS.zip(by_width).find(|(_, width)| holds(&width.summary))?;
     // A narrower one might, where it is not known to be the best of its width.
     let mut narrower = WIDTHS.zip(by_width).take_while(|(narrower, _)| *narrower < bits);

@@ -1,28 +1,32 @@
-//! `--labels`: one class number per image.
+//! Labels: one class number per image.
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
-
 use super::{Input, array, idx};
-use crate::arguments::InputOptions;
+use crate::error::{At, Error, Result, refuse};
 
-/// The labels of the images of an input: as many, or more where the input is limited to the first ones.
-pub(crate) fn read_matching_labels(path: &Path, input: &Input, options: &InputOptions) -> Result<Vec<usize>> {
-    let mut labels = read_labels(path)?;
+/// Reads the class of each image of an input: `.npy` or `.npz` integers, an idx1 file, or a text with one integer a line.
+///
+/// There are as many as images, or, where the input is `limited` to the first ones, perhaps more.
+///
+/// # Errors
+/// The file is none of these, or does not have a class for each image.
+pub fn labels(path: impl AsRef<Path>, input: &Input, limited: bool) -> Result<Vec<usize>> {
+    let mut labels = read_labels(path.as_ref())?;
     let images = input.images();
-    if options.limit.is_some() {
+    if limited {
         labels.truncate(images);
     }
     if labels.len() != images {
-        bail!("--labels: found {} labels for {images} images", labels.len());
+        let problem = format!("found {} labels for {images} images", labels.len());
+        return Err(Error::option("labels", problem));
     }
     Ok(labels)
 }
 
 /// Reads labels from `.npy` or `.npz` integers, an idx1 file, or a text with one integer a line.
 pub(super) fn read_labels(path: &Path) -> Result<Vec<usize>> {
-    read(path).with_context(|| path.display().to_string())
+    read(path).at(|| path.display())
 }
 
 fn read(path: &Path) -> Result<Vec<usize>> {
@@ -31,13 +35,15 @@ fn read(path: &Path) -> Result<Vec<usize>> {
     if name.ends_with(".npy") || name.ends_with(".npz") {
         let array = array::read_one(&file, member.as_deref())?;
         let Some(values) = array.elements.integers().filter(|_| array.shape.len() == 1) else {
-            bail!(
+            refuse!(
                 "found {} of shape {:?}, expected integers of shape (N,)",
                 array.elements.type_name(),
                 array.shape
             );
         };
-        let class = |label| usize::try_from(label).map_err(|_| anyhow!("label {label} is no class number"));
+        let class = |label| {
+            usize::try_from(label).map_err(|_| Error::given(format!("label {label} is no class number")))
+        };
         return values.into_iter().map(class).collect();
     }
     if name.ends_with(".txt") || name.ends_with(".csv") {
@@ -46,7 +52,9 @@ fn read(path: &Path) -> Result<Vec<usize>> {
         return lines
             .map(|(number, line)| {
                 let label = line.trim().parse();
-                label.map_err(|_| anyhow!("line {}: found {line:?}, expected one integer", number + 1))
+                label.map_err(|_| {
+                    Error::given(format!("line {}: found {line:?}, expected one integer", number + 1))
+                })
             })
             .collect();
     }

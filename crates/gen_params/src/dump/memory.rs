@@ -1,20 +1,19 @@
 //! Values in the layout of a machine's memory.
 
-use anyhow::{Result, anyhow};
-
-use gen_params::emit::memory::layout::{
+use gen_params_emit::memory::layout::{
     BankOrder, ByteOrder, Description, Order, Side, Words, sentences, unpack_written,
 };
 
 use super::{Dumped, Memory, word};
+use crate::error::{At, Error, Result};
 
 /// The values of banks that hold as many images as fit exactly, at most those of `description`.
 pub(super) fn read(description: Description, banks: Vec<Words>, files: Vec<String>) -> Result<Dumped> {
     let place = files.join(", ");
-    let description = fitting(description, &banks).map_err(|error| error.context(place.clone()))?;
+    let description = fitting(description, &banks).at(|| &place)?;
     let memory = Memory { description, banks, files };
     let values = memory.values(&memory.description, &memory.banks);
-    let values = values.ok_or_else(|| anyhow!("{place}: its layout contradicts itself"))?;
+    let values = values.ok_or_else(|| Error::given("its layout contradicts itself").at(&place))?;
     let bits = memory.description.fields.first().map_or(64, |field| field.bits);
     let words = values.iter().map(|&value| word(value, bits));
     Ok(Dumped {
@@ -43,12 +42,12 @@ fn fitting(description: Description, banks: &[Words]) -> Result<Description> {
         }
     }
     let expected = description.words_per_bank()?;
-    Err(anyhow!(
+    Err(Error::given(format!(
         "found {found} words of {} bits{}, expected {expected}:\n  {}",
         description.word_bits,
         if banks.len() > 1 { " in each bank" } else { "" },
         sentences(&description).join("\n  ")
-    ))
+    )))
 }
 
 impl Memory {

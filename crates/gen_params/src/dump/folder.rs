@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
-
-use gen_params::emit::GoldenTensor;
-use gen_params::emit::folder::read_back::{describe, read_tables};
-use gen_params::emit::memory::formats::MemoryFormat;
-use gen_params::emit::memory::layout::Description;
-use gen_params::emit::memory::{BANK, Packing};
+use gen_params_emit::GoldenTensor;
+use gen_params_emit::folder::read_back::{describe, read_tables};
+use gen_params_emit::memory::formats::MemoryFormat;
+use gen_params_emit::memory::layout::Description;
+use gen_params_emit::memory::{BANK, Packing};
 
 use super::hex::parse_hex;
 use super::{Dumped, memory, word};
+use crate::error::{At, Error, Result, refuse};
 use crate::input::{Array, Elements, read_arrays};
 
 /// A folder of values, by the name of its files without extension (`conv1_output`) or of its arrays (`conv1/output`).
@@ -37,7 +36,7 @@ impl Folder {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let mut paths: Vec<PathBuf> = fs::read_dir(path)
             .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
-            .with_context(|| path.display().to_string())?;
+            .at(|| path.display())?;
         paths.sort();
         let mut sources: BTreeMap<String, Vec<Source>> = BTreeMap::new();
         let mut banks: BTreeMap<(String, String), BTreeMap<usize, PathBuf>> = BTreeMap::new();
@@ -50,9 +49,9 @@ impl Folder {
             let extension = extension.to_lowercase();
             match extension.as_str() {
                 "npz" => {
-                    for (name, array) in read_arrays(&path).with_context(|| path.display().to_string())? {
-                        let dumped = dumped(format!("{}:{name}", file_name(&path)), array)
-                            .with_context(|| path.display().to_string())?;
+                    for (name, array) in read_arrays(&path).at(|| path.display())? {
+                        let dumped =
+                            dumped(format!("{}:{name}", file_name(&path)), array).at(|| path.display())?;
                         // Arrays are named with the model's own dots and a slash, files with underscores alone.
                         let stem = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
                         sources.entry(stem.collect()).or_default().push(Source::Array(Box::new(dumped)));
@@ -67,7 +66,7 @@ impl Folder {
                     let (stem, bank) = bank.unwrap_or((stem, 0));
                     banks.entry((stem.to_owned(), extension)).or_default().insert(bank, path);
                 }
-                _ => bail!(
+                _ => refuse!(
                     "{}: expected .npz, .npy, .mem, .txt or a format of words: hex, bin, coe, mif, raw, ihex, dec, csv",
                     path.display()
                 ),
@@ -119,14 +118,14 @@ impl Folder {
                 Source::Files(files) => match self_described(files)? {
                     Some(dumped) => dumped,
                     None => read(files, golden.description(laid_out), laid_out.is_some())
-                        .with_context(|| self.path.display().to_string())?,
+                        .at(|| self.path.display())?,
                 },
             };
             if let Some(other) = &found
                 && (other.words.len() != dumped.words.len() || other.values(true) != dumped.values(true))
             {
                 // A folder of golden values has everything twice.
-                bail!("{} and {} both hold {}, and differ", other.place, dumped.place, golden.file_stem());
+                refuse!("{} and {} both hold {}, and differ", other.place, dumped.place, golden.file_stem());
             }
             // Of two, the one that knows its shape.
             if dumped.shape.is_some() || found.is_none() {
@@ -170,29 +169,29 @@ fn self_described(files: &[PathBuf]) -> Result<Option<Dumped>> {
 /// The values of files that do not say how they lie there.
 fn read(files: &[PathBuf], description: Description, is_laid_out: bool) -> Result<Dumped> {
     let names: Vec<String> = files.iter().map(|path| file_name(path)).collect();
-    let (first, name) = files.first().zip(names.first()).context("no file")?;
+    let (first, name) = files.first().zip(names.first()).ok_or_else(|| Error::given("no file"))?;
     match name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).as_deref() {
         Some("txt") => {
-            let text = fs::read_to_string(first).with_context(|| name.clone())?;
+            let text = fs::read_to_string(first).at(|| name)?;
             return decimals(name, &text, &description);
         }
         Some("hex" | "mem") if !is_laid_out => {
-            let text = fs::read_to_string(first).with_context(|| name.clone())?;
-            let (words, bits) = parse_hex(&text).with_context(|| name.clone())?;
+            let text = fs::read_to_string(first).at(|| name)?;
+            let (words, bits) = parse_hex(&text).at(|| name)?;
             return Ok(Dumped::plain(name.clone(), words, bits, None));
         }
         Some("npy") if !is_laid_out => return array(first),
         _ => {}
     }
     if files.len() != description.banks as usize {
-        bail!("found {}, expected {} banks", names.join(", "), description.banks);
+        refuse!("found {}, expected {} banks", names.join(", "), description.banks);
     }
     let (bits, byte_order) = (description.word_bits, description.byte_order);
     let banks = files.iter().zip(&names).map(|(path, name)| {
         // Of a simulator's own memory files.
         let format = MemoryFormat::of_file(name).unwrap_or(MemoryFormat::Hex);
-        let bytes = fs::read(path).with_context(|| name.clone())?;
-        format.read(&bytes, bits, byte_order).with_context(|| name.clone())
+        let bytes = fs::read(path).at(|| name)?;
+        format.read(&bytes, bits, byte_order).at(|| name)
     });
     memory::read(description, banks.collect::<Result<_>>()?, names)
 }
@@ -202,7 +201,8 @@ fn decimals(name: &str, text: &str, description: &Description) -> Result<Dumped>
     let bits = description.fields.first().map_or(64, |field| field.bits);
     let integers = text.split(|c: char| !(c.is_ascii_digit() || c == '-')).filter(|token| !token.is_empty());
     let words = integers.map(|token| {
-        let value: i64 = token.parse().map_err(|_| anyhow!("{name}: found {token:?}, expected integers"))?;
+        let value: i64 =
+            token.parse().map_err(|_| Error::given(format!("{name}: found {token:?}, expected integers")))?;
         Ok(word(value, bits))
     });
     Ok(Dumped::plain(name.to_owned(), words.collect::<Result<_>>()?, bits, None))
@@ -210,8 +210,8 @@ fn decimals(name: &str, text: &str, description: &Description) -> Result<Dumped>
 
 fn array(path: &Path) -> Result<Dumped> {
     let place = file_name(path);
-    let (_, array) = read_arrays(path)?.into_iter().next().with_context(|| place.clone())?;
-    dumped(place.clone(), array).context(place)
+    let (_, array) = read_arrays(path)?.into_iter().next().ok_or_else(|| Error::given(&place))?;
+    dumped(place.clone(), array).at(|| place)
 }
 
 fn dumped(place: String, array: Array) -> Result<Dumped> {
@@ -221,7 +221,7 @@ fn dumped(place: String, array: Array) -> Result<Dumped> {
         Elements::I32(_) => 32,
         Elements::I64(_) => 64,
         Elements::F32(_) | Elements::F64(_) => {
-            bail!("found an array of {}, expected integers", array.elements.type_name())
+            refuse!("found an array of {}, expected integers", array.elements.type_name())
         }
     };
     let element = Some(array.elements.type_name());

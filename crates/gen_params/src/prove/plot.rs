@@ -1,20 +1,18 @@
 //! Width of M0 against differing accumulators, as SVG.
 
-use std::io::Write;
+use std::io::{Result, Write};
 
-use anyhow::Result;
-
-use gen_params::certify::{Freedom, Summary};
-use gen_params::contract::Contract;
+use gen_params_core::certify::{Freedom, Summary};
+use gen_params_core::contract::Contract;
 
 use super::search::{Search, WIDTHS};
 
 /// Widths of multipliers in hardware: 8 and 16 bits of small processors, 18, 25 and 27 of FPGAs' DSP blocks (18x18, 25x18,
 /// 27x18), 32 of processors.
-pub(super) const MARKS: [u32; 6] = [8, 16, 18, 25, 27, 32];
+pub const MARKS: [u32; 6] = [8, 16, 18, 25, 27, 32];
 
 /// The powers of ten between which shares are drawn.
-pub(super) fn decades() -> (i32, i32) {
+pub fn decades() -> (i32, i32) {
     (-9, 0)
 }
 
@@ -35,8 +33,17 @@ const SERIES: [(&str, &str); 4] = [
     ("M0 and rounding constant chosen", "#009e73"),
 ];
 
-/// Draws the whole network's curves.
-pub(super) fn write(out: &mut dyn Write, model: &str, contract: Contract, search: &Search) -> Result<()> {
+impl Search {
+    /// Draws the whole network's curves: width of M0 against the share of accumulators whose code differs from the engine's.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn plot(&self, out: &mut dyn Write, model: &str, contract: Contract) -> Result<()> {
+        write(out, model, contract, self)
+    }
+}
+
+fn write(out: &mut dyn Write, model: &str, contract: Contract, search: &Search) -> Result<()> {
     writeln!(
         out,
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">

@@ -1,4 +1,4 @@
-//! `--input` and `--labels`: what the user gives a network to compute, read without a guess.
+//! What a network is run on: arrays, images and their labels, read without a guess.
 //!
 //! An input is codes or reals of shape (N, C, H, W), or of whatever shape an array file has. Pixels of images and idx
 //! files become reals as `(x/255 - mean) / std`, in binary32 and in this order, which is what torchvision does.
@@ -11,50 +11,89 @@ mod picture;
 use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use gen_params_core::parameters::Activation;
 
-use gen_params::parameters::Activation;
+pub(crate) use array::read_arrays;
+pub use array::{Array, Elements};
+pub use labels::labels;
 
-pub(crate) use array::{Array, Elements, read_arrays};
-pub(crate) use labels::read_matching_labels;
-
-use crate::arguments::InputOptions;
-use crate::table::short;
+use crate::error::{Cause, Error, Result, refuse};
+use crate::text::short;
 
 /// What a network is run on.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Input {
+pub struct Input {
     /// Sizes, outermost first; the first is the number of images.
-    pub(crate) shape: Vec<usize>,
+    pub shape: Vec<usize>,
     /// Row-major values.
-    pub(crate) values: Values,
+    pub values: Values,
     /// One name per image, where each comes from its own file.
-    pub(crate) names: Option<Vec<String>>,
+    pub names: Option<Vec<String>>,
     /// Whether the values are pixels, (N, C, H, W), and not an array of the network's own order.
-    pub(crate) pixels: bool,
+    pub pixels: bool,
+}
+
+/// How pixels become what a network takes, and how many images are read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InputOptions {
+    /// Subtracted from pixel/255: one number, or one per channel.
+    pub mean: Option<Vec<f32>>,
+    /// What the difference is divided by: one number, or one per channel.
+    pub std: Option<Vec<f32>>,
+    /// Height and width that pictures are resized to, bilinear and anti-aliased.
+    pub resize: Option<[u32; 2]>,
+    /// Images that are read at most: the first ones.
+    pub limit: Option<usize>,
 }
 
 /// The values of an input.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Values {
+pub enum Values {
     /// Real numbers, to be quantized.
     Reals(Vec<f32>),
     /// Codes, with the name of their element type in the file: `uint8`, `int8`, `int16` or `int32`.
     Codes(Vec<i32>, &'static str),
 }
 
+impl Values {
+    /// Number of values.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Reals(values) => values.len(),
+            Self::Codes(values, _) => values.len(),
+        }
+    }
+}
+
 impl Input {
-    /// Reads what `path` names, at most `options.limit` images of it.
-    pub(crate) fn read(path: &Path, options: &InputOptions) -> Result<Self> {
-        let mut input = Self::read_all(path, options).with_context(|| path.display().to_string())?;
-        if input.shape.first().is_none_or(|&images| images == 0) {
-            bail!("{}: holds no image", path.display());
-        }
-        if let Some(limit) = options.limit {
-            input.truncate(limit);
-        }
-        input.refuse_what_is_no_number().with_context(|| path.display().to_string())?;
-        Ok(input)
+    /// Reads what `path` names: a `.npy` or `.npz` array of codes or reals, an idx file, a png or jpeg picture, or a folder
+    /// of them. An array of an archive is named after a colon: `golden.npz:input`.
+    ///
+    /// ```
+    /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/samples/torch2.9/eager_qat/LeNet_x86"))?;
+    /// use gen_params::input::{Input, InputOptions};
+    ///
+    /// let input = Input::read("input_f32.npy", &InputOptions { limit: Some(2), ..Default::default() })?;
+    /// assert_eq!(input.shape, [2, 1, 8, 8]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The file is none of these, holds no image, or a number that is not finite; pixels without `mean` and `std`.
+    pub fn read(path: impl AsRef<Path>, options: &InputOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let read = || {
+            let mut input = Self::read_all(path, options)?;
+            if input.shape.first().is_none_or(|&images| images == 0) {
+                refuse!("holds no image");
+            }
+            if let Some(limit) = options.limit {
+                input.truncate(limit);
+            }
+            input.refuse_what_is_no_number()?;
+            Ok(input)
+        };
+        read().map_err(|error: Error| error.at(path.display()))
     }
 
     /// Engines do not agree on the code of NaN, and an infinity says that something went wrong before.
@@ -70,11 +109,11 @@ impl Input {
         }
         place.reverse();
         let others = if others > 0 { format!(", and {others} more") } else { String::new() };
-        bail!("[{}]: found {}{others}, expected finite numbers", place.join(", "), reals[index])
+        refuse!("[{}]: found {}{others}, expected finite numbers", place.join(", "), reals[index])
     }
 
     /// What anybody should know who gives this input to a network that takes `activation`, if anything.
-    pub(crate) fn remarks(&self, activation: Activation) -> Option<Remark> {
+    pub fn remark(&self, activation: Activation) -> Option<Remark> {
         let (min, max) = activation.code_type.range();
         match &self.values {
             Values::Codes(_, "uint8") => Some(Remark::Codes(activation)),
@@ -115,7 +154,7 @@ impl Input {
         let (file, member) = array::split_member(path);
         match Kind::of(&file)? {
             Kind::Array => {
-                options.refuse_normalization("an array holds the network's input itself")?;
+                options.refuse_normalization()?;
                 let array = array::read_one(&file, member.as_deref())?;
                 let values = match array.elements {
                     Elements::U8(codes) => Values::Codes(codes.into_iter().map(i32::from).collect(), "uint8"),
@@ -127,7 +166,7 @@ impl Input {
                         Values::Codes(codes.into_iter().map(i32::from).collect(), "int16")
                     }
                     Elements::I32(codes) => Values::Codes(codes, "int32"),
-                    Elements::I64(_) => bail!(
+                    Elements::I64(_) => refuse!(
                         "found an array of {}, expected codes (uint8, int8, int16, int32) or reals (float32, float64)",
                         array.elements.type_name()
                     ),
@@ -137,7 +176,8 @@ impl Input {
             Kind::Idx => {
                 let images = idx::read_images(&file)?;
                 if options.resize.is_some() {
-                    bail!("--resize is for png and jpeg files, not for idx");
+                    let for_what = "png and jpeg files, not for idx";
+                    return Err(Cause::Inapplicable { name: "resize", for_what }.into());
                 }
                 let normalization = Normalization::new(options, 1)?;
                 let reals = images.pixels.iter().map(|&pixel| normalization.apply(pixel, 0)).collect();
@@ -148,7 +188,8 @@ impl Input {
         }
     }
 
-    fn truncate(&mut self, limit: usize) {
+    /// Drops all images but the first `limit`.
+    pub fn truncate(&mut self, limit: usize) {
         let Some(images) = self.shape.first_mut().filter(|images| **images > limit) else { return };
         *images = limit;
         let elements = self.shape.iter().product();
@@ -162,7 +203,7 @@ impl Input {
     }
 
     /// Pixels in the order (N, H, W, C); arrays as they are.
-    pub(crate) fn channels_last(mut self) -> Self {
+    pub fn channels_last(mut self) -> Self {
         let &[images, channels, rows, columns] = self.shape.as_slice() else { return self };
         if !self.pixels {
             return self;
@@ -180,7 +221,7 @@ impl Input {
     }
 
     /// Number of images.
-    pub(crate) fn images(&self) -> usize {
+    pub fn images(&self) -> usize {
         self.shape.first().copied().unwrap_or(0)
     }
 }
@@ -190,16 +231,25 @@ const NOTABLE_PERCENT: usize = 5;
 
 /// What anybody should know who gives an input to a network.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Remark {
+pub enum Remark {
     /// Its bytes are taken for codes, where they could be pixels.
     Codes(Activation),
     /// Many of its values lie beyond what the network's codes reach.
-    Saturates { percent: usize, found: (f32, f32), takes: (f64, f64), source: Source },
+    Saturates {
+        /// Values beyond the codes, of all, in percent.
+        percent: usize,
+        /// The smallest and the largest value.
+        found: (f32, f32),
+        /// The reals of the smallest and the largest code.
+        takes: (f64, f64),
+        /// What the values seem to be.
+        source: Source,
+    },
 }
 
 /// What the values of an input seem to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
     /// Pixels, as --mean and --std made them.
     Normalized,
     /// An array of whole numbers of 0 to 255.
@@ -250,7 +300,7 @@ impl Kind {
         } else if ends(&["-ubyte", "-ubyte.gz", ".idx", ".idx.gz", ".idx3", ".idx3.gz"]) {
             Ok(Self::Idx)
         } else {
-            bail!(
+            refuse!(
                 "not an input by its name: expected .npy, .npz, .png, .jpg, .jpeg, an idx file (*-ubyte, *-ubyte.gz, \
                  .idx) or a folder of images"
             )
@@ -268,21 +318,27 @@ struct Normalization {
 impl Normalization {
     fn new(options: &InputOptions, channels: usize) -> Result<Self> {
         let (Some(mean), Some(std)) = (&options.mean, &options.std) else {
-            bail!(
-                "pixels are 0..255, and what the network was trained on is not in any file\n  hint: give --mean and \
-                 --std, as in the training's Normalize(mean, std) after pixels were divided by 255: --mean 0 --std 1 if \
-                 there was none, --mean 0.5 --std 0.5 for [-1, 1]; one number, or one per channel separated by commas"
-            );
+            return Err(Error::given(
+                "pixels are 0..255, and what the network was trained on is not in any file",
+            )
+            .with_hint(
+                "give --mean and --std, as in the training's Normalize(mean, std) after pixels were divided by 255: \
+                 --mean 0 --std 1 if there was none, --mean 0.5 --std 0.5 for [-1, 1]; one number, or one per channel \
+                 separated by commas",
+            ));
         };
-        let spread = |flag: &str, values: &[f32]| match values {
+        let spread = |name, values: &[f32]| match values {
             [one] => Ok(vec![*one; channels]),
             each if each.len() == channels => Ok(each.to_vec()),
-            each => bail!("{flag}: found {} numbers for images of {channels} channels", each.len()),
+            each => {
+                let problem = format!("found {} numbers for images of {channels} channels", each.len());
+                Err(Error::option(name, problem))
+            }
         };
         if let Some(bad) = std.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
-            bail!("--std: found {bad}, expected a positive number");
+            return Err(Error::option("std", format!("found {bad}, expected a positive number")));
         }
-        Ok(Self { mean: spread("--mean", mean)?, std: spread("--std", std)? })
+        Ok(Self { mean: spread("mean", mean)?, std: spread("std", std)? })
     }
 
     fn apply(&self, pixel: u8, channel: usize) -> f32 {
@@ -292,17 +348,14 @@ impl Normalization {
 
 impl InputOptions {
     /// An error if pixels were to be normalized where there are none.
-    fn refuse_normalization(&self, why: &str) -> Result<()> {
-        for (flag, given) in [
-            ("--mean", self.mean.is_some()),
-            ("--std", self.std.is_some()),
-            ("--resize", self.resize.is_some()),
-        ] {
-            if given {
-                bail!("{flag} is for images and idx files: {why}");
-            }
+    fn refuse_normalization(&self) -> Result<()> {
+        let for_what = "images and idx files: an array holds the network's input itself";
+        let given =
+            [("mean", self.mean.is_some()), ("std", self.std.is_some()), ("resize", self.resize.is_some())];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(Cause::Inapplicable { name, for_what }.into()),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -420,7 +473,7 @@ mod tests {
     #[test]
     fn arrays_of_numpy_are_codes_or_reals() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/layers/conv2d_fbgemm");
-        let read = |name: &str| Input::read(&Path::new(folder).join(name), &NONE);
+        let read = |name: &str| Input::read(Path::new(folder).join(name), &NONE);
         let codes = read("golden.npz:input_q").unwrap();
         let reals = read("golden.npz:input_f32").unwrap();
         assert!(matches!(codes.values, Values::Codes(_, "uint8")));

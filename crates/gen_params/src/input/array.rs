@@ -4,34 +4,42 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
 use npyz::{Deserialize, NpyFile, Order};
 use zip::ZipArchive;
 
+use crate::error::{At, Error, Result, refuse};
+
 /// A dense array in row-major order.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Array {
+pub struct Array {
     /// Sizes, outermost first.
-    pub(crate) shape: Vec<usize>,
+    pub shape: Vec<usize>,
     /// Elements.
-    pub(crate) elements: Elements,
+    pub elements: Elements,
 }
 
 /// The elements of an array, in the type that the file has.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Elements {
+pub enum Elements {
+    /// uint8.
     U8(Vec<u8>),
+    /// int8.
     I8(Vec<i8>),
+    /// int16.
     I16(Vec<i16>),
+    /// int32.
     I32(Vec<i32>),
+    /// int64, or uint32 widened.
     I64(Vec<i64>),
+    /// float32.
     F32(Vec<f32>),
+    /// float64.
     F64(Vec<f64>),
 }
 
 impl Elements {
     /// numpy's name of the element type.
-    pub(crate) fn type_name(&self) -> &'static str {
+    pub fn type_name(&self) -> &'static str {
         match self {
             Self::U8(_) => "uint8",
             Self::I8(_) => "int8",
@@ -44,7 +52,7 @@ impl Elements {
     }
 
     /// The elements as integers; `None` for reals.
-    pub(crate) fn integers(&self) -> Option<Vec<i64>> {
+    pub fn integers(&self) -> Option<Vec<i64>> {
         fn widen<T: Copy + Into<i64>>(values: &[T]) -> Vec<i64> {
             values.iter().map(|&value| value.into()).collect()
         }
@@ -79,15 +87,14 @@ pub(super) fn read_one(path: &Path, member: Option<&str>) -> Result<Array> {
     let names = member_names(&archive)?;
     let name = match (member, names.as_slice()) {
         (Some(name), _) if names.iter().any(|known| known == name) => name,
-        (Some(name), _) => bail!("has no array {name}; it has {}", names.join(", ")),
+        (Some(name), _) => refuse!("has no array {name}; it has {}", names.join(", ")),
         (None, [only]) => only,
-        (None, []) => bail!("holds no array"),
-        (None, several) => bail!(
-            "holds {} arrays: {}\n  hint: name one of them: {}:NAME",
-            several.len(),
-            several.join(", "),
-            path.display()
-        ),
+        (None, []) => refuse!("holds no array"),
+        (None, several) => {
+            let problem = format!("holds {} arrays: {}", several.len(), several.join(", "));
+            let hint = format!("name one of them: {}:NAME", path.display());
+            return Err(Error::given(problem).with_hint(hint));
+        }
     };
     read_member(&mut archive, name)
 }
@@ -102,14 +109,14 @@ pub(crate) fn read_arrays(path: &Path) -> Result<Vec<(String, Array)>> {
     member_names(&archive)?
         .into_iter()
         .map(|name| {
-            let array = read_member(&mut archive, &name).with_context(|| name.clone())?;
+            let array = read_member(&mut archive, &name).at(|| &name)?;
             Ok((name, array))
         })
         .collect()
 }
 
 fn open_archive(path: &Path) -> Result<ZipArchive<BufReader<File>>> {
-    ZipArchive::new(BufReader::new(File::open(path)?)).context("not a zip archive")
+    ZipArchive::new(BufReader::new(File::open(path)?)).at(|| "not a zip archive")
 }
 
 fn member_names<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<Vec<String>> {
@@ -124,7 +131,7 @@ fn read_member<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Resul
     let index = archive
         .index_for_name(&format!("{name}.npy"))
         .or_else(|| archive.index_for_name(name))
-        .ok_or_else(|| anyhow!("has no array {name}"))?;
+        .ok_or_else(|| Error::given(format!("has no array {name}")))?;
     let member = archive.by_index(index)?;
     let length = member.size();
     read_array(member, length)
@@ -132,7 +139,7 @@ fn read_member<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Resul
 
 /// Reads one array from at most `length` bytes.
 fn read_array(reader: impl Read, length: u64) -> Result<Array> {
-    let file = NpyFile::new(reader.take(length)).context("not a .npy array")?;
+    let file = NpyFile::new(reader.take(length)).at(|| "not a .npy array")?;
     let header = file.header();
     let elements = header.shape().iter().try_fold(1_u64, |product, &size| product.checked_mul(size));
     let order = header.order();
@@ -140,11 +147,11 @@ fn read_array(reader: impl Read, length: u64) -> Result<Array> {
     let size = dtype.num_bytes().unwrap_or(1) as u64;
     // The header claims; the file's length decides, before anything is allocated.
     if elements.and_then(|n| n.checked_mul(size)).is_none_or(|bytes| bytes > length) {
-        bail!("its header promises shape {:?}, for which it is too short", header.shape());
+        refuse!("its header promises shape {:?}, for which it is too short", header.shape());
     }
     let shape = header.shape().iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>()?;
     if order == Order::Fortran && shape.len() > 1 {
-        bail!("is in Fortran order; save numpy.ascontiguousarray(x) instead");
+        refuse!("is in Fortran order; save numpy.ascontiguousarray(x) instead");
     }
     let name = dtype.descr();
     let name = name.trim_matches('\'');
@@ -157,11 +164,14 @@ fn read_array(reader: impl Read, length: u64) -> Result<Array> {
         "u4" => Elements::I64(values::<u32, _>(file)?.into_iter().map(i64::from).collect()),
         "f4" => Elements::F32(values(file)?),
         "f8" => Elements::F64(values(file)?),
-        _ => bail!("holds elements of type {name}, expected integers of 8 to 64 bits, float32 or float64"),
+        _ => refuse!("holds elements of type {name}, expected integers of 8 to 64 bits, float32 or float64"),
     };
     Ok(Array { shape, elements })
 }
 
 fn values<T: Deserialize, R: Read>(file: NpyFile<R>) -> Result<Vec<T>> {
-    Ok(file.data::<T>().map_err(|error| anyhow!("{error}"))?.collect::<std::io::Result<Vec<T>>>()?)
+    Ok(file
+        .data::<T>()
+        .map_err(|error| Error::given(error.to_string()))?
+        .collect::<std::io::Result<Vec<T>>>()?)
 }

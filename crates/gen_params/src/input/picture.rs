@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
 use image::DynamicImage;
 use image::imageops::FilterType;
 
-use super::{Input, Normalization, Values};
-use crate::arguments::InputOptions;
+use super::{Input, InputOptions, Normalization, Values};
+use crate::error::{At, Error, Result, refuse};
 
 /// What names of pictures end with.
 pub(super) const EXTENSIONS: &[&str] = &[".png", ".jpg", ".jpeg"];
@@ -20,10 +19,10 @@ pub(super) fn read_folder(folder: &Path, options: &InputOptions) -> Result<Input
     names.sort();
     let is_picture = |name: &str| EXTENSIONS.iter().any(|extension| name.to_lowercase().ends_with(extension));
     if let Some(other) = names.iter().find(|name| !is_picture(&name.to_string_lossy())) {
-        bail!("holds {}, expected nothing but {}", other.to_string_lossy(), EXTENSIONS.join(", "));
+        refuse!("holds {}, expected nothing but {}", other.to_string_lossy(), EXTENSIONS.join(", "));
     }
     if names.is_empty() {
-        bail!("holds no {} file", EXTENSIONS.join(", "));
+        refuse!("holds no {} file", EXTENSIONS.join(", "));
     }
     names.truncate(options.limit.unwrap_or(usize::MAX));
     read_files(&names.iter().map(|name| folder.join(name)).collect::<Vec<_>>(), options)
@@ -37,17 +36,16 @@ pub(super) fn read_files(paths: &[PathBuf], options: &InputOptions) -> Result<In
     for path in paths {
         let name =
             path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-        let picture = Picture::read(path, options).with_context(|| name.clone())?;
+        let picture = Picture::read(path, options).at(|| &name)?;
         let (shape, normalization) = match &first {
             Some(first) => first,
             None => first.insert((picture.shape(), Normalization::new(options, picture.channels)?)),
         };
         if picture.shape() != *shape {
-            bail!(
-                "{name}: found (C, H, W) = {:?}, but the first image has {shape:?}\n  hint: --resize HEIGHTxWIDTH makes \
-                 images one size",
-                picture.shape()
-            );
+            let problem =
+                format!("found (C, H, W) = {:?}, but the first image has {shape:?}", picture.shape());
+            let hint = "--resize HEIGHTxWIDTH makes images one size";
+            return Err(Error::given(problem).with_hint(hint).at(name));
         }
         picture.append(normalization, &mut reals);
         names.push(name);
@@ -80,7 +78,7 @@ impl Picture {
         let (channels, bytes) = match picture {
             DynamicImage::ImageLuma8(grey) => (1, grey.into_raw()),
             DynamicImage::ImageRgb8(colour) => (3, colour.into_raw()),
-            other => bail!(
+            other => refuse!(
                 "found pixels of type {:?}, expected 8-bit grey or RGB without transparency",
                 other.color()
             ),

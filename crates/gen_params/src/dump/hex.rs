@@ -1,6 +1,6 @@
 //! Hexadecimal lines of any width, as simulators write them.
 
-use anyhow::{Result, anyhow, bail};
+use crate::error::{Error, Result, refuse};
 
 /// Words of hexadecimal digits, as `$writememh` and loggers write them: separated by space, `//` comments, `_` between
 /// digits. All words have as many digits.
@@ -11,7 +11,7 @@ pub(super) fn parse_hex(text: &str) -> Result<(Vec<u64>, u32)> {
         let line_number = number + 1;
         for word in line.split("//").next().unwrap_or_default().split_whitespace() {
             if word.starts_with('@') {
-                bail!(
+                refuse!(
                     "line {line_number}: found the address {word}; expected values only, from the first on"
                 );
             }
@@ -20,11 +20,13 @@ pub(super) fn parse_hex(text: &str) -> Result<(Vec<u64>, u32)> {
             let value = u64::from_str_radix(plain, 16).map_err(|_| {
                 let undefined = plain.contains(['x', 'X', 'z', 'Z']);
                 let why = if undefined { ": the hardware never wrote it" } else { "" };
-                anyhow!("line {line_number}: found {word:?}, expected up to 16 hexadecimal digits{why}")
+                Error::given(format!(
+                    "line {line_number}: found {word:?}, expected up to 16 hexadecimal digits{why}"
+                ))
             })?;
             let count = *digits.get_or_insert(plain.len());
             if plain.len() != count {
-                bail!("line {line_number}: found {} digits, and {count} in the lines before", plain.len());
+                refuse!("line {line_number}: found {} digits, and {count} in the lines before", plain.len());
             }
             words.push(value);
         }

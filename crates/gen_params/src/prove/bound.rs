@@ -4,23 +4,25 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
 use serde_json::Value as Json;
 
-use gen_params::certify::{CertificateFile, Fault, FaultKind, LayerNumbers};
-use gen_params::emit::file_digest;
+use gen_params_core::certify::{CertificateFile, Fault, FaultKind, LayerNumbers};
+use gen_params_core::parameters::Range;
+use gen_params_emit::file_digest;
 
+use crate::error::{At, Error, Result};
 use crate::input::{Array, Elements, read_arrays};
 
 /// The archive with every integer of every layer.
 const ARCHIVE: &str = "params.npz";
 
 /// What is not the same.
-pub(super) fn compare(certificate: &CertificateFile, folder: &Path) -> Result<Vec<Fault>> {
+pub(super) fn differences(certificate: &CertificateFile, folder: &Path) -> Result<Vec<Fault>> {
     let fault = |place: &str, text: String| Fault::new(place, FaultKind::Parameters, text);
     let path = folder.join("manifest.json");
-    let name = || path.display().to_string();
-    let manifest: Json = serde_json::from_slice(&fs::read(&path).with_context(name)?).with_context(name)?;
+    let text = fs::read(&path).at(|| path.display())?;
+    let manifest: Json =
+        serde_json::from_slice(&text).map_err(|error| Error::given(error.to_string()).at(path.display()))?;
     let mut faults = Vec::new();
     let mut found = None;
     for file in manifest["files"].as_array().into_iter().flatten() {
@@ -46,7 +48,7 @@ pub(super) fn compare(certificate: &CertificateFile, folder: &Path) -> Result<Ve
         Some(_) => {}
     }
     let archive = folder.join(ARCHIVE);
-    let arrays = read_arrays(&archive).with_context(|| archive.display().to_string())?;
+    let arrays = read_arrays(&archive).at(|| archive.display())?;
     let layers = certificate.numbers();
     let of_folder = manifest["layers"].as_array().into_iter().flatten();
     let of_folder: Vec<&str> = of_folder.filter_map(|layer| layer["name"].as_str()).collect();
@@ -59,7 +61,7 @@ pub(super) fn compare(certificate: &CertificateFile, folder: &Path) -> Result<Ve
     }
     let arrays: HashMap<&str, &Array> = arrays.iter().map(|(name, array)| (name.as_str(), array)).collect();
     for layer in &layers {
-        for field in differences(layer, &arrays) {
+        for field in differing(layer, &arrays) {
             faults.push(fault(&layer.name, format!("its {field} is another one in the folder")));
         }
     }
@@ -75,14 +77,14 @@ pub(super) fn compare(certificate: &CertificateFile, folder: &Path) -> Result<Ve
 }
 
 /// The fields of a layer that are not the same.
-fn differences(layer: &LayerNumbers, arrays: &HashMap<&str, &Array>) -> Vec<&'static str> {
+fn differing(layer: &LayerNumbers, arrays: &HashMap<&str, &Array>) -> Vec<&'static str> {
     let array = |field: &str| arrays.get(format!("{}/{field}", layer.name).as_str()).copied();
     let integers = |field: &str| array(field).and_then(|array| array.elements.integers());
     let reals = |field: &str| match array(field).map(|array| &array.elements) {
         Some(Elements::F64(values)) => Some(values.clone()),
         _ => None,
     };
-    let range = |range: gen_params::parameters::Range<i32>| Some(vec![range.min.into(), range.max.into()]);
+    let range = |range: Range<i32>| Some(vec![range.min.into(), range.max.into()]);
     let rows = [
         ("weight", integers("weight") == Some(layer.weight.clone())),
         ("weight shape", array("weight").map(|array| &array.shape) == Some(&layer.weight_shape)),

@@ -4,7 +4,7 @@ mod folder;
 mod hex;
 mod memory;
 
-use gen_params::emit::memory::layout::{Description, Words};
+use gen_params_emit::memory::layout::{Description, Words};
 
 pub(crate) use folder::Folder;
 

@@ -1,101 +1,71 @@
-//! `run --golden`: every layer's codes and accumulators, or all stages, into a folder.
+//! Golden values: every layer's codes and accumulators, or all stages, at every point of a network.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-
-use gen_params::emit::folder::golden::{axes, input_node};
-use gen_params::emit::{Existing, Golden, GoldenFiles, GoldenTensor, Width, write_golden};
-use gen_params::hardware::Stage;
-use gen_params::machine::{Arithmetic, Machine, Values};
-use gen_params::network::{EdgeId, IntNetwork, Node};
-use gen_params::ops::{Op, Shape, Value};
-use gen_params::parameters::Activation;
-use gen_params::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::arguments::Run;
-use crate::arithmetic;
-use crate::input::Input;
-use crate::simulation::{self, Prepared};
-use crate::table::thousands;
-use crate::terminal;
+use gen_params_core::hardware::Stage;
+use gen_params_core::machine::{Arithmetic, Machine, Values};
+use gen_params_core::network::{EdgeId, IntNetwork, Node};
+use gen_params_core::ops::{Op, Shape, Value};
+use gen_params_core::parameters::Activation;
+use gen_params_core::tensor::Tensor;
+use gen_params_emit::folder::golden::{axes, input_node};
+use gen_params_emit::{Golden, GoldenTensor, Width};
 
-/// Writes golden values into `directory`.
-pub(super) fn write(
-    arguments: &Run,
-    prepared: &Prepared,
-    input: &Input,
-    chosen: Arithmetic,
-    directory: &Path,
-) -> Result<()> {
-    let wanted: &[Stage] = if arguments.stages { &Stage::ALL } else { &[Stage::Accumulator, Stage::Output] };
-    let machine = prepared.machine(chosen)?;
-    let tensors = compute(&machine, input, arguments.batch as usize, wanted)?;
-    let golden = Golden {
-        contract: chosen.name().to_owned(),
-        options: arithmetic::describe(chosen),
-        tensors: tensors.into_iter().map(|point| point.tensor).collect(),
-    };
-    let model = &prepared.model;
-    let source = model.source_file();
-    let existing = Existing::forced(arguments.force);
-    let (network, parameters) = (&prepared.network, &prepared.parameters);
-    let mut written = prepared.target.golden_files();
-    if let Some(list) = &arguments.format {
-        written.formats = list.parse().context("--format")?;
-        if let Some(format) = written.formats.iter().find(|&format| !GoldenFiles::has(format)) {
-            bail!("--format: files of {} hold constants, and no golden values", format.name());
-        }
+use crate::arithmetic::describe;
+use crate::error::{Error, Result};
+use crate::input::Input;
+use crate::run::{Progress, RunOptions, batches, for_each_batch};
+
+/// The record of values that a machine has computed.
+pub(crate) fn golden(machine: &Machine<'_>, tensors: impl IntoIterator<Item = GoldenTensor>) -> Golden {
+    let arithmetic = machine.arithmetic();
+    Golden {
+        contract: arithmetic.name().to_owned(),
+        options: describe(arithmetic),
+        tensors: tensors.into_iter().collect(),
     }
-    let manifest = write_golden(directory, network, parameters, Some(source), &golden, &written, existing)?;
-    terminal::say(format!(
-        "{}: golden values of {} images, {} files",
-        directory.display(),
-        thousands(input.images()),
-        manifest.files.len() + 1
-    ));
-    Ok(())
 }
 
 /// The values at one point of a network.
-pub(super) struct Point {
+pub(crate) struct Point {
     /// Index of the node; `None` for the network's input.
-    pub(super) node: Option<usize>,
+    pub(crate) node: Option<usize>,
     /// Whether the values are the same whatever the images: a constant of the network, or made of constants alone.
     constant: bool,
-    pub(super) tensor: GoldenTensor,
+    pub(crate) tensor: GoldenTensor,
 }
 
 /// Values that are held in memory at once, at most.
 const LARGEST: usize = 1 << 28;
 
 /// The values at all points of `wanted` stages, in execution order. Nodes without weights have codes alone.
-pub(super) fn compute(
+pub(crate) fn compute(
     machine: &Machine<'_>,
     input: &Input,
-    batch: usize,
+    options: RunOptions<'_>,
     wanted: &[Stage],
 ) -> Result<Vec<Point>> {
-    compute_batches(machine, simulation::batches(machine, input, batch)?, wanted)
+    compute_batches(machine, batches(machine, input, options.batch)?, options.progress, wanted)
 }
 
 /// The same for batches with the number of the first image of each.
-pub(super) fn compute_batches(
+pub(crate) fn compute_batches(
     machine: &Machine<'_>,
     batches: Vec<(usize, Value)>,
+    progress: Progress<'_>,
     wanted: &[Stage],
 ) -> Result<Vec<Point>> {
     let count = batches.len();
     let images = batches.iter().filter_map(|(_, value)| value.shape().first()).sum();
-    join(simulation::for_each_batch([machine], batches, images, |_, [edges]| {
+    join(for_each_batch([machine], batches, images, progress, |_, [edges]| {
         few_enough(batch_points(machine, edges, wanted)?, count, images)
     })?)
 }
 
 /// The same for images of one value per input each, none of which leaves a state to the next.
-pub(super) fn compute_images(
+pub(crate) fn compute_images(
     machine: &Machine<'_>,
     images: Vec<Vec<Value>>,
     wanted: &[Stage],
@@ -110,7 +80,8 @@ pub(super) fn compute_images(
 fn few_enough(points: Vec<Point>, parts: usize, images: usize) -> Result<Vec<Point>> {
     let values: usize = points.iter().map(|point| point.tensor.values.len()).sum();
     if values.saturating_mul(parts) > LARGEST {
-        bail!("golden values of {images} images are too many\n  hint: --limit N");
+        let problem = format!("golden values of {images} images are too many");
+        return Err(Error::given(problem).with_hint("--limit N"));
     }
     Ok(points)
 }
@@ -118,7 +89,7 @@ fn few_enough(points: Vec<Point>, parts: usize, images: usize) -> Result<Vec<Poi
 /// The points of all batches, images one after another; constants once.
 fn join(parts: Vec<Vec<Point>>) -> Result<Vec<Point>> {
     let mut parts = parts.into_iter();
-    let mut all = parts.next().context("no image")?;
+    let mut all = parts.next().ok_or_else(|| Error::given("no image"))?;
     for part in parts {
         for (whole, more) in all.iter_mut().zip(part).filter(|(whole, _)| !whole.constant) {
             if let (Some(images), Some(new)) = (whole.tensor.shape.first_mut(), more.tensor.shape.first()) {
@@ -253,7 +224,7 @@ fn axes_of(network: &IntNetwork, edge: EdgeId, sizes: usize) -> String {
 }
 
 /// The type of a layer's values in files.
-pub(super) fn width(machine: &Machine<'_>, node: usize, stage: Stage) -> Width {
+pub(crate) fn width(machine: &Machine<'_>, node: usize, stage: Stage) -> Width {
     let network = machine.network();
     let Some(this) = network.nodes.get(node) else { return Width::Int64 };
     let codes = |edges: &[EdgeId], shift: i32| {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use crate::error::{At, Result, refuse};
 
 /// Grey images.
 pub(super) struct Images {
@@ -20,7 +20,7 @@ pub(super) fn read_images(path: &Path) -> Result<Images> {
     let (sizes, pixels) = read(path)?;
     match sizes.as_slice() {
         &[count, rows, columns] => Ok(Images { count, rows, columns, pixels }),
-        sizes => bail!("is an idx file of {} axes, expected 3: images, rows, columns", sizes.len()),
+        sizes => refuse!("is an idx file of {} axes, expected 3: images, rows, columns", sizes.len()),
     }
 }
 
@@ -28,7 +28,7 @@ pub(super) fn read_images(path: &Path) -> Result<Images> {
 pub(super) fn read_labels(path: &Path) -> Result<Vec<u8>> {
     let (sizes, labels) = read(path)?;
     if sizes.len() != 1 {
-        bail!("is an idx file of {} axes, expected 1: the labels", sizes.len());
+        refuse!("is an idx file of {} axes, expected 1: the labels", sizes.len());
     }
     Ok(labels)
 }
@@ -40,23 +40,23 @@ fn read(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
     File::open(path)?.read_to_end(&mut bytes)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let packed = std::mem::take(&mut bytes);
-        flate2::read::MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).context("gzip")?;
+        flate2::read::MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).at(|| "gzip")?;
     }
     let [0, 0, element, axes, rest @ ..] = bytes.as_slice() else {
-        bail!("is no idx file: it does not begin with two zero bytes");
+        refuse!("is no idx file: it does not begin with two zero bytes");
     };
     if *element != UNSIGNED_BYTE {
-        bail!("is an idx file of element type {element:#04x}, expected 0x08, unsigned bytes");
+        refuse!("is an idx file of element type {element:#04x}, expected 0x08, unsigned bytes");
     }
     let header = usize::from(*axes) * 4;
-    let Some((sizes, elements)) = rest.split_at_checked(header) else { bail!("ends within its header") };
+    let Some((sizes, elements)) = rest.split_at_checked(header) else { refuse!("ends within its header") };
     let sizes: Vec<usize> = sizes
         .chunks_exact(4)
         .map(|size| size.iter().fold(0, |value, &byte| value << 8 | usize::from(byte)))
         .collect();
     let expected = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
     if expected != Some(elements.len()) {
-        bail!("has {} bytes of elements, which is not what its sizes {sizes:?} hold", elements.len());
+        refuse!("has {} bytes of elements, which is not what its sizes {sizes:?} hold", elements.len());
     }
     Ok((sizes, elements.to_vec()))
 }
