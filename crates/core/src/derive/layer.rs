@@ -185,10 +185,10 @@ fn warn_about_widths(
     warnings: &mut Vec<String>,
 ) {
     for (what, reach) in reaches {
-        if let Some(reach) = reach.filter(|r| r.bits > options.accumulator_bits) {
+        if let Some(reach) = reach.filter(|r| r.bits > options.target.accumulator_bits) {
             warnings.push(format!(
                 "{name}: {what} reaches {}..={}, which needs {} bits and not {}",
-                reach.min, reach.max, reach.bits, options.accumulator_bits
+                reach.min, reach.max, reach.bits, options.target.accumulator_bits
             ));
         }
     }

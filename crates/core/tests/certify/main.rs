@@ -388,9 +388,9 @@ fn operators_differ_as_derived(paths: Vec<PathBuf>) {
         let Ok(source) = read(bytes.into()) else { continue };
         let Ok(network) = lower(&source, &lower::Options::default()) else { continue };
         for rounding in [Rounding::HalfUp, Rounding::Floor] {
-            let options = derive::Options { rounding, ..derive::Options::default() };
-            let Ok(parameters) = derive(&network, &options) else { continue };
             let target = Target { rounding, ..Target::default() };
+            let options = derive::Options { target, ..derive::Options::default() };
+            let Ok(parameters) = derive(&network, &options) else { continue };
             for proof in certify_operators(&network, &parameters, Contract::Exact, target, None) {
                 let derived = parameters.operators.iter().find(|operator| operator.name == proof.name);
                 let agreement = derived.and_then(|operator| operator.agreement);
