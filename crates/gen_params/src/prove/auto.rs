@@ -44,7 +44,8 @@ impl Derived {
     /// # Errors
     /// There is none: with the best that there is.
     pub fn smallest_shift(&self, against: Contract, within: f64) -> Result<SmallestShift> {
-        let (network, options, target) = (&self.network, &self.target.derivation, self.target.arithmetic);
+        let (network, options, target) =
+            (&self.network, &self.target.derivation, self.target.derivation.target);
         let find = || smallest_shift(self, network, options, against, target, within);
         find().at(|| self.model.name())
     }

@@ -158,7 +158,7 @@ impl Derived {
     pub fn certify(&self, against: Contract, input: Option<&Input>) -> Result<Proof> {
         self.wired()?;
         let name = || self.model.name();
-        let target = self.target.arithmetic;
+        let target = self.target.derivation.target;
         let shapes = input.map(|input| {
             let input = self.ordered(input);
             let image = input.shape.iter().skip(1).copied();
