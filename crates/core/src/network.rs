@@ -67,12 +67,10 @@ pub struct State {
 /// A network of operations on integer codes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntNetwork {
-    /// The form of the source file.
-    pub source_form: String,
     /// How it is known who feeds whom.
     pub wiring: Wiring,
     /// The engine that the user named, where the file needed one.
-    pub engine: Option<String>,
+    pub engine: Option<Contract>,
     /// How ONNX Runtime fuses a node, by its name; nodes without an entry are computed on their codes.
     pub fusions: BTreeMap<String, Fusion>,
     /// Nodes, by name, that LiteRT's XNNPACK delegate leaves for another reason than their types and scales.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use gen_params_formats::SourceModel;
 
-use super::Options;
 use super::budget::Budget;
+use super::{Engine, Options};
 use gen_params_core::error::{LowerError, Result};
 use gen_params_core::network::{Edge, EdgeId, Fusion, IntNetwork, Node, State};
 use gen_params_core::ops::{Extent, Function, Op, PaddingMode, Shape};
@@ -24,9 +24,8 @@ impl Builder {
     pub(super) fn new(source: &SourceModel, wiring: Wiring, options: &Options) -> Self {
         Self {
             network: IntNetwork {
-                source_form: source.form.name().into(),
                 wiring,
-                engine: options.engine.map(|e| e.name().into()),
+                engine: options.engine.map(Engine::contract),
                 fusions: std::collections::BTreeMap::new(),
                 undelegated: std::collections::BTreeSet::new(),
                 edges: Vec::new(),

@@ -134,7 +134,6 @@ mod tests {
             outputs: vec![EdgeId(from + 1)],
         };
         IntNetwork {
-            source_form: "test".into(),
             wiring: Wiring::File,
             engine: None,
             fusions: std::collections::BTreeMap::new(),

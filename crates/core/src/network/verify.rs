@@ -235,7 +235,6 @@ mod tests {
             outputs: vec![EdgeId(input + 1)],
         };
         IntNetwork {
-            source_form: "test".into(),
             wiring: Wiring::File,
             engine: None,
             fusions: std::collections::BTreeMap::new(),

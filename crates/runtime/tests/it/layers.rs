@@ -31,7 +31,6 @@ impl Case {
             range: Some(Range { min: activation.code_type.range().0, max }),
         };
         IntNetwork {
-            source_form: "test".into(),
             wiring: Wiring::File,
             engine: None,
             fusions: std::collections::BTreeMap::new(),

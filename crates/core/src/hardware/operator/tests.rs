@@ -31,7 +31,6 @@ fn network(op: Op, inputs: &[Activation], output: Activation) -> IntNetwork {
     let ids: Vec<EdgeId> = inputs.iter().enumerate().map(|(i, &a)| edge(&format!("x{i}"), a)).collect();
     let (result, lone, lone_result) = (edge("op", output), edge("lone", output), edge("lone_result", output));
     IntNetwork {
-        source_form: "test".into(),
         wiring: Wiring::File,
         engine: None,
         fusions: std::collections::BTreeMap::new(),

@@ -154,7 +154,6 @@ mod tests {
             outputs: vec![EdgeId(index + 1)],
         });
         let network = IntNetwork {
-            source_form: String::new(),
             wiring: Wiring::File,
             engine: None,
             fusions: std::collections::BTreeMap::new(),
