@@ -22,7 +22,6 @@ pub(crate) fn target_file(derivation: &Derivation, options: Option<&TargetOption
     if let Some(options) = options {
         compute_as(&mut file, options);
     }
-    file.derivation.rounding = file.arithmetic.rounding;
     Ok(file)
 }
 
@@ -39,8 +38,7 @@ fn derive_as(file: &mut TargetFile, options: &Derivation) {
         derivation.form = MultiplierForm::Shift(n);
     }
     if let Some(bits) = options.accumulator_bits {
-        derivation.accumulator_bits = bits;
-        file.arithmetic.accumulator_bits = bits;
+        derivation.target.accumulator_bits = bits;
     }
     if let Some(bits) = options.bias_bits {
         derivation.bias_bits = bits;
@@ -48,7 +46,7 @@ fn derive_as(file: &mut TargetFile, options: &Derivation) {
 }
 
 fn compute_as(file: &mut TargetFile, options: &TargetOptions) {
-    let target = &mut file.arithmetic;
+    let target = &mut file.derivation.target;
     target.rounding = options.rounding.unwrap_or(target.rounding);
     target.on_overflow = options.overflow.unwrap_or(target.on_overflow);
     target.product_bits = options.product_bits.unwrap_or(target.product_bits);

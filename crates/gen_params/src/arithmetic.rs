@@ -38,7 +38,7 @@ pub fn target(name: &str) -> Result<TargetFile> {
 /// # Errors
 /// It has thresholds in the place of multipliers.
 pub(crate) fn of_target(file: &TargetFile) -> Result<Target> {
-    let Some(contract) = file.thresholds else { return Ok(file.arithmetic) };
+    let Some(contract) = file.thresholds else { return Ok(file.derivation.target) };
     let contract = contract.name();
     let problem = format!(
         "its thresholds have the codes of {contract} by construction, and there is no multiplier to compute with"

@@ -140,8 +140,8 @@ impl Derived {
         existing: Existing,
     ) -> Result<Manifest> {
         self.complete()?;
-        let TargetFile { arithmetic, relu, thresholds, .. } = self.target;
-        let parameters = on_target(&self.network, &self.parameters, arithmetic, relu, thresholds);
+        let TargetFile { derivation, relu, thresholds, .. } = self.target;
+        let parameters = on_target(&self.network, &self.parameters, derivation.target, relu, thresholds);
         let parameters = parameters.at(|| self.name())?;
         let source = Some(self.model.source_file());
         Ok(write_for_target(directory.as_ref(), &parameters, source, formats, &self.target, existing)?)

@@ -47,7 +47,7 @@ impl Derived {
 }
 
 fn smallest_shift(derived: &Derived, contract: Contract, within: f64) -> Result<SmallestShift> {
-    let target = derived.target.arithmetic;
+    let target = derived.target.derivation.target;
     let refuse = |problem: String| Error::given(problem).at("CONSTANT auto");
     let layers = derived.channels(contract)?;
     let channels: Vec<&Channel> = layers.iter().flat_map(|(_, channels)| channels).collect();
@@ -125,7 +125,7 @@ fn operators_with(derived: &Derived, contract: Contract, n: u32) -> Result<Vec<O
     let (network, target) = (&derived.network, &derived.target);
     let options = derive::Options { form: MultiplierForm::Shift(n), ..target.derivation };
     let parameters = derive::derive(network, &options)?;
-    Ok(certify_operators(network, &parameters, contract, target.arithmetic, None))
+    Ok(certify_operators(network, &parameters, contract, target.derivation.target, None))
 }
 
 fn differences(counted: &Counted) -> String {

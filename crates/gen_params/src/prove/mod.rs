@@ -55,7 +55,7 @@ impl Proof {
         layers: Vec<CertifiedLayer>,
     ) -> Result<Self> {
         let (network, parameters, target) =
-            (&derived.network, &derived.parameters, derived.target.arithmetic);
+            (&derived.network, &derived.parameters, derived.target.derivation.target);
         let certificate = Certificate {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             contract: contract.name().to_owned(),
@@ -137,7 +137,7 @@ impl Derived {
     pub fn certify(&self, against: Contract, input: Option<&Input>) -> Result<Proof> {
         self.wired()?;
         let name = || self.model.name();
-        let target = self.target.arithmetic;
+        let target = self.target.derivation.target;
         let shapes = input.map(|input| {
             let input = self.ordered(input);
             let image = input.shape.iter().skip(1).copied();
@@ -176,7 +176,7 @@ impl Derived {
 
     /// The channels of all layers with weights, by layer.
     fn channels(&self, contract: Contract) -> Result<Vec<(String, Vec<Channel>)>> {
-        let (network, target) = (&self.network, self.target.arithmetic);
+        let (network, target) = (&self.network, self.target.derivation.target);
         let mut layers = Vec::new();
         for node in &network.nodes {
             let Op::Layer(layer) = &node.op else { continue };

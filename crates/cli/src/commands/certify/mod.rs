@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
 /// Who shares a shift in the search.
 fn sharing(arguments: &Certify, file: &TargetFile) -> Sharing {
     match (file.derivation.form, arguments.shift) {
-        (MultiplierForm::Shift(n), _) => Sharing::Fixed(n + file.arithmetic.bias_fraction_bits),
+        (MultiplierForm::Shift(n), _) => Sharing::Fixed(n + file.derivation.target.bias_fraction_bits),
         (_, Some(sharing)) => sharing,
         (MultiplierForm::Bits(_), None) => Sharing::Channel,
         (MultiplierForm::LayerBits(_), None) => Sharing::Layer,
