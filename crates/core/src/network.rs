@@ -92,6 +92,23 @@ pub struct IntNetwork {
 }
 
 impl IntNetwork {
+    /// A network with nothing in it yet, wired as the file says.
+    pub fn new(source_form: impl Into<String>) -> Self {
+        Self {
+            source_form: source_form.into(),
+            wiring: Wiring::File,
+            engine: None,
+            fusions: BTreeMap::new(),
+            undelegated: BTreeSet::new(),
+            edges: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            states: Vec::new(),
+            nodes: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// A reason for each state, against what takes each image by itself.
     pub fn states_as_reasons(&self) -> Vec<Reason> {
         let reason = |state: &State| Reason {
@@ -124,6 +141,12 @@ impl IntNetwork {
     pub fn contract_of(&self, node: &Node, contract: Contract) -> Contract {
         if contract != Contract::LitertXnnpack {
             return contract;
+        }
+        // A clamp is the end of the operator before it, in the same kernel.
+        let before =
+            self.nodes.iter().find(|before| node.inputs.iter().any(|id| before.outputs.contains(id)));
+        if let (Op::Clamp { .. }, Some(before)) = (&node.op, before) {
+            return self.contract_of(before, contract);
         }
         let inputs: Vec<Option<Activation>> =
             node.inputs.iter().map(|&id| self.edge(id).activation).collect();

@@ -25,17 +25,9 @@ impl Builder {
     pub(super) fn new(source: &SourceModel, wiring: Wiring, options: &Options) -> Self {
         Self {
             network: IntNetwork {
-                source_form: source.form.name().into(),
                 wiring,
                 engine: options.engine.map(|e| e.name().into()),
-                fusions: std::collections::BTreeMap::new(),
-                undelegated: std::collections::BTreeSet::new(),
-                edges: Vec::new(),
-                inputs: Vec::new(),
-                outputs: Vec::new(),
-                states: Vec::new(),
-                nodes: Vec::new(),
-                warnings: Vec::new(),
+                ..IntNetwork::new(source.form.name())
             },
             names: HashMap::new(),
             budget: Budget::of(source),

@@ -22,7 +22,7 @@ use crate::{arithmetic, terminal};
 const FEW_IMAGES: usize = 4;
 
 pub(crate) fn run(arguments: &Vectors) -> Result<()> {
-    let prepared = Prepared::open(&arguments.subject)?;
+    let prepared = Prepared::open(&arguments.subject)?.not_guessed()?;
     let machine = prepared.on_target()?;
     let golden = |tensors| Golden {
         contract: machine.arithmetic().name().to_owned(),

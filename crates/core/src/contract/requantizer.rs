@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Contract;
 use super::constants::Scales;
-use crate::derive::layer_clamp;
 use crate::fixed_point::FixedPoint;
-use crate::ops::{Bias, Layer};
+use crate::ops::{Bias, Layer, layer_clamp_of};
 use crate::parameters::{Activation, CodeType, Range};
 
 /// What a requantizer needs and a network does not say.
@@ -145,7 +144,7 @@ impl Requantizer {
         output: Activation,
         channel: usize,
     ) -> Result<Self, Missing> {
-        let clamp = layer_clamp(layer, output).ok_or(Missing::Relu)?;
+        let clamp = layer_clamp_of(contract, layer, output).ok_or(Missing::Relu)?;
         let per_channel = layer.weight.scale.len() > 1;
         let scale = layer.weight.scale.get(if per_channel { channel } else { 0 });
         let weight_scale = *scale.ok_or(Missing::Channel)?;

@@ -1,10 +1,11 @@
 //! ReLU and clamps of codes.
 
-use super::{Context, OpError};
+use super::{Context, Layer, OpError};
 use crate::contract::Contract;
+use crate::derive::layer_clamp;
 use crate::exact::Ratio;
-use crate::parameters::{Activation, CodeType};
-use crate::quantize::{quantize, quantize_as, round_exact, table_entry};
+use crate::parameters::{Activation, CodeType, Range};
+use crate::quantize::{quantize, quantize_as, round_exact};
 use crate::tensor::{Codes, Layout, Tensor};
 
 /// max(code, Z).
@@ -22,14 +23,42 @@ fn bound(value: f64, activation: Activation, contract: Contract) -> i32 {
             quantize(narrow, activation)
         }
         Contract::Onnxruntime => quantize_as(contract, narrow, activation),
-        // The delegate adds the zero point before it rounds.
-        Contract::LitertXnnpack => table_entry(narrow, activation),
+        Contract::LitertXnnpack => bound_of_delegate(narrow, activation),
         Contract::Litert | Contract::LitertBuiltin => quantize_as(Contract::Litert, narrow, activation),
         Contract::Exact => match Ratio::from_f64(value) {
             Some(value) => round_exact(&value, activation).unwrap_or(activation.zero_point),
             None => quantize(narrow, activation),
         },
     }
+}
+
+/// `clamp(rint(x / S + Z))` in binary32: XNNPACK adds the zero point before it rounds.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the engine narrows to float32; the cast saturates"
+)]
+fn bound_of_delegate(value: f32, activation: Activation) -> i32 {
+    let (min, max) = activation.code_type.range();
+    let code = (value / activation.scale as f32 + activation.zero_point as f32).round_ties_even();
+    (code as i32).clamp(min, max)
+}
+
+/// The clamp of a layer's codes in an engine.
+///
+/// [`Layer::clamp`] has the codes that TFLite's kernels limit RELU6 and RELU_N1_TO_1 to. XNNPACK rounds the bounds otherwise,
+/// and where they are ties its codes may be one apart.
+pub(crate) fn layer_clamp_of(contract: Contract, layer: &Layer, output: Activation) -> Option<Range<i32>> {
+    let clamp = layer_clamp(layer, output)?;
+    if contract != Contract::LitertXnnpack || layer.clamp.is_none() {
+        return Some(clamp);
+    }
+    let (min, max) = if layer.relu == Some(true) { (0.0, 6.0) } else { (-1.0, 1.0) };
+    let end = |value: f64, code: i32| {
+        let is_it = bound(value, output, Contract::Litert) == code;
+        if is_it { bound(value, output, contract) } else { code }
+    };
+    Some(Range { min: end(min, clamp.min), max: end(max, clamp.max) })
 }
 
 /// Codes limited to the codes of `min` and `max`.

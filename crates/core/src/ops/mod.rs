@@ -38,6 +38,7 @@ mod window;
 use std::fmt;
 
 pub use batch_norm::BatchNorm;
+pub(crate) use clamp::layer_clamp_of;
 pub use extremum::Extremum;
 pub use function::{Function, Table};
 pub use fusion::{Fusion, Unfused};

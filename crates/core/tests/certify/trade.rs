@@ -99,10 +99,10 @@ fn compare(channels: &[Channel], widths: std::ops::RangeInclusive<u32>) -> (usiz
             }
             let trade = Trade::new(&channel, 64).unwrap();
             let codes = codes(&channel);
-            let (equal, mut before) = (trade.equal(freedom), None);
+            let (equal, mut before) = (trade.equal(freedom), None::<Chosen>);
             for bits in widths.clone() {
-                let found = trade.best(freedom, bits, None, equal.as_ref(), before.as_ref(), BOXES);
-                let found = found.unwrap();
+                let known: Vec<&Chosen> = before.iter().collect();
+                let found = trade.best(freedom, bits, None, equal.as_ref(), &known, BOXES).unwrap();
                 let expected = least(&trade, &channel, &codes, freedom, bits);
                 // Beyond the shifts that are tried here something may be better still, but never worse than it is said.
                 let n = u32::try_from(found.hardware.shift).unwrap();
@@ -113,14 +113,14 @@ fn compare(channels: &[Channel], widths: std::ops::RangeInclusive<u32>) -> (usiz
                 searches += 1;
                 improved += usize::from(
                     trade
-                        .best(Freedom::Nearest, bits, None, None, None, 0)
+                        .best(Freedom::Nearest, bits, None, None, &[], 0)
                         .is_none_or(|nearest| nearest.rank() > found.rank()),
                 );
                 if found.rank() > expected || (tried && found.rank() < expected) || !found.best {
                     failures.push((number, freedom, bits, found.clone(), expected));
                 }
                 // With a shift given, nothing is better than what is the best of all.
-                let there = trade.best(freedom, bits, Some(n), None, None, BOXES).unwrap();
+                let there = trade.best(freedom, bits, Some(n), None, &[], BOXES).unwrap();
                 if there.rank() != found.rank() || !there.best {
                     failures.push((number, freedom, bits, there, found.rank()));
                 }
@@ -145,6 +145,37 @@ fn channels(largest: u64, random: u64) -> Vec<Channel> {
     channels.truncate(60);
     channels.extend((0..random).map(|seed| random_channel(seed, largest)));
     channels
+}
+
+/// However little is looked through: with every width, and every shift that a layer could share.
+#[test]
+fn the_more_may_be_chosen_the_less_differs() {
+    let (mut compared, mut failures) = (0, Vec::new());
+    for (number, channel) in channels(3000, 60).iter().enumerate() {
+        let trade = Trade::new(channel, 64).unwrap();
+        let codes = codes(channel);
+        let constant_is_more = matches!(channel.hardware.rounding, Rounding::HalfUp | Rounding::Floor);
+        for bits in 1..=12 {
+            for n in [None, Some(trade.shift(bits).saturating_sub(2))] {
+                let mut less: Option<Chosen> = None;
+                for freedom in Freedom::ALL {
+                    let known: Vec<&Chosen> = less.iter().collect();
+                    let Some(found) = trade.best(freedom, bits, n, None, &known, 8) else { continue };
+                    let is_less = freedom != Freedom::Constant || constant_is_more;
+                    if let Some(less) = less.filter(|less| is_less && less.rank() < found.rank()) {
+                        failures.push((number, freedom, bits, n, less, found.clone()));
+                    }
+                    if recounted(&codes, &found.hardware) != found.rank() {
+                        failures.push((number, freedom, bits, n, found.clone(), found.clone()));
+                    }
+                    less = Some(found);
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {compared}: {:#?}", failures.len(), failures.first());
+    assert!(compared > 5000, "{compared}");
 }
 
 #[test]
