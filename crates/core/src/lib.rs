@@ -17,5 +17,4 @@ pub mod network;
 pub mod ops;
 pub mod parameters;
 pub mod quantize;
-pub mod reference;
 pub mod tensor;

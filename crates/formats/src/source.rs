@@ -318,6 +318,13 @@ pub struct Node {
     pub place: Place,
 }
 
+impl Node {
+    /// All arguments, keywords last.
+    pub(crate) fn all_arguments(&self) -> impl Iterator<Item = &Argument> {
+        self.arguments.iter().chain(self.keywords.iter().map(|(_, argument)| argument))
+    }
+}
+
 /// What a [`Node`] calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Callee {
@@ -339,4 +346,15 @@ pub enum Argument {
     Constant(Value, Option<String>),
     /// A list or tuple that holds at least one non-constant.
     List(Vec<Argument>),
+}
+
+impl Argument {
+    /// Calls `visit` for every result of a call, and every input, inside it.
+    pub(crate) fn for_each_value(&self, visit: &mut impl FnMut(ValueId)) {
+        match self {
+            Self::Value(id) => visit(*id),
+            Self::Constant(..) => {}
+            Self::List(items) => items.iter().for_each(|item| item.for_each_value(visit)),
+        }
+    }
 }

@@ -4,7 +4,7 @@ mod map;
 
 pub use gen_params_core::{
     certify, contract, derive, error, exact, fixed_point, hardware, machine, network, ops, parameters,
-    quantize, reference, tensor,
+    quantize, tensor,
 };
 pub use gen_params_emit as emit;
 pub use gen_params_formats::{self as formats, read, read_with};

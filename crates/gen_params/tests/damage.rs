@@ -10,12 +10,12 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use gen_params::derive::{self, Options};
 use gen_params::lower;
-use gen_params_test_support::{fixtures, needs, shared};
+use gen_params_test_support::{fixtures, needs, processor_time, shared};
 
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
@@ -155,9 +155,9 @@ impl Outcome {
             };
             // An allocation beyond the limit aborts the test.
             ALLOCATOR.set_limit(ALLOCATOR.allocated() + bytes.len() + MOST_MEMORY).unwrap();
-            let start = Instant::now();
+            let start = processor_time();
             let result = catch_unwind(|| integers(bytes.into()));
-            let time = start.elapsed();
+            let time = processor_time() - start;
             ALLOCATOR.set_limit(usize::MAX).unwrap();
             outcome.slowest = outcome.slowest.max(time);
             let name = &victim.name;

@@ -6,7 +6,6 @@ use gen_params_formats::SourceModel;
 
 use super::Options;
 use super::budget::Budget;
-use gen_params_core::derive::layer_clamp;
 use gen_params_core::error::{LowerError, Result};
 use gen_params_core::network::{Edge, EdgeId, Fusion, IntNetwork, Node, State};
 use gen_params_core::ops::{Extent, Function, Op, PaddingMode, Shape};
@@ -122,7 +121,7 @@ impl Builder {
             .rev()
             .find(|n| n.outputs.contains(&id))
             .and_then(|n| match &n.op {
-                Op::Layer(layer) => layer_clamp(layer, activation),
+                Op::Layer(layer) => layer.clamp_of(activation),
                 _ => None,
             })
             .unwrap_or_else(|| full_range(activation));
@@ -297,16 +296,7 @@ impl Builder {
                 let range = elements.map(|code| Range { min: code, max: code }).reduce(hull);
                 (own, own.and(range))
             }
-            Op::Layer(layer) => (own, own.and_then(|a| layer_clamp(layer, a))),
-            Op::Add { relu } | Op::Sub { relu } | Op::Mul { relu } => (own, with_relu(*relu)),
-            Op::BatchNorm(norm) => (own, with_relu(norm.relu)),
-            Op::MatMul
-            | Op::Extremum(_)
-            | Op::Concatenate { requantizes: true, .. }
-            | Op::LayerNorm(_)
-            | Op::Softmax { .. }
-            | Op::Svdf(_)
-            | Op::Lstm(_) => (own, with_relu(false)),
+            Op::Layer(layer) => (own, own.and_then(|a| layer.clamp_of(a))),
             Op::Concatenate { requantizes: false, .. } => {
                 // torch.cat keeps the first input's S and Z and requantizes the others to them.
                 let same = inputs.iter().all(|&id| self.network.edge(id).activation == input);
@@ -370,6 +360,7 @@ impl Builder {
                 };
                 (activation, activation.map(full_range))
             }
+            _ => (own, with_relu(op.facts().relu)),
         })
     }
 }

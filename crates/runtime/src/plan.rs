@@ -1,10 +1,10 @@
 //! A network made into steps: shapes, layouts, memory, and for each node the fastest way that gives the reference's codes.
 
 use gen_params_core::contract::Contract;
+use gen_params_core::machine;
 use gen_params_core::network::{Edge, EdgeId, IntNetwork, Node};
 use gen_params_core::ops::{Layer, Op};
 use gen_params_core::parameters::{Activation, LayerKind};
-use gen_params_core::reference;
 use gen_params_core::tensor::Layout;
 
 use crate::error::{Error, Result};
@@ -68,7 +68,7 @@ pub(crate) enum Step {
 impl Plan {
     /// Plans a network for batches of images of these shapes, (C, spatial...), one for each of its inputs.
     pub(crate) fn new(network: &IntNetwork, integers: Integers<'_>, images: &[Vec<usize>]) -> Result<Self> {
-        if let Some(reason) = reference::missing(network).into_iter().next() {
+        if let Some(reason) = machine::missing(network).into_iter().next() {
             return Err(Error::node(&reason.place, reason.text));
         }
         if images.len() != network.inputs.len() {
@@ -268,7 +268,12 @@ impl<'a> Planner<'a> {
                     None => return self.reference(node, oracle),
                 }
             }
-            Op::AdaptiveAveragePool { .. } if unfused => return self.reference(node, oracle),
+            // Where channels are last, PyTorch adds floats over three axes: no function of the sum of codes.
+            Op::AdaptiveAveragePool { size }
+                if unfused || (size.len() == 3 && self.contract.is_pytorch()) =>
+            {
+                return self.reference(node, oracle);
+            }
             Op::AdaptiveAveragePool { .. } if order.area == 1 && images[0].len() > 1 => {
                 let layouts = self.layouts(node, &oracle)?;
                 match SumPool::new(&oracle, &images[0], input.layout)? {
@@ -277,20 +282,10 @@ impl<'a> Planner<'a> {
                 }
             }
             Op::Shape(_) => return self.select(node, &oracle, input),
-            Op::Clamp { .. }
-            | Op::Concatenate { .. }
-            | Op::AveragePool(_)
-            | Op::AdaptiveAveragePool { .. }
-            | Op::Mean { .. }
-            | Op::BatchNorm(_)
-            | Op::LayerNorm(_)
-            | Op::MatMul
-            | Op::Softmax { .. }
-            | Op::Svdf(_)
-            | Op::Lstm(_) => return self.reference(node, oracle),
             Op::Quantize | Op::Dequantize | Op::Constant(_) => {
                 return Err(oracle.error("is computed elsewhere"));
             }
+            _ => return self.reference(node, oracle),
         })
     }
 

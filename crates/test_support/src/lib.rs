@@ -15,6 +15,8 @@
 pub mod npz;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 pub use gen_params_test_attributes::needs;
 use walkdir::{DirEntry, WalkDir};
@@ -66,4 +68,14 @@ pub fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
         paths.filter(|path| endings.iter().any(|end| path.to_string_lossy().ends_with(end))).collect();
     found.sort();
     found
+}
+
+/// What this thread has computed for: limits of time hold whatever else the machine does meanwhile. Elsewhere than on Linux it
+/// is the time of day.
+#[must_use]
+pub fn processor_time() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let on_processor = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = on_processor.as_deref().and_then(|text| text.split(' ').next()?.parse().ok());
+    nanoseconds.map_or_else(|| START.elapsed(), Duration::from_nanos)
 }

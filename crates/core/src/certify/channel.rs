@@ -9,10 +9,9 @@ use super::integer::IntegerRequantizer;
 use super::real::Real;
 use super::steps::Steps;
 use crate::contract::{Contract, Missing, Requantizer};
-use crate::derive::layer_clamp;
 use crate::hardware::reach::{Ranks, Sums, centred_accumulators};
 use crate::hardware::{Target, TargetError, TargetLayer};
-use crate::ops::{Bias, Layer, layer_clamp_of};
+use crate::ops::{Bias, Layer};
 use crate::parameters::{Activation, LayerParameters, Range};
 
 /// Why nothing can be proven.
@@ -177,7 +176,7 @@ pub(super) fn channel_facts(
             "which accumulators it can reach, for want of its stride or dilation, is not known".to_owned(),
         )
     })?;
-    if layer_clamp(layer, output) != layer_clamp_of(contract, layer, output) {
+    if layer.clamp_in(contract, output) != layer.clamp_of(output) {
         return Err(Refusal::Unsound(
             "the engine's fused activation ends at other codes than the parameters'",
         ));

@@ -59,7 +59,8 @@ pub fn certify_operators(
     shapes: Option<&[Vec<usize>]>,
 ) -> Vec<OperatorProof> {
     let mut proofs = Vec::new();
-    for node in network.nodes.iter().filter(|node| !selects(&node.op)) {
+    let counts = |op: &Op| !matches!(op, Op::Layer(_)) && !op.facts().selects;
+    for node in network.nodes.iter().filter(|node| counts(&node.op)) {
         let activations = |ids: &[EdgeId]| {
             ids.iter().map(|&id| network.edge(id).activation).collect::<Option<Vec<Activation>>>()
         };
@@ -89,20 +90,6 @@ pub fn certify_operators(
         proofs.push(OperatorProof { name: node.name.clone(), op: node.op.name(), counted });
     }
     proofs
-}
-
-/// Whether an operation computes no codes, but has weights or converts, selects or moves codes.
-pub(super) fn selects(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Quantize
-            | Op::Dequantize
-            | Op::Layer(_)
-            | Op::MaxPool(_)
-            | Op::Shape(_)
-            | Op::Relu
-            | Op::Constant(_)
-    )
 }
 
 /// An operator, and what is asked of it.

@@ -4,14 +4,14 @@
 //! of roundings below is theirs, read from their sources and confirmed on 83,869,184 outputs of PyTorch 1.13, 2.4, 2.9 and
 //! 2.15, 116,000,000 of ONNX Runtime 1.32 and 33,000,000 of LiteRT 2.3 without a mismatch.
 
-mod constants;
+mod arithmetic;
 mod requantizer;
 #[cfg(test)]
 mod tests;
 
-pub use self::requantizer::{Arithmetic, FixedRounding, Missing, Requantizer};
-use crate::ops::Layer;
-use crate::parameters::LayerKind;
+pub(crate) use self::arithmetic::fits_32_bits;
+pub use self::arithmetic::{Arithmetic, FixedRounding, Missing};
+pub use self::requantizer::Requantizer;
 
 /// The engine whose integers are reproduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,24 +105,6 @@ impl Contract {
             Self::Exact => {
                 "Real arithmetic without any engine: every operation is rounded once, ties to even."
             }
-        }
-    }
-
-    /// The engine that computes a layer: x86 chooses between two.
-    #[must_use]
-    pub fn of_layer(self, layer: &Layer) -> Self {
-        if self != Self::X86 {
-            return self;
-        }
-        let window = layer.window.as_ref();
-        let groups = window.and_then(|w| w.groups).unwrap_or(1);
-        let symmetric = layer.weight.zero_point.iter().all(|&z| z == 0);
-        let grows = window.and_then(|w| w.output_padding.as_ref()).is_some_and(|p| p.iter().any(|&p| p != 0));
-        match layer.kind {
-            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) if groups <= 100 && symmetric && !grows => {
-                Self::Onednn
-            }
-            LayerKind::Conv(_) | LayerKind::ConvTranspose(_) | LayerKind::Linear => Self::Fbgemm,
         }
     }
 }

@@ -1,45 +1,9 @@
 //! One output channel's way from accumulator to output code, as each engine computes it.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use super::Contract;
-use super::constants::Scales;
-use crate::fixed_point::FixedPoint;
-use crate::ops::{Bias, Layer, layer_clamp_of};
-use crate::parameters::{Activation, CodeType, Range};
-
-/// What a requantizer needs and a network does not say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// Whether a ReLU is fused, where that changes the codes.
-    Relu,
-    /// A scale is zero, infinite or not a number.
-    Scale,
-    /// There is no such output channel.
-    Channel,
-    /// An integer bias does not fit the engine's accumulator of 32 bits.
-    Bias,
-    /// The engine has no layers with activations of 16 bits.
-    Wide(Contract),
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Wide(contract) => {
-                return write!(f, "{} has no layers with activations of 16 bits", contract.name());
-            }
-            Self::Bias => "its bias does not fit in 32 bits",
-            Self::Relu => "the file does not say whether a ReLU is fused",
-            Self::Scale => "a scale is not a positive number",
-            Self::Channel => "there is no such output channel",
-        })
-    }
-}
-
-impl std::error::Error for Missing {}
+use super::arithmetic::{Arithmetic, FixedRounding, fits_32_bits};
+use crate::parameters::Range;
 
 /// One output channel's way from the accumulator `sum((x - Z1) * (w - Z2))` to the output code: plain data, cheap to
 /// apply, and a step function that never falls as long as the scaled accumulator fits 32 bits (beyond, FBGEMM and QNNPACK
@@ -47,144 +11,12 @@ impl std::error::Error for Missing {}
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requantizer {
-    arithmetic: Arithmetic,
-    zero_point: i32,
-    clamp: Range<i32>,
-}
-
-/// The constants of one channel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Arithmetic {
-    /// rint((f32(acc) + addend) * multiplier), zero point after rounding.
-    FbgemmPerChannel {
-        /// b / (S1*S2).
-        addend: f32,
-        /// (S1*S2) / S3.
-        multiplier: f32,
-    },
-    /// rint(fma(bias, reciprocal, f32(acc)) * multiplier), zero point after rounding.
-    FbgemmPerTensor {
-        /// b.
-        bias: f32,
-        /// 1 / (S1*S2).
-        reciprocal: f32,
-        /// (S1*S2) / S3.
-        multiplier: f32,
-    },
-    /// rint(f32(acc + bias) * multiplier), zero point after rounding.
-    Qnnpack {
-        /// round(b / (S1*S2)).
-        bias: i32,
-        /// (S1*S2) / S3.
-        multiplier: f32,
-    },
-    /// rint((f32(acc)*scale + bias) * multiplier + zero point).
-    Onednn {
-        /// S1*S2.
-        scale: f32,
-        /// b.
-        bias: f32,
-        /// 1 / S3.
-        multiplier: f32,
-    },
-    /// rint(f32(acc + bias) * multiplier), limited to the clamp before it becomes an integer: ONNX Runtime, XNNPACK.
-    Rounded {
-        /// round(b / (S1*S2)).
-        bias: i32,
-        /// (S1*S2) / S3.
-        multiplier: f32,
-    },
-    /// factor * (acc + bias), in TFLite's fixed-point arithmetic.
-    Fixed {
-        /// round(b / (S1*S2)).
-        bias: i64,
-        /// S1*S2/S3.
-        factor: FixedPoint,
-        /// How the product is rounded.
-        rounding: FixedRounding,
-    },
-    /// The product in float64, ties away from zero: TFLite's reference kernel of fully connected layers.
-    Nearest {
-        /// round(b / (S1*S2)).
-        bias: i64,
-        /// S1*S2/S3.
-        multiplier: f64,
-        /// Whether the accumulator and the bias are added in 64 bits; in 32 otherwise, where what is larger wraps.
-        wide: bool,
-    },
-    /// Steps at accumulators.
-    Exact {
-        /// The smallest accumulators that give clamp.min + 1, clamp.min + 2, ...
-        thresholds: Vec<i64>,
-    },
-}
-
-/// How TFLite rounds the product of an accumulator and a [`FixedPoint`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FixedRounding {
-    /// [`FixedPoint::double`].
-    Double,
-    /// [`FixedPoint::double_up`].
-    DoubleUp,
-    /// [`FixedPoint::reduced`].
-    Reduced,
+    pub(crate) arithmetic: Arithmetic,
+    pub(crate) zero_point: i32,
+    pub(crate) clamp: Range<i32>,
 }
 
 impl Requantizer {
-    /// The requantizer of one output channel of a layer from `input` to `output`.
-    ///
-    /// # Errors
-    /// Something is missing that the codes depend on.
-    pub fn new(
-        contract: Contract,
-        layer: &Layer,
-        input: Activation,
-        output: Activation,
-        channel: usize,
-    ) -> Result<Self, Missing> {
-        let clamp = layer_clamp_of(contract, layer, output).ok_or(Missing::Relu)?;
-        let per_channel = layer.weight.scale.len() > 1;
-        let scale = layer.weight.scale.get(if per_channel { channel } else { 0 });
-        let weight_scale = *scale.ok_or(Missing::Channel)?;
-        let positive = |s: f64| s.is_finite() && s > 0.0;
-        if ![input.scale, weight_scale, output.scale].into_iter().all(positive) {
-            return Err(Missing::Scale);
-        }
-        if layer.bias.as_ref().is_some_and(|bias| bias.len() <= channel) {
-            return Err(Missing::Channel);
-        }
-        let real = layer.bias.as_ref().and_then(|bias| bias.real(channel, input.scale, weight_scale));
-        let integer = match &layer.bias {
-            Some(bias) => bias.code(channel, input.scale, weight_scale).ok_or(Missing::Bias)?,
-            None => 0,
-        };
-        let narrow = || i32::try_from(integer).map_err(|_| Missing::Bias);
-        let wide = [input, output].iter().any(|activation| activation.code_type == CodeType::I16);
-        let scales = Scales { input: input.scale, weight: weight_scale, output: output.scale };
-        let arithmetic = match contract.of_layer(layer) {
-            Contract::Litert => scales.litert(integer, layer, input.code_type)?,
-            Contract::LitertBuiltin => scales.litert_builtin(integer, layer, input.code_type, channel)?,
-            engine if wide => return Err(Missing::Wide(engine)),
-            Contract::Fbgemm | Contract::X86 => scales.fbgemm(real, per_channel),
-            Contract::Qnnpack => match &layer.bias {
-                Some(Bias::Codes(_) | Bias::WideCodes(_)) => scales.qnnpack(narrow()?, input.code_type),
-                Some(Bias::Real(_)) | None => scales.qnnpack(scales.qnnpack_bias(real), input.code_type),
-            },
-            Contract::Onednn => scales.onednn(real, layer.kind, per_channel),
-            Contract::Onnxruntime | Contract::LitertXnnpack => scales.rounded(narrow()?),
-            Contract::Exact => {
-                let (real, integer) = match &layer.bias {
-                    Some(Bias::Real(_)) => (real, 0),
-                    Some(Bias::Codes(_) | Bias::WideCodes(_)) | None => (None, integer),
-                };
-                scales.exact(real, integer, output.zero_point, clamp).ok_or(Missing::Scale)?
-            }
-        };
-        Ok(Self { arithmetic, zero_point: output.zero_point, clamp })
-    }
-
     /// The output code of an accumulator.
     pub fn apply(&self, accumulator: i64) -> i32 {
         let rounded = match &self.arithmetic {
@@ -344,10 +176,6 @@ fn convert_double(x: f64) -> i32 {
 #[allow(clippy::cast_possible_truncation, reason = "int32 additions of the engines wrap")]
 fn wrap(x: i64) -> i32 {
     x as i32
-}
-
-pub(super) fn fits_32_bits(x: i64) -> bool {
-    i32::try_from(x).is_ok()
 }
 
 /// `cvtps2dq`: round to nearest even; what does not fit becomes the smallest integer.

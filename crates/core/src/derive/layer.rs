@@ -82,7 +82,7 @@ pub(super) fn derive_layer(
         rounding_constant: None,
         thresholds: None,
         output,
-        clamp: output.and_then(|output| folded_clamp(network, output_id, layer_clamp(layer, output))),
+        clamp: output.and_then(|output| folded_clamp(network, output_id, layer.clamp_of(output))),
         padding_value: input.filter(|_| mode == PaddingMode::Zeros).map(|a| a.zero_point),
         accumulator,
         biased,
@@ -233,22 +233,6 @@ pub fn quantize_bias(bias: f32, input_scale: f64, weight_scale: f64) -> Option<i
     let scale = Ratio::from_f64(input_scale)?.times(&Ratio::from_f64(weight_scale)?);
     let rounded = Ratio::from_f64(f64::from(bias))?.over(&scale)?.round_scaled(0)?;
     i64::try_from(rounded).ok()
-}
-
-/// The clamp of a layer's own output codes; `None` where it depends on whether a ReLU is fused and nobody says.
-pub fn layer_clamp(layer: &Layer, output: Activation) -> Option<Range<i32>> {
-    let (min, max) = output.code_type.range();
-    let Range { min, max } = match layer.clamp {
-        // A clamp beside the type's codes leaves the nearest of them.
-        Some(clamp) => Range { min: clamp.min.clamp(min, max), max: clamp.max.clamp(min, max) },
-        None => Range { min, max },
-    };
-    match layer.relu {
-        Some(true) => Some(Range { min: output.zero_point.clamp(min, max), max }),
-        Some(false) => Some(Range { min, max }),
-        None if output.zero_point <= min => Some(Range { min, max }),
-        None => None,
-    }
 }
 
 /// Includes the clamp of a ReLU or clamp node that alone consumes the layer's codes: clamping codes twice is clamping

@@ -25,7 +25,6 @@ use crate::parameters::{
 };
 
 pub use crate::hardware::reach::{Accumulators, centred_accumulators};
-pub use layer::layer_clamp;
 pub use layer::quantize_bias;
 use multiplier::{DEFAULT_MULTIPLIER_BITS, network_form};
 pub use multiplier::{exact_multiplier, normalized_multiplier};

@@ -19,9 +19,7 @@ use std::fmt;
 pub use fault::Fault;
 pub(crate) use layer::taps::{Axis, AxisSizes};
 pub use layer::{LayerCodes, Overflow, Stages, TargetError, TargetLayer, unravel};
-pub use operator::{
-    Choice, Means, OperatorCodes, Port, TargetOperator, derive_operator, mean_scale, without_integers,
-};
+pub use operator::{Choice, Means, OperatorCodes, Port, TargetOperator, derive_operator, mean_scale};
 pub use parameters::{Relu, on_target};
 pub use thresholds::thresholds;
 pub use vectors::{Aim, LayerVectors, Missing, Vector, WrongPadding};

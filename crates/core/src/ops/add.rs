@@ -1,7 +1,8 @@
 //! Sums, differences and products of two tensors of codes.
 
+use super::axes::broadcast;
+use super::context::{Context, OpError};
 use super::iteration::Vectors;
-use super::{Context, OpError, broadcast};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::fixed_point::FixedPoint;

@@ -1,6 +1,6 @@
 //! Batch normalisation of codes that could not be folded into a convolution.
 
-use super::{Context, OpError};
+use super::context::{Context, OpError};
 use crate::parameters::Activation;
 use crate::tensor::{Codes, Layout};
 

@@ -1,8 +1,8 @@
 //! ReLU and clamps of codes.
 
-use super::{Context, Layer, OpError};
+use super::context::{Context, OpError};
+use super::layer::Layer;
 use crate::contract::Contract;
-use crate::derive::layer_clamp;
 use crate::exact::Ratio;
 use crate::parameters::{Activation, CodeType, Range};
 use crate::quantize::{quantize, quantize_as, round_exact};
@@ -44,21 +44,21 @@ fn bound_of_delegate(value: f32, activation: Activation) -> i32 {
     (code as i32).clamp(min, max)
 }
 
-/// The clamp of a layer's codes in an engine.
-///
-/// [`Layer::clamp`] has the codes that TFLite's kernels limit RELU6 and RELU_N1_TO_1 to. XNNPACK rounds the bounds otherwise,
-/// and where they are ties its codes may be one apart.
-pub(crate) fn layer_clamp_of(contract: Contract, layer: &Layer, output: Activation) -> Option<Range<i32>> {
-    let clamp = layer_clamp(layer, output)?;
-    if contract != Contract::LitertXnnpack || layer.clamp.is_none() {
-        return Some(clamp);
+impl Layer {
+    /// The clamp of its own output codes in an engine: [`Layer::clamp_of`], but for a fused RELU6 or RELU_N1_TO_1 in XNNPACK,
+    /// which rounds their bounds otherwise than TFLite's kernels do, so that a bound at a tie may be one code away.
+    pub(crate) fn clamp_in(&self, contract: Contract, output: Activation) -> Option<Range<i32>> {
+        let own = self.clamp_of(output)?;
+        if contract != Contract::LitertXnnpack || self.clamp.is_none() {
+            return Some(own);
+        }
+        let (min, max) = if self.relu == Some(true) { (0.0, 6.0) } else { (-1.0, 1.0) };
+        let end = |value: f64, code: i32| {
+            let is_it = bound(value, output, Contract::Litert) == code;
+            if is_it { bound(value, output, contract) } else { code }
+        };
+        Some(Range { min: end(min, own.min), max: end(max, own.max) })
     }
-    let (min, max) = if layer.relu == Some(true) { (0.0, 6.0) } else { (-1.0, 1.0) };
-    let end = |value: f64, code: i32| {
-        let is_it = bound(value, output, Contract::Litert) == code;
-        if is_it { bound(value, output, contract) } else { code }
-    };
-    Some(Range { min: end(min, clamp.min), max: end(max, clamp.max) })
 }
 
 /// Codes limited to the codes of `min` and `max`.

@@ -1,6 +1,7 @@
 //! Concatenation along an axis, each input's codes mapped to the output's S and Z.
 
-use super::{Context, OpError, axis_of};
+use super::axes::axis_of;
+use super::context::{Context, OpError};
 use crate::contract::Contract;
 use crate::parameters::{Activation, CodeType};
 use crate::quantize::{dequantize, dequantize_fused, offset, quantize, quantize_as, requantize_exact};

@@ -1,7 +1,7 @@
 //! The sums of convolutions and transposed convolutions with one to three spatial axes.
 
+use super::context::{MAX_AXIS, OpError};
 use super::layer::{Geometry, Layer, PaddingMode};
-use super::{MAX_AXIS, OpError};
 use crate::parameters::LayerKind;
 use crate::tensor::Codes;
 

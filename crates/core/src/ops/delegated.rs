@@ -1,6 +1,8 @@
 //! Which operators LiteRT's XNNPACK delegate takes; what it leaves, LiteRT's own optimized kernels compute.
 
-use super::{Function, Layer, Op};
+use super::function::Function;
+use super::layer::Layer;
+use super::op::Op;
 use crate::parameters::{Activation, CodeType, LayerKind};
 
 impl Op {

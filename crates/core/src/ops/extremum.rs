@@ -1,6 +1,7 @@
 //! The smaller or the larger of two codes, element by element.
 
-use super::{Context, OpError, broadcast};
+use super::axes::broadcast;
+use super::context::{Context, OpError};
 use crate::contract::Contract;
 use crate::quantize::{dequantize, quantize_as};
 use crate::tensor::{Codes, Tensor};

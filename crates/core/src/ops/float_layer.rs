@@ -5,10 +5,9 @@
 //! the blocks are then added. Products with one filter, or with one position, have kernels of their own without fused
 //! multiply-adds. The orders are read from the engine's source (MLAS) and confirmed on ONNX Runtime 1.32's own codes.
 
+use super::context::{Context, OpError};
 use super::layer::{Geometry, Layer, PaddingMode};
-use super::{Context, OpError};
 use crate::contract::Contract;
-use crate::derive::layer_clamp;
 use crate::ops::Bias;
 use crate::parameters::{Activation, LayerKind};
 use crate::quantize::{dequantize, quantize_as};
@@ -341,7 +340,8 @@ impl Floats {
 pub(super) fn apply(layer: &Layer, input: &Codes, context: &Context<'_>) -> Result<Codes, OpError> {
     let (from, to) = (context.input(0)?, context.output()?);
     let shape = layer.shape(input.shape())?;
-    let clamp = layer_clamp(layer, to)
+    let clamp = layer
+        .clamp_of(to)
         .ok_or_else(|| OpError::new("a layer of which it is not known whether it clamps", "a known one"))?;
     let floats = Floats::new(layer, input, from)?;
     let sums = match layer.kind {

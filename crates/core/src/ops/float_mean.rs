@@ -4,7 +4,8 @@
 //! sum, which depends on the order of the additions, decides ties. Innermost axes are added in packets of four, as
 //! x86-64 without extensions does on every processor; scattered axes one by one.
 
-use super::{Context, OpError, axis_of};
+use super::axes::axis_of;
+use super::context::{Context, OpError};
 use crate::quantize::{dequantize, quantize_as};
 use crate::tensor::{Codes, Layout, Tensor, coordinates, strides};
 

@@ -1,9 +1,9 @@
 //! Element-wise functions: tables of 256 codes.
 
+use super::context::{Context, OpError};
 use super::fixed_function::{CoarseLeakyRelu, HardSwish, LeakyRelu, Requantization};
 use super::iteration::Vectors;
 use super::wide_function::WideFunction;
-use super::{Context, OpError};
 use crate::contract::Contract;
 use crate::parameters::{Activation, CodeType};
 use crate::quantize::{dequantize, dequantize_fused, offset, quantize, quantize_as, table_entry};

@@ -1,6 +1,6 @@
 //! Layer normalisation of codes.
 
-use super::{Context, OpError};
+use super::context::{Context, OpError};
 use crate::contract::Contract;
 use crate::parameters::Activation;
 use crate::quantize::quantize;

@@ -11,10 +11,10 @@
 //!
 //! Sums saturate at 16 bits. Source: TFLite `kernels/lstm_eval.cc` (8x8_16) and TFLite Micro `kernels/lstm_eval_general.cc`.
 
+use super::context::{Context, OpError};
 use super::fixed_function::clamped;
 use super::gates::GateFunctions;
 use super::product::{Product, narrow};
-use super::{Context, OpError};
 use crate::fixed_point::{FixedPoint, divide_half_away};
 use crate::gemmlowp_narrow::saturate;
 use crate::parameters::{Activation, CodeType};

@@ -1,6 +1,7 @@
 //! Matrix product of two tensors of codes.
 
-use super::{Context, OpError, broadcast_shape};
+use super::axes::broadcast_shape;
+use super::context::{Context, OpError};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::fixed_point::FixedPoint;

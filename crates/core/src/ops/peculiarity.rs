@@ -1,8 +1,13 @@
 //! What an engine does that nobody would expect, said in words: it is reproduced, and the user must know.
 
-use super::{Context, Function, Layer, Op, Value, float_layer, float_mean};
+use super::context::{Context, Value};
+use super::function::Function;
+use super::layer::Layer;
+use super::op::Op;
+use super::{float_layer, float_mean, pool};
 use crate::contract::Contract;
 use crate::parameters::{CodeType, LayerKind};
+use crate::tensor::Layout;
 
 impl Op {
     /// Why this engine's results for these inputs are not those of the operation's equation; `None` where they are.
@@ -39,7 +44,24 @@ impl Op {
                  wide, and for those that pad by a whole kernel: these are the right ones, not the engine's"
                     .into(),
             ),
-            Self::Clamp { .. } if qnnpack && codes.shape().len() >= 4 && !codes.is_contiguous() => Some(
+            Self::Layer(layer) if layer.leaves_places_unwritten(context.contract, codes.shape()) => Some(
+                "PyTorch's oneDNN leaves codes of a transposed convolution unwritten where its stride leaves two places or more \
+                 in a row without a product, along an axis before the last: these are the right ones, not the engine's"
+                    .into(),
+            ),
+            Self::MaxPool(_) | Self::AveragePool(_) | Self::AdaptiveAveragePool { .. }
+                if context.contract.is_pytorch()
+                    && codes.is_channels_last()
+                    && !codes.is_contiguous()
+                    && codes.dense_layout() == Layout::Contiguous =>
+            {
+                Some(
+                    "PyTorch writes the result of a pool of an image whose axes were moved so that it is 1 wide in one order, \
+                     and reads it in another: these are the right codes, not the engine's"
+                        .into(),
+                )
+            }
+            Self::Clamp { .. } if qnnpack && codes.shape().len() >= 4 && !codes.is_contiguous() && codes.dense_layout() == Layout::ChannelsLast => Some(
                 "QNNPACK's clamp hands bytes in channels-last order back as if they were contiguous: every code moves"
                     .into(),
             ),
@@ -160,6 +182,22 @@ impl Layer {
                     .into(),
             ),
             LayerKind::Conv(_) | LayerKind::ConvTranspose(_) | LayerKind::Linear => None,
+        }
+    }
+}
+
+impl Op {
+    /// Whether PyTorch computes a mean of codes that lie channels last as one of floats: `mean` over whole axes, which
+    /// adaptive pooling of three axes to one position is, too; but not what QNNPACK computes itself.
+    pub(crate) fn averages_floats(&self, context: &Context<'_>) -> bool {
+        match self {
+            Self::Mean { axes, .. } => {
+                let images = [2, 3].iter().all(|axis| axes.contains(axis) || axes.contains(&(axis - 4)));
+                let own_kernel = context.input(0).is_ok_and(|input| pool::by_qnnpack(context, input));
+                !(own_kernel && axes.len() == 2 && images)
+            }
+            Self::AdaptiveAveragePool { size } => size.len() == 3 && size.iter().all(|&size| size == Some(1)),
+            _ => false,
         }
     }
 }

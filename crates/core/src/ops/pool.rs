@@ -1,7 +1,9 @@
 //! Pooling: the largest code or the mean of a window.
 
+use super::axes::axis_of;
+use super::context::{Context, MAX_AXIS, OpError};
+use super::float_mean;
 use super::iteration::sum_floats;
-use super::{Context, MAX_AXIS, Op, OpError, axis_of, float_mean};
 use crate::contract::Contract;
 use crate::exact::Ratio;
 use crate::fixed_point::FixedPoint;
@@ -98,7 +100,7 @@ fn layout(input: &Codes, qnnpack: bool) -> Layout {
 }
 
 /// True where PyTorch calls QNNPACK's own kernel.
-fn by_qnnpack(context: &Context<'_>, activation: Activation) -> bool {
+pub(super) fn by_qnnpack(context: &Context<'_>, activation: Activation) -> bool {
     context.contract == Contract::Qnnpack && activation.code_type == CodeType::U8
 }
 
@@ -407,22 +409,6 @@ fn folded_factor(input: Activation, output: Activation, count: i64) -> Result<Fi
     let multiplier = i32::try_from(multiplier)
         .map_err(|_| OpError::new(format!("a mean of {count} codes"), "fewer, as TFLite folds them"))?;
     Ok(FixedPoint { multiplier, exponent: factor.exponent - shift })
-}
-
-impl Op {
-    /// Whether PyTorch computes a mean of codes that lie channels last as one of floats: `mean` over whole axes, which
-    /// adaptive pooling of three axes to one position is, too; but not what QNNPACK computes itself.
-    pub(crate) fn averages_floats(&self, context: &Context<'_>) -> bool {
-        match self {
-            Self::Mean { axes, .. } => {
-                let images = [2, 3].iter().all(|axis| axes.contains(axis) || axes.contains(&(axis - 4)));
-                let own_kernel = context.input(0).is_ok_and(|input| by_qnnpack(context, input));
-                !(own_kernel && axes.len() == 2 && images)
-            }
-            Self::AdaptiveAveragePool { size } => size.len() == 3 && size.iter().all(|&size| size == Some(1)),
-            _ => false,
-        }
-    }
 }
 
 /// Mean over whole axes.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::OpError;
+use super::context::OpError;
 use crate::fixed_point::FixedPoint;
 
 /// Weights (results, inputs) whose zero point is 0, and S1*S2/S3 of their sums.

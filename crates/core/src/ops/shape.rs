@@ -1,6 +1,8 @@
 //! Changes of shape and selections: codes pass through unchanged.
 
-use super::{Context, MAX_AXIS, OpError, PaddingMode, axis_of};
+use super::axes::axis_of;
+use super::context::{Context, MAX_AXIS, OpError};
+use super::layer::PaddingMode;
 use crate::contract::Contract;
 use crate::network::EdgeId;
 use crate::tensor::{Codes, Layout, Tensor, coordinates, element_count, strides};

@@ -4,28 +4,27 @@
 //! and only then fuses what stands between such pairs. Sums, products and means of windows add the zero point to a float32
 //! before they round, so that a number just beside a tie may round to the other side when the zero point is larger.
 
-use super::{Context, Fusion, Op, OpError, Shapes, Value};
+use super::context::{Context, OpError, Value};
+use super::fusion::Fusion;
 use crate::contract::Contract;
 use crate::parameters::{Activation, CodeType};
 
 /// How much higher unsigned codes are.
 const OFFSET: i32 = 128;
 
-/// Whether an operator's rounding depends on its codes' sign, and the engine drops it.
-pub(super) fn is_computed_unsigned(op: &Op, context: &Context<'_>) -> bool {
+/// Whether the engine drops the sign of an operator's codes, on which its rounding depends.
+pub(super) fn is_computed_unsigned(context: &Context<'_>) -> bool {
     let signed = |activation: Option<Activation>| activation.is_some_and(|a| a.code_type == CodeType::I8);
     context.fusion == Fusion::Unsigned
         && context.contract == Contract::Onnxruntime
-        && matches!(op, Op::Add { .. } | Op::Mul { .. } | Op::AveragePool(_))
         && context.inputs.iter().copied().chain([context.output]).all(signed)
 }
 
-/// The results of an operator, computed with unsigned codes and given as signed ones.
+/// The results of an operator that `apply` computes, with unsigned codes and given as signed ones.
 pub(super) fn apply_unsigned(
-    op: &Op,
     inputs: &[&Value],
-    known: &Shapes,
     context: &Context<'_>,
+    apply: impl Fn(&[&Value], &Context<'_>) -> Result<Vec<Value>, OpError>,
 ) -> Result<Vec<Value>, OpError> {
     let unsigned = |activation: Activation| Activation {
         zero_point: activation.zero_point + OFFSET,
@@ -40,7 +39,7 @@ pub(super) fn apply_unsigned(
         ..*context
     };
     let higher: Vec<Value> = inputs.iter().map(|value| moved(value, OFFSET)).collect();
-    let results = op.apply(&higher.iter().collect::<Vec<_>>(), known, &context)?;
+    let results = apply(&higher.iter().collect::<Vec<_>>(), &context)?;
     Ok(results.iter().map(|value| moved(value, -OFFSET)).collect())
 }
 

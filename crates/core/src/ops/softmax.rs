@@ -1,8 +1,9 @@
 //! Softmax of codes along an axis.
 
+use super::axes::axis_of;
+use super::context::{Context, OpError};
 use super::fixed_function::clamped;
 use super::wide_softmax::WideSoftmax;
-use super::{Context, OpError, axis_of};
 use crate::contract::Contract;
 use crate::fixed_point::{FixedPoint, divide_half_away, doubling_high};
 use crate::gemmlowp::{exp_of_negative, reciprocal_of_one_plus, shift_left};

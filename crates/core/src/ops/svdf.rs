@@ -11,9 +11,9 @@
 //! Source: TFLite `kernels/internal/reference/svdf.h` for states of 16 bits, TFLite Micro `kernels/svdf_common.cc` for those
 //! of 8 bits, which have a zero point.
 
+use super::context::{Context, OpError};
 use super::fixed_function::clamped;
 use super::product::{Product, narrow};
-use super::{Context, OpError};
 use crate::tensor::{Codes, Tensor};
 
 /// SVDF of an input (N, I) and a state (N, filters * memory), oldest first.

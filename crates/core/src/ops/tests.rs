@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::parameters::{CodeType, LayerKind, Weight, Window};
+use crate::contract::Contract;
+use crate::parameters::{Activation, CodeType, LayerKind, Weight, Window};
 use crate::tensor::Layout;
+use crate::tensor::{Codes, Tensor};
 
 const UNIT: Activation = Activation { scale: 1.0, zero_point: 0, code_type: CodeType::U8 };
 

@@ -1,7 +1,7 @@
 //! TFLite's sigmoid and tanh of 16-bit codes: the code at its place in a table of the sigmoid, interpolated; of its optimized
 //! kernels, polynomials where the scale is a power of two.
 
-use super::OpError;
+use super::context::OpError;
 use super::gates::{sigmoid_at, tanh_at};
 use crate::gemmlowp_narrow;
 use crate::parameters::Activation;

@@ -1,6 +1,6 @@
 //! TFLite's softmax of 16-bit codes: two tables of 513 entries, interpolated.
 
-use super::OpError;
+use super::context::OpError;
 use crate::fixed_point::FixedPoint;
 use crate::parameters::Activation;
 

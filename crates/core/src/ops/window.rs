@@ -1,6 +1,6 @@
 //! The windows of means along each spatial axis.
 
-use super::Pool;
+use super::pool::Pool;
 
 /// The positions of one window along one axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

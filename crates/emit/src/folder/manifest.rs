@@ -221,7 +221,7 @@ pub struct SourceFile {
 impl SourceFile {
     /// The record of a file with this name and these bytes.
     pub fn new(name: impl Into<String>, bytes: &[u8]) -> Self {
-        Self { name: name.into(), sha256: crate::folder::write::hex_digest(bytes) }
+        Self { name: name.into(), sha256: crate::folder::digest::hex_digest(bytes) }
     }
 }
 

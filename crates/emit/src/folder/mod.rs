@@ -2,6 +2,7 @@
 
 mod check;
 mod describe;
+mod digest;
 mod files;
 pub mod formats;
 pub mod golden;
@@ -73,7 +74,7 @@ pub fn write_for_target(
 ///
 /// [`Error::Io`] for a file that cannot be read.
 pub fn file_digest(path: &Path) -> Result<String, Error> {
-    let digest = std::fs::File::open(path).and_then(|mut file| write::digest(&mut file));
+    let digest = std::fs::File::open(path).and_then(|mut file| digest::digest(&mut file));
     Ok(digest.map_err(Error::io("read", path))?.1)
 }
 
@@ -87,5 +88,5 @@ pub fn digest(parameters: &Parameters) -> Result<String, Error> {
     check::check(parameters)?;
     let mut archive = std::io::Cursor::new(Vec::new());
     npz::write(&mut archive, parameters).map_err(Error::io("write", "params.npz"))?;
-    Ok(write::hex_digest(archive.get_ref()))
+    Ok(digest::hex_digest(archive.get_ref()))
 }

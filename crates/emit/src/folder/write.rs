@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Seek};
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::Error;
+use crate::folder::digest::digest;
 use crate::folder::manifest::{self, FileRecord, GENERATOR, Manifest, Mark};
 use crate::output::FileToWrite;
 
@@ -79,31 +79,6 @@ fn write_file(folder: &Path, file: &FileToWrite<'_>) -> Result<FileRecord, Error
     let mut written = written.map_err(Error::io("write", &path))?;
     let (bytes, sha256) = digest(&mut written).map_err(Error::io("read back", &path))?;
     Ok(FileRecord { name: file.name().to_owned(), bytes, sha256 })
-}
-
-/// Size and SHA-256 of a file.
-pub(crate) fn digest(file: &mut File) -> io::Result<(u64, String)> {
-    file.rewind()?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    let mut bytes = 0;
-    loop {
-        let length = file.read(&mut buffer)?;
-        if length == 0 {
-            return Ok((bytes, lower_hex(&hash.finalize())));
-        }
-        hash.update(&buffer[..length]);
-        bytes += length as u64;
-    }
-}
-
-/// SHA-256 of `bytes`, 64 lower-case hex digits.
-pub(crate) fn hex_digest(bytes: &[u8]) -> String {
-    lower_hex(&Sha256::digest(bytes))
-}
-
-fn lower_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Where the folder goes.

@@ -2,8 +2,8 @@
 
 use gen_params_core::error::Reason;
 use gen_params_core::machine::Machine;
+use gen_params_core::machine::RunError;
 use gen_params_core::ops::Value;
-use gen_params_core::reference::RunError;
 use gen_params_core::tensor::Tensor;
 
 /// Elements of one image, at most.

@@ -1,7 +1,8 @@
 //! `if`: decided where its condition is known, and otherwise tried both ways.
 
 use super::ast::{Block, Expression, Statement, StatementKind};
-use super::evaluate::{Evaluator, Flow, Frame, TRACE};
+use super::evaluate::{Evaluator, Flow, TRACE};
+use super::frame::Frame;
 use super::item::{Evaluated, Item, Stop};
 
 /// How a branch that was tried ends.

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::ast::Operator;
-use super::evaluate::{Evaluator, Frame};
+use super::evaluate::Evaluator;
+use super::frame::Frame;
 use super::item::{Evaluated, Item, Number};
 use super::operation::raise;
 use crate::source::Value;

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::Source;
 use super::ast::{Expression, ExpressionKind, Function};
-use super::evaluate::{Dialect, Evaluator, Flow, Frame};
+use super::evaluate::{Dialect, Evaluator, Flow};
+use super::frame::Frame;
 use super::item::{Evaluated, Item};
 use super::operation::child;
 use crate::source::{Argument, Callee, Value};

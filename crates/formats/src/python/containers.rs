@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use super::evaluate::{Evaluator, Frame};
+use super::evaluate::Evaluator;
+use super::frame::Frame;
+use super::item::ListId;
 use super::item::{Evaluated, Item, Number};
-use super::lists::ListId;
 use crate::source::{Callee, Value};
 
 /// The largest list.

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::Source;
 use super::ast::{Block, Expression, ExpressionKind, Operator, Statement, StatementKind};
+use super::frame::Frame;
 use super::item::{Evaluated, Item, Stop};
 use super::lists::Lists;
 use super::memory;
 use super::recorder::{Call, Recorder};
-use super::script::Texts;
+use super::texts::Texts;
 use crate::error::ReadError;
-use crate::source::{Argument, Callee, Module, Place, Value};
+use crate::source::{Argument, Callee, Module, Value};
 use crate::tensor::Tensor;
 
 /// Expressions evaluated, and elements copied, before a text is refused.
@@ -43,39 +43,6 @@ pub(super) struct Evaluator<'t> {
     pub(super) packing: Option<Rc<str>>,
     steps: u64,
     pub(super) depth: u32,
-}
-
-/// A function being evaluated.
-pub(super) struct Frame<'t> {
-    pub(super) source: Source<'t>,
-    /// The source's name, as places hold it.
-    pub(super) file: Arc<str>,
-    /// Path of the module whose method this is, or calls this.
-    pub(super) scope: Rc<str>,
-    pub(super) locals: HashMap<&'t str, Item<'t>>,
-}
-
-impl<'t> Frame<'t> {
-    pub(super) fn new(source: Source<'t>, scope: Rc<str>) -> Self {
-        Self { source, file: Arc::from(source.name), scope, locals: HashMap::new() }
-    }
-
-    pub(super) fn place(&self, line: u32) -> Place {
-        Place { file: Arc::clone(&self.file), line }
-    }
-
-    pub(super) fn malformed(&self, line: u32, found: impl Into<String>, expected: impl Into<String>) -> Stop {
-        self.source.malformed(line, found, expected).into()
-    }
-
-    pub(super) fn unsupported(
-        &self,
-        line: u32,
-        found: impl Into<String>,
-        expected: impl Into<String>,
-    ) -> Stop {
-        self.source.unsupported(line, found, expected).into()
-    }
 }
 
 /// How a block ends.

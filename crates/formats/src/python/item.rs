@@ -4,9 +4,12 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::lists::ListId;
 use crate::error::ReadError;
 use crate::source::{Place, Value, ValueId};
+
+/// Index of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ListId(pub(super) usize);
 
 /// The value of an expression.
 #[derive(Debug, Clone)]

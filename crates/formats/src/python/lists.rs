@@ -2,11 +2,7 @@
 
 use std::rc::Rc;
 
-use super::item::Item;
-
-/// Index of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ListId(usize);
+use super::item::{Item, ListId};
 
 /// All lists that `forward` has made.
 #[derive(Debug, Default)]

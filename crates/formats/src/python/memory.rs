@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::recorder::{arguments, visit_values};
 use crate::error::{ReadError, Result};
 use crate::source::{Argument, Callee, Graph, Node, Place, Value, ValueId};
 
@@ -96,7 +95,7 @@ pub(super) fn check(graph: &Graph) -> Result<()> {
     // For every owner, the last change: its result and the node.
     let mut changes: HashMap<ValueId, (ValueId, &Node)> = HashMap::new();
     for node in &graph.nodes {
-        for argument in arguments(node) {
+        for argument in node.all_arguments() {
             check_use(argument, &owners, &changes, Some(&node.place))?;
         }
         let in_place = changes_argument(node);
@@ -129,7 +128,7 @@ fn check_use(
     place: Option<&Place>,
 ) -> Result<()> {
     let mut stale = None;
-    visit_values(argument, &mut |id| {
+    argument.for_each_value(&mut |id| {
         let owner = owners.get(&id).copied().unwrap_or(id);
         // Values are numbered in the order in which they are made: an older one has changed since.
         if let Some((output, node)) = changes.get(&owner)

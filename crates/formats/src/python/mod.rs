@@ -27,6 +27,7 @@ mod call;
 mod containers;
 mod evaluate;
 mod expression;
+mod frame;
 mod fx;
 mod item;
 mod lexer;
@@ -39,9 +40,11 @@ mod recorder;
 mod script;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 pub use fx::trace_fx;
-pub use script::{Program, trace_script};
+pub use script::trace_script;
+pub use texts::Program;
 
 use crate::error::ReadError;
 

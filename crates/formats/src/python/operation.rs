@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::ast::Operator;
-use super::evaluate::{Dialect, Evaluator, Frame};
+use super::evaluate::{Dialect, Evaluator};
+use super::frame::Frame;
 use super::item::{Evaluated, Item, Number, Stop, equal_scalars};
 use crate::source::{Callee, Value};
 

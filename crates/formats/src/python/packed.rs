@@ -6,7 +6,8 @@
 use std::rc::Rc;
 
 use super::call::Arguments;
-use super::evaluate::{Dialect, Evaluator, Frame};
+use super::evaluate::{Dialect, Evaluator};
+use super::frame::Frame;
 use super::item::{Evaluated, Item, Known};
 use super::operation::child;
 use crate::source::{Geometry, PackedParams, Value};

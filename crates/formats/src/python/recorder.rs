@@ -126,25 +126,11 @@ impl Recorder {
     }
 }
 
-/// Calls `visit` for every value inside an argument.
-pub(super) fn visit_values(argument: &Argument, visit: &mut impl FnMut(ValueId)) {
-    match argument {
-        Argument::Value(id) => visit(*id),
-        Argument::Constant(..) => {}
-        Argument::List(items) => items.iter().for_each(|item| visit_values(item, visit)),
-    }
-}
-
-/// All arguments of a node, keywords last.
-pub(super) fn arguments(node: &Node) -> impl Iterator<Item = &Argument> {
-    node.arguments.iter().chain(node.keywords.iter().map(|(_, argument)| argument))
-}
-
 /// Keeps the nodes that an output needs, and those that change an argument in place.
 fn retain_used(nodes: &mut Vec<Node>, outputs: &[Argument]) {
     let mut used = HashSet::new();
     for output in outputs {
-        visit_values(output, &mut |id| {
+        output.for_each_value(&mut |id| {
             used.insert(id);
         });
     }
@@ -153,8 +139,8 @@ fn retain_used(nodes: &mut Vec<Node>, outputs: &[Argument]) {
         let needed =
             memory::changes_argument(node) || node.outputs.iter().any(|output| used.contains(output));
         if needed {
-            for argument in arguments(node) {
-                visit_values(argument, &mut |id| {
+            for argument in node.all_arguments() {
+                argument.for_each_value(&mut |id| {
                     used.insert(id);
                 });
             }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::catch_unwind;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use gen_params_formats::{ErrorKind, ReadError, read};
-use gen_params_test_support::{files, needs, shared};
+use gen_params_test_support::{files, needs, processor_time, shared};
 
 use crate::{ALLOCATOR, alone};
 
@@ -32,9 +32,9 @@ impl Trial {
     fn read(&mut self, name: &dyn Fn() -> String, bytes: Bytes) -> Option<Result<(), ReadError>> {
         // An allocation beyond the limit aborts the test; `--nocapture` then shows the file that came last.
         ALLOCATOR.set_limit(ALLOCATOR.allocated() + bytes.len() + MOST_MEMORY).unwrap();
-        let start = Instant::now();
+        let start = processor_time();
         let result = catch_unwind(|| read(bytes).map(drop));
-        let time = start.elapsed();
+        let time = processor_time() - start;
         ALLOCATOR.set_limit(usize::MAX).unwrap();
         self.slowest = self.slowest.max(time);
         if time > MOST_TIME {
@@ -407,9 +407,9 @@ fn storages_are_shared_with_the_file() {
         stored([("x/data.pkl".to_owned(), &pickle[..]), ("x/data/0".to_owned(), &weights)]).into();
     // Beyond this limit an allocation aborts the test.
     ALLOCATOR.set_limit(ALLOCATOR.allocated() + (1 << 20)).unwrap();
-    let start = Instant::now();
+    let start = processor_time();
     let model = read(file);
-    let time = start.elapsed();
+    let time = processor_time() - start;
     ALLOCATOR.set_limit(usize::MAX).unwrap();
     println!("25 MiB in {time:?}");
     let model = model.unwrap();

@@ -7,10 +7,10 @@ use gen_params::contract::Contract;
 use gen_params::derive::{self, Options};
 use gen_params::formats::{Callee, SourceModel};
 use gen_params::lower::{self, graph_file::GraphFile};
+use gen_params::machine::{self, Keep};
 use gen_params::network::IntNetwork;
 use gen_params::ops::{Op, Value};
 use gen_params::parameters::{LayerParameters, Parameters};
-use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
 use gen_params_test_support::npz::NpzArchive;
 use gen_params_test_support::{fixtures, needs, samples, shared};
@@ -296,7 +296,7 @@ fn every_quantized_result_of_a_small_program_is_pytorchs() {
             let network = lower::lower(&source, &lower::Options::default()).unwrap();
             let edges = lower::values(&source, &lower::Options::default()).unwrap();
             let inputs = std::slice::from_ref(&input);
-            let trace = reference::run(&network, Contract::Exact, inputs, Keep::Edges).unwrap();
+            let trace = machine::run(&network, Contract::Exact, inputs, Keep::Edges).unwrap();
             for (name, edge) in &edges {
                 checked += 1;
                 let theirs = npy::<i8>(archive.by_name(&format!("{name}/int")).unwrap().unwrap());
@@ -342,7 +342,7 @@ fn but_for_float_rounding(root: &Path) {
         let file = npyz::NpyFile::new(&bytes[..]).unwrap();
         let shape = file.shape().iter().map(|&s| s.try_into().unwrap()).collect();
         let input = Value::Floats(Tensor::new(shape, file.into_vec::<f32>().unwrap()).unwrap());
-        let trace = match reference::run(&network, Contract::Exact, &[input], Keep::Edges) {
+        let trace = match machine::run(&network, Contract::Exact, &[input], Keep::Edges) {
             Ok(trace) => trace,
             Err(error) => {
                 failures.push(format!("{name}: {error}"));

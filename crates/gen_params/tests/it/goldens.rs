@@ -7,10 +7,10 @@ use std::path::Path;
 
 use gen_params::contract::Contract;
 use gen_params::lower::{self, Engine};
+use gen_params::machine::{self, Keep, Trace};
 use gen_params::network::IntNetwork;
 use gen_params::ops::Value;
 use gen_params::parameters::{Activation, CodeType};
-use gen_params::reference::{self, Keep, Trace};
 use gen_params::tensor::Tensor;
 use gen_params_test_support::npz::NpzArchive;
 use gen_params_test_support::{fixtures, needs, samples, shared};
@@ -146,7 +146,7 @@ fn check_folder(table: &mut Table, folder: &Path, contract: Contract, input: &Va
             }
         };
         table.files += 1;
-        match reference::run(&network, contract, std::slice::from_ref(input), Keep::Edges) {
+        match machine::run(&network, contract, std::slice::from_ref(input), Keep::Edges) {
             // Registered in another order than executed: what the keys suggest is called a guess, and is wrong here.
             Ok(_) if place.contains("misordered") && network.wiring.name() == "key-order" => {}
             Ok(trace) => {
@@ -229,7 +229,7 @@ fn fashion_mnist_networks_answer_as_pytorch_did() {
         for form in ["script", "trace"] {
             let network = load(&folder.join(format!("{name}_{form}.pt"))).unwrap();
             let trace =
-                reference::run(&network, Contract::X86, std::slice::from_ref(&images), Keep::Edges).unwrap();
+                machine::run(&network, Contract::X86, std::slice::from_ref(&images), Keep::Edges).unwrap();
             let dequantized = network.nodes.iter().find(|n| n.outputs == network.outputs).unwrap();
             let ours = trace.edges[dequantized.inputs[0].0].as_ref().unwrap();
             table.files += 1;
@@ -276,7 +276,7 @@ fn pytorchs_serialization_tests_give_what_they_expect() {
             }
             table.files += 1;
             let input = Value::Codes(codes.clone());
-            match reference::run(&network, Contract::Fbgemm, &[input], Keep::Outputs) {
+            match machine::run(&network, Contract::Fbgemm, &[input], Keep::Outputs) {
                 Ok(trace) => {
                     let ours = trace.outputs[0].codes().unwrap();
                     let memory = storage(&file("expected"), ours.elements().len());

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use gen_params::contract::Contract;
 use gen_params::lower::{self, Engine, Options};
+use gen_params::machine::{self, Keep};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::ops::{Bias, Context, Fusion, Op, Unfused, Value};
 use gen_params::quantize::{dequantize, quantize_as};
-use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
 use gen_params_test_support::npz::NpzArchive;
 use gen_params_test_support::{files, fixtures, needs, samples, shared};
@@ -152,7 +152,7 @@ fn compare(model: &Model, reference: &Reference, on_codes: bool) -> Outcome {
             Err(error) => outcome.failures.push(format!("{} ({}): {error}", node.name, node.op.name())),
         }
     }
-    match reference::run(network, Contract::Onnxruntime, &reference.inputs, Keep::Edges) {
+    match machine::run(network, Contract::Onnxruntime, &reference.inputs, Keep::Edges) {
         Ok(trace) => {
             for (ours, theirs) in trace.edges.iter().zip(&theirs) {
                 if let (Some(ours), Some(theirs)) = (ours, theirs)

@@ -5,10 +5,10 @@ use std::io::BufReader;
 use std::path::PathBuf;
 
 use gen_params::contract::Contract;
+use gen_params::machine::{self, Keep};
 use gen_params::network::{Fusion, Unfused};
 use gen_params::ops::{Op, Value};
 use gen_params::quantize::dequantize;
-use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
 use gen_params_test_support::npz::NpzArchive;
 use gen_params_test_support::{needs, samples, shared};
@@ -44,7 +44,7 @@ fn every_operator(name: &str) {
             Value::Floats(Tensor::new(codes.shape().to_vec(), reals).unwrap())
         })
         .collect();
-    let trace = reference::run(&network, Contract::Onnxruntime, &inputs, Keep::Edges).unwrap();
+    let trace = machine::run(&network, Contract::Onnxruntime, &inputs, Keep::Edges).unwrap();
     let mut failures = Vec::new();
     println!("| {name} | operator | codes | mismatches |\n|---|---|---|---|");
     for node in &network.nodes {

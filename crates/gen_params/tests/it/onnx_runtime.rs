@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use gen_params_test_support::npz::NpzArchive;
 
 use gen_params::contract::Contract;
+use gen_params::machine::{self, Keep};
 use gen_params::network::{Fusion, IntNetwork, Unfused};
 use gen_params::ops::{Op, Value};
-use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
 
 use crate::support::{assert_no_failures, fixtures, network};
@@ -25,7 +25,7 @@ fn array<T: npyz::Deserialize>(archive: &mut NpzArchive, name: &str) -> (Vec<usi
 
 /// The codes that stand for the network's only output.
 fn codes(network: &IntNetwork, input: Value) -> Vec<i32> {
-    let trace = reference::run(network, Contract::Onnxruntime, &[input], Keep::Edges).unwrap();
+    let trace = machine::run(network, Contract::Onnxruntime, &[input], Keep::Edges).unwrap();
     let output = network.outputs[0];
     let producer = network.nodes.iter().find(|node| node.outputs == [output]).unwrap();
     let edge = if producer.op == Op::Dequantize { producer.inputs[0] } else { output };
@@ -109,7 +109,7 @@ fn integer_zero_points_of_qonnx_are_numbers() {
     let (shape, x) = array::<f32>(&mut archive, "x");
     let (_, theirs) = array::<f32>(&mut archive, "y0");
     let input = Value::Floats(Tensor::new(shape, x).unwrap());
-    let trace = reference::run(&network, Contract::Exact, &[input], Keep::Outputs).unwrap();
+    let trace = machine::run(&network, Contract::Exact, &[input], Keep::Outputs).unwrap();
     let Value::Floats(ours) = &trace.outputs[0] else { panic!("codes, expected reals") };
     let pairs = ours.elements().iter().zip(&theirs);
     assert_eq!(pairs.filter(|(a, b)| (*a - *b).abs() > 1e-6).count(), 0);

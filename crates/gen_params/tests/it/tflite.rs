@@ -11,9 +11,9 @@ use gen_params::contract::Contract;
 use gen_params::derive;
 use gen_params::formats::{Argument, Callee, Graph, SourceModel, ValueId};
 use gen_params::lower;
+use gen_params::machine::{self, Keep, Trace};
 use gen_params::network::{EdgeId, IntNetwork};
 use gen_params::ops::{Context, Fusion, Value};
-use gen_params::reference::{self, Keep, Trace};
 use gen_params::tensor::Tensor;
 use gen_params_test_support::npz::NpzArchive;
 use gen_params_test_support::{files, fixtures, needs, samples, shared};
@@ -303,7 +303,7 @@ fn outputs_of_our_own_networks() {
         let Some(inputs) = model.graph.inputs.iter().map(input).collect::<Option<Vec<Value>>>() else {
             continue;
         };
-        let trace = reference::run(network, Contract::Litert, &inputs, Keep::Outputs).unwrap();
+        let trace = machine::run(network, Contract::Litert, &inputs, Keep::Outputs).unwrap();
         for (ours, output) in trace.outputs.iter().zip(&model.graph.outputs) {
             let Argument::Value(id) = output else { panic!("{}: {output:?} is an output", model.name) };
             let Some(theirs) = tensors.get(&id.0) else { continue };
@@ -332,8 +332,8 @@ fn outputs_of_whole_networks() {
                     .collect();
                 let Some(inputs) = inputs else { continue };
                 let ran = match previous.as_ref().filter(|_| !model.graph.once.is_empty()) {
-                    Some(trace) => reference::run_after(trace, network, contract, &inputs, Keep::Outputs),
-                    None => reference::run(network, contract, &inputs, Keep::Outputs),
+                    Some(trace) => machine::run_after(trace, network, contract, &inputs, Keep::Outputs),
+                    None => machine::run(network, contract, &inputs, Keep::Outputs),
                 };
                 let trace = match ran {
                     Ok(trace) => trace,
@@ -414,8 +414,8 @@ fn states_are_carried_from_image_to_image() {
         for sample in 0..3 {
             let input = [array(&mut archive, &format!("s{sample}/in0")).unwrap()];
             let trace = match &previous {
-                Some(trace) => reference::run_after(trace, network, Contract::Litert, &input, Keep::Outputs),
-                None => reference::run(network, Contract::Litert, &input, Keep::Outputs),
+                Some(trace) => machine::run_after(trace, network, Contract::Litert, &input, Keep::Outputs),
+                None => machine::run(network, Contract::Litert, &input, Keep::Outputs),
             };
             let trace = trace.unwrap();
             let found = trace.outputs[0].codes().unwrap().elements();

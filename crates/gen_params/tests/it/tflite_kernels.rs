@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::fs::File;
 
 use gen_params::contract::Contract;
+use gen_params::machine::{self, Keep};
 use gen_params::ops::Value;
-use gen_params::reference::{self, Keep};
 use gen_params::tensor::{Codes, Tensor};
 use gen_params_test_support::npz::NpzArchive;
 
@@ -39,8 +39,8 @@ fn run(folder: &std::path::Path, contract: Contract, input: &Codes) -> Vec<i32> 
         shape[0] = batch;
         let value = Value::Codes(Tensor::new(shape, images.to_vec()).unwrap());
         let trace = match &previous {
-            Some(trace) => reference::run_after(trace, &network, contract, &[value], Keep::Outputs),
-            None => reference::run(&network, contract, &[value], Keep::Outputs),
+            Some(trace) => machine::run_after(trace, &network, contract, &[value], Keep::Outputs),
+            None => machine::run(&network, contract, &[value], Keep::Outputs),
         };
         let trace = trace.unwrap();
         assert!(trace.warnings.is_empty(), "{}: {:?}", folder.display(), trace.warnings);

@@ -1,8 +1,8 @@
 //! Convolutions that pad with the input itself, and weights with zero points by channel, as PyTorch computes them.
 
 use gen_params::contract::Contract;
+use gen_params::machine::{self, Keep};
 use gen_params::ops::{Op, Value};
-use gen_params::reference::{self, Keep};
 use gen_params::tensor::Tensor;
 use gen_params_test_support::npz::NpzArchive;
 
@@ -23,7 +23,7 @@ fn the_last_codes_are_those_of_pytorch() {
         let images = Value::Floats(Tensor::new(shape, images.into_vec::<f32>().unwrap()).unwrap());
         let expected = archive.by_name("output").unwrap().unwrap().into_vec::<u8>().unwrap();
 
-        let trace = reference::run(&network, contract, &[images], Keep::Edges).unwrap();
+        let trace = machine::run(&network, contract, &[images], Keep::Edges).unwrap();
         let last = network.nodes.iter().rfind(|node| matches!(node.op, Op::Layer(_))).unwrap();
         let found = trace.edges[last.outputs[0].0].as_ref().and_then(Value::codes).unwrap().elements();
         assert_eq!(found.len(), expected.len(), "{name}");

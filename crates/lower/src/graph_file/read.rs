@@ -69,13 +69,7 @@ pub(crate) fn lower(
                     *extent = Extent::Of(input, axis);
                 }
             }
-            let two =
-                matches!(op, Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::Extremum(_) | Op::MatMul);
-            let needed = match op {
-                Op::Constant(_) => 0,
-                _ if two => 2,
-                _ => 1,
-            };
+            let needed = op.facts().operands;
             if inputs.len() < entry.inputs.len() {
                 return Err(LowerError { reasons: Vec::new(), hint: None });
             }

@@ -3,7 +3,7 @@
 use super::{NodeEntry, Sizes};
 use gen_params_core::error::{LowerError, Result};
 use gen_params_core::network::{EdgeId, IntNetwork, Node};
-use gen_params_core::ops::{Extent, Function, Op, PaddingMode, Shape};
+use gen_params_core::ops::{Extent, Function, Op, PaddingMode, ResultScale, Shape};
 use gen_params_core::parameters::LayerKind;
 
 /// How an edge is called in `inputs`: its producer's name, with `:INDEX` after the first result.
@@ -24,31 +24,7 @@ pub(super) fn entry(network: &IntNetwork, node: &Node, named: &impl Fn(&str) -> 
         inputs: node.inputs.iter().map(|&id| reference(network, id)).collect(),
         ..NodeEntry::default()
     };
-    let own_scale = match &node.op {
-        Op::Quantize
-        | Op::Layer(_)
-        | Op::Add { .. }
-        | Op::Sub { .. }
-        | Op::Mul { .. }
-        | Op::Extremum(_)
-        | Op::BatchNorm(_)
-        | Op::LayerNorm(_)
-        | Op::MatMul
-        | Op::Softmax { .. }
-        | Op::Svdf(_)
-        | Op::Lstm(_)
-        | Op::Constant(_)
-        | Op::Function(_) => true,
-        Op::Concatenate { requantizes, .. } => *requantizes,
-        Op::Dequantize
-        | Op::MaxPool(_)
-        | Op::AveragePool(_)
-        | Op::AdaptiveAveragePool { .. }
-        | Op::Mean { .. }
-        | Op::Relu
-        | Op::Clamp { .. }
-        | Op::Shape(_) => false,
-    };
+    let own_scale = node.op.facts().scale == ResultScale::Own;
     // Old versions of PyTorch leave the scale of activation modules out of the state_dict: it is always written.
     if own_scale
         && (matches!(node.op, Op::Function(_)) || !named(&node.name))

@@ -3,18 +3,18 @@
 use gen_params_core::contract::Contract;
 use gen_params_core::derive;
 use gen_params_core::hardware::{OnOverflow, Overflow, Rounding, Target};
+use gen_params_core::machine::{self, Keep};
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::{EdgeId, IntNetwork};
 use gen_params_core::ops::{Op, Value};
 use gen_params_core::parameters::Range;
-use gen_params_core::reference::{self, Keep};
 use gen_params_kernels::Kernel;
 use gen_params_runtime::{Engine, Request};
 
 /// What differs between the reference and the fast engine with every kernel: codes of all edges, all accumulators, the
 /// outputs. Where the reference refuses, nothing is compared and `None` is given.
 pub(crate) fn differences(network: &IntNetwork, contract: Contract, input: &Value) -> Option<Vec<String>> {
-    let expected = reference::run(network, contract, std::slice::from_ref(input), Keep::Accumulators).ok()?;
+    let expected = machine::run(network, contract, std::slice::from_ref(input), Keep::Accumulators).ok()?;
     let mut differences = Vec::new();
     for kernel in Kernel::available() {
         let place = |what: &str| format!("{} {}: {what}", contract.name(), kernel.name());

@@ -8,7 +8,6 @@ use crate::certify::certificate::CertifiedChannel;
 use crate::certify::channel::{Channel, ChannelFacts, Refusal, channel_facts};
 use crate::certify::integer::IntegerRequantizer;
 use crate::contract::Contract;
-use crate::derive::layer_clamp;
 use crate::hardware::reach::weight_sums;
 use crate::ops::{Bias, Layer};
 use crate::parameters::{Weight, Window};
@@ -61,7 +60,7 @@ impl LayerRecord {
             window: None,
             padding_mode: self.padding_mode,
         };
-        layer_clamp(&layer, whole).filter(|clamp| clamp.min <= clamp.max)
+        layer.clamp_of(whole).filter(|clamp| clamp.min <= clamp.max)
     }
 
     /// The layer, if its lists are as long as its sizes say; else what is wrong.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::operator::function_number;
 use super::*;
 use crate::certify::certificate::CertifiedLayer;
-use crate::certify::operators::{Counted, OperatorProof, selects};
+use crate::certify::operators::{Counted, OperatorProof};
 use crate::contract::Contract;
 use crate::hardware::{Target, TargetOperator};
 use crate::network::{EdgeId, IntNetwork, Node};
@@ -85,8 +85,7 @@ impl CertificateFile {
         };
         for node in &network.nodes {
             let computed = network.contract_of(node, subject.contract);
-            let is_certified = matches!(node.op, Op::Layer(_)) || !selects(&node.op);
-            if is_certified && computed != subject.contract {
+            if !node.op.facts().selects && computed != subject.contract {
                 return Err(format!(
                     "{}: {} leaves it to the kernels of {}, which a certificate does not have",
                     node.name,
@@ -107,7 +106,7 @@ impl CertificateFile {
                     return Err(format!("{}: was not proven", node.name));
                 };
                 certificate.layers.push(layer_record(layer, parameters, proven)?);
-            } else if !selects(&node.op) {
+            } else if !node.op.facts().selects {
                 certificate.operators.push(subject.operator(node, operators));
             }
         }

@@ -11,7 +11,7 @@ use crate::parameters::{
 use crate::quantize::round_exact;
 
 /// Derives an operator. `None` for layers with weights, for conversions from and to reals, where a scale or zero point is
-/// not known, and [where there is no integer-only form](without_integers).
+/// not known, and [where there is no integer-only form](crate::ops::Facts::without_integers).
 ///
 /// # Errors
 /// The operator has no integer-only form with these scales.
@@ -98,35 +98,6 @@ pub fn derive_operator(
         arithmetic,
         agreement,
     }))
-}
-
-/// Why an operator has no integer-only form; `None` for those that have one.
-pub fn without_integers(op: &Op) -> Option<&'static str> {
-    match op {
-        Op::LayerNorm(_) => Some("has no integer-only form: it divides by a deviation"),
-        Op::Sub { .. } | Op::Extremum(_) => Some("has no integer-only form here"),
-        Op::Softmax { .. } => Some("has no integer-only form: it divides by a sum of exponentials"),
-        Op::Svdf(_) | Op::Lstm(_) => {
-            Some("has the integers of TFLite's kernel alone, which `run --contract litert` computes")
-        }
-        Op::Quantize
-        | Op::Dequantize
-        | Op::Constant(_)
-        | Op::Layer(_)
-        | Op::Add { .. }
-        | Op::Mul { .. }
-        | Op::MatMul
-        | Op::Concatenate { .. }
-        | Op::MaxPool(_)
-        | Op::AveragePool(_)
-        | Op::AdaptiveAveragePool { .. }
-        | Op::Mean { .. }
-        | Op::Relu
-        | Op::Clamp { .. }
-        | Op::Function(_)
-        | Op::Shape(_)
-        | Op::BatchNorm(_) => None,
-    }
 }
 
 /// One factor per input whose scale or zero point is not the output's, against the exact code of each of its 256 codes.

@@ -14,7 +14,7 @@ mod sum;
 #[cfg(test)]
 mod tests;
 
-pub use derive::{derive_operator, without_integers};
+pub use derive::derive_operator;
 pub use mean::{Means, mean_scale};
 pub use scale::Choice;
 

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use gen_params_core::error::Reason;
 use gen_params_core::machine::Machine;
+use gen_params_core::machine::RunError;
 use gen_params_core::network::EdgeId;
 use gen_params_core::ops::{Op, Value};
-use gen_params_core::reference::RunError;
 
 use super::{Network, text};
 use crate::programs::arbitrary::arbitrary_images;

@@ -193,7 +193,7 @@ fn a_scripted_network_is_wired_through_its_branches() {
         .map(|node| {
             let mut sources = Vec::new();
             for argument in &node.arguments {
-                super::super::recorder::visit_values(argument, &mut |id| sources.push(scope(id)));
+                argument.for_each_value(&mut |id| sources.push(scope(id)));
             }
             format!("{} <- {}", node.scope, sources.join(", "))
         })

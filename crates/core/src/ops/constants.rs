@@ -1,10 +1,9 @@
 //! The constants that each engine makes of three scales and a bias, in its order of casts.
 
-use super::requantizer::fits_32_bits;
-use super::{Arithmetic, FixedRounding, Missing};
+use super::layer::{Bias, Layer};
+use crate::contract::{Arithmetic, FixedRounding, Missing, fits_32_bits};
 use crate::exact::Ratio;
 use crate::fixed_point::FixedPoint;
-use crate::ops::{Bias, Layer};
 use crate::parameters::{CodeType, LayerKind, Range};
 
 /// Channels that TFLite's optimized kernels round at a time.

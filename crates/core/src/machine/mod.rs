@@ -1,15 +1,23 @@
 //! Runs a network node by node in a chosen arithmetic: that of an engine, or that of the user's hardware.
+//!
+//! It is slow and simple, each operator a short loop beside its equation: the specification that everything fast must equal.
+
+mod error;
+mod run;
 
 use std::fmt;
 
 use crate::contract::Contract;
 use crate::error::Reason;
-use crate::hardware::{Overflow, Target, TargetLayer, TargetOperator, without_integers};
+use crate::hardware::{Overflow, Target, TargetLayer, TargetOperator};
 use crate::network::{EdgeId, IntNetwork};
-use crate::ops::{Context, Fusion, Op, OpError, Value};
+use crate::ops::{Context, Op, OpError, Value};
 use crate::parameters::{Activation, Parameters};
-use crate::reference::{RunError, missing};
+use crate::quantize::quantize_as;
 use crate::tensor::{Codes, Tensor};
+
+pub use error::{RunError, missing};
+pub use run::{Keep, Trace, run, run_after};
 
 /// Whose integers are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +85,33 @@ impl Values {
 pub struct Step {
     /// One value per output of the node.
     pub results: Vec<Value>,
+    /// `sum((x - Z1) * (w - Z2))` in the shape of the result, of a layer in an engine's arithmetic.
+    pub accumulators: Option<Tensor<i64>>,
     /// What did not fit into the target's registers.
     pub overflows: Vec<Overflow>,
 }
 
+impl Step {
+    fn of(results: Vec<Value>) -> Self {
+        Self { results, accumulators: None, overflows: Vec::new() }
+    }
+}
+
 impl<'a> Machine<'a> {
+    /// Prepares a network for an engine's arithmetic. No node has [stages](Self::layer).
+    ///
+    /// # Errors
+    /// Everything that the file does not say of the nodes, all at once.
+    pub fn of_engine(network: &'a IntNetwork, contract: Contract) -> Result<Self, RunError> {
+        let reasons = missing(network);
+        if !reasons.is_empty() {
+            return Err(RunError { reasons });
+        }
+        let count = network.nodes.len();
+        let (layers, operators) = (vec![None; count], vec![None; count]);
+        Ok(Self { network, arithmetic: Arithmetic::Contract(contract), layers, operators })
+    }
+
     /// Prepares a network. `parameters` are those derived from it.
     ///
     /// # Errors
@@ -154,7 +184,7 @@ impl<'a> Machine<'a> {
     /// # Errors
     /// Another number of inputs than the network has, or a code beyond its element type.
     pub fn begin(&self, inputs: Vec<Value>) -> Result<Values, RunError> {
-        self.begin_from(inputs, None)
+        self.begin_from(inputs, |_| None)
     }
 
     /// The next step of a sequence: as [`Machine::begin`], with the states that `previous`, whose nodes have all run, left.
@@ -162,41 +192,37 @@ impl<'a> Machine<'a> {
     /// # Errors
     /// As [`Machine::begin`].
     pub fn begin_after(&self, previous: &Values, inputs: Vec<Value>) -> Result<Values, RunError> {
-        self.begin_from(inputs, Some(previous))
+        self.begin_from(inputs, |index| previous.get(self.network.states.get(index)?.after))
     }
 
-    fn begin_from(&self, inputs: Vec<Value>, previous: Option<&Values>) -> Result<Values, RunError> {
+    /// `state` has the value of a state, by its index; where it has none, the state begins.
+    fn begin_from<'v>(
+        &self,
+        inputs: Vec<Value>,
+        state: impl Fn(usize) -> Option<&'v Value>,
+    ) -> Result<Values, RunError> {
         let count = self.network.edges.len();
         let mut values = Values { edges: vec![None; count], shapes: vec![None; count] };
         if inputs.len() != self.network.inputs.len() {
             let expected = format!("{}", self.network.inputs.len());
-            return Err(at("inputs", &OpError::new(format!("{} inputs", inputs.len()), expected)));
+            return Err(RunError::at("inputs", OpError::new(format!("{} inputs", inputs.len()), expected)));
         }
         for (&id, value) in self.network.inputs.iter().zip(inputs) {
             let name = &self.network.edge(id).name;
             let value = match (value, self.network.edge(id).activation) {
-                (Value::Floats(floats), Some(_)) => self
-                    .apply(
-                        &Op::Quantize,
-                        &[&Value::Floats(floats)],
-                        &values,
-                        &[None],
-                        Some(id),
-                        (self.contract(), Fusion::default()),
-                    )
-                    .map_err(|error| at(name, &error))?,
-                (value, _) => vec![value],
+                (Value::Floats(floats), Some(activation)) => {
+                    Value::Codes(floats.map(|&real| quantize_as(self.contract(), real, activation)))
+                }
+                (value, _) => value,
             };
-            if let (Some(Value::Codes(codes)), Some(activation)) = (value.first(), self.input_activation(id))
-            {
-                check_codes(codes.elements(), activation).map_err(|error| at(name, &error))?;
+            if let (Value::Codes(codes), Some(activation)) = (&value, self.input_activation(id)) {
+                check_codes(codes.elements(), activation).map_err(|error| RunError::at(name, error))?;
             }
-            values.set(&[id], value);
+            values.set(&[id], vec![value]);
         }
-        for state in &self.network.states {
-            let kept = previous.and_then(|values| values.get(state.after)).cloned();
-            let value = kept.unwrap_or_else(|| Value::Codes(state.beginning.clone()));
-            values.set(&[state.before], vec![value]);
+        for (index, begun) in self.network.states.iter().enumerate() {
+            let value = state(index).cloned().unwrap_or_else(|| Value::Codes(begun.beginning.clone()));
+            values.set(&[begun.before], vec![value]);
         }
         Ok(values)
     }
@@ -210,7 +236,7 @@ impl<'a> Machine<'a> {
         let mut shapes: Vec<Option<Vec<usize>>> = vec![None; network.edges.len()];
         if inputs.len() != network.inputs.len() {
             let expected = network.inputs.len().to_string();
-            return Err(at("inputs", &OpError::new(format!("{} shapes", inputs.len()), expected)));
+            return Err(RunError::at("inputs", OpError::new(format!("{} shapes", inputs.len()), expected)));
         }
         for (&id, shape) in network.inputs.iter().zip(inputs) {
             shapes[id.0] = Some(shape.clone());
@@ -222,9 +248,12 @@ impl<'a> Machine<'a> {
             let given =
                 node.inputs.iter().map(|id| shapes[id.0].as_deref()).collect::<Option<Vec<&[usize]>>>();
             let given = given.ok_or_else(|| {
-                at(&node.name, &OpError::new("an input that is computed later", "nodes in execution order"))
+                RunError::at(
+                    &node.name,
+                    OpError::new("an input that is computed later", "nodes in execution order"),
+                )
             })?;
-            let results = node.op.shapes(&given, &shapes).map_err(|error| at(&node.name, &error))?;
+            let results = node.op.shapes(&given, &shapes).map_err(|error| RunError::at(&node.name, error))?;
             for (&id, shape) in node.outputs.iter().zip(results) {
                 shapes[id.0] = Some(shape);
             }
@@ -257,53 +286,60 @@ impl<'a> Machine<'a> {
     /// The inputs do not fit the node.
     pub fn step(&self, node: usize, values: &Values) -> Result<Step, RunError> {
         let Some(this) = self.network.nodes.get(node) else {
-            return Err(at("", &OpError::new(format!("node {node}"), "a node of the network")));
+            return Err(RunError::at("", OpError::new(format!("node {node}"), "a node of the network")));
         };
+        let refuse = |error: OpError| RunError::at(&this.name, error);
         let inputs = this.inputs.iter().map(|&id| values.get(id)).collect::<Option<Vec<&Value>>>();
         let inputs = inputs.ok_or_else(|| {
-            at(&this.name, &OpError::new("an input that is computed later", "nodes in execution order"))
+            refuse(OpError::new("an input that is computed later", "nodes in execution order"))
         })?;
-        let done = |results| Ok(Step { results, overflows: Vec::new() });
-        match (&this.op, inputs.as_slice(), self.arithmetic, self.layer(node)) {
-            (Op::Quantize, [Value::Codes(codes)], _, _) => done(vec![Value::Codes(codes.clone())]),
-            (Op::Layer(_), [Value::Codes(codes)], Arithmetic::Target(_), Some(layer)) => {
+        let on_target = match self.arithmetic {
+            Arithmetic::Target(_) => self.layer(node),
+            Arithmetic::Contract(_) => None,
+        };
+        let step = match (&this.op, inputs.as_slice(), on_target, self.operator(node)) {
+            (Op::Quantize, [Value::Codes(codes)], ..) => Step::of(vec![Value::Codes(codes.clone())]),
+            (Op::Layer(_), [Value::Codes(codes)], Some(layer), _) => {
                 let computed = layer.codes(codes.elements(), codes.shape()).map_err(|error| RunError {
                     reasons: vec![Reason { place: String::new(), text: error.to_string() }],
                 })?;
-                let tensor = Tensor::new(computed.shape, computed.codes);
-                let tensor = tensor.map_err(|error| {
-                    at(&this.name, &OpError::new(error.to_string(), "as many elements as the shape holds"))
+                let tensor = Tensor::new(computed.shape, computed.codes).map_err(|error| {
+                    refuse(OpError::new(error.to_string(), "as many elements as the shape holds"))
                 })?;
-                Ok(Step { results: vec![Value::Codes(tensor)], overflows: computed.overflows })
+                Step { overflows: computed.overflows, ..Step::of(vec![Value::Codes(tensor)]) }
             }
-            _ => {
-                if let Some(operator) = self.operator(node) {
-                    let codes = inputs.iter().map(|value| value.codes()).collect::<Option<Vec<&Codes>>>();
-                    let codes =
-                        codes.ok_or_else(|| at(&this.name, &OpError::new("an input of floats", "codes")))?;
-                    let computed = operator.codes(&codes, &values.shapes).map_err(|e| at(&this.name, &e))?;
-                    let results = computed.results.into_iter().map(Value::Codes).collect();
-                    return Ok(Step { results, overflows: computed.overflows });
-                }
+            (.., Some(operator)) => {
+                let codes = inputs.iter().map(|value| value.codes()).collect::<Option<Vec<&Codes>>>();
+                let codes = codes.ok_or_else(|| refuse(OpError::new("an input of floats", "codes")))?;
+                let computed = operator.codes(&codes, &values.shapes).map_err(refuse)?;
+                let results = computed.results.into_iter().map(Value::Codes).collect();
+                Step { overflows: computed.overflows, ..Step::of(results) }
+            }
+            (op, ..) => {
                 let activations: Vec<_> =
                     this.inputs.iter().map(|&id| self.network.edge(id).activation).collect();
-                let contract = self.network.contract_of(this, self.contract());
-                let results = self.apply(
-                    &this.op,
-                    &inputs,
-                    values,
-                    &activations,
-                    this.outputs.first().copied(),
-                    (contract, self.network.fusion(this)),
-                );
-                let results = results.map_err(|error| at(&this.name, &error))?;
-                if !this.has_edges_for(results.len()) {
-                    let found = format!("{} results", results.len());
-                    return Err(at(&this.name, &OpError::new(found, this.outputs.len().to_string())));
+                let context = Context {
+                    contract: self.network.contract_of(this, self.contract()),
+                    inputs: &activations,
+                    output: this.outputs.first().and_then(|&id| self.network.edge(id).activation),
+                    fusion: self.network.fusion(this),
+                };
+                match (op, inputs.as_slice()) {
+                    (Op::Layer(layer), [Value::Codes(codes)]) => {
+                        op.check(&inputs, &values.shapes, &context).map_err(refuse)?;
+                        let (accumulators, result) = layer.apply(codes, &context).map_err(refuse)?;
+                        let accumulators = Some(accumulators);
+                        Step { accumulators, ..Step::of(vec![Value::Codes(result)]) }
+                    }
+                    _ => Step::of(op.apply(&inputs, &values.shapes, &context).map_err(refuse)?),
                 }
-                done(results)
             }
+        };
+        if !this.has_edges_for(step.results.len()) {
+            let found = format!("{} results", step.results.len());
+            return Err(refuse(OpError::new(found, this.outputs.len().to_string())));
         }
+        Ok(step)
     }
 
     /// The engine whose arithmetic the rest of the network has.
@@ -312,19 +348,6 @@ impl<'a> Machine<'a> {
             Arithmetic::Contract(contract) => contract,
             Arithmetic::Target(_) => Contract::Exact,
         }
-    }
-
-    fn apply(
-        &self,
-        op: &Op,
-        inputs: &[&Value],
-        values: &Values,
-        activations: &[Option<Activation>],
-        output: Option<EdgeId>,
-        (contract, fusion): (Contract, Fusion),
-    ) -> Result<Vec<Value>, OpError> {
-        let output = output.and_then(|id| self.network.edge(id).activation);
-        op.apply(inputs, &values.shapes, &Context { contract, inputs: activations, output, fusion })
     }
 }
 
@@ -345,7 +368,7 @@ fn operators(
             Some(operator) => {
                 TargetOperator::new(operator, &node.op, parameters.form, target).map_err(|e| e.to_string())
             }
-            None => Err(match without_integers(&node.op) {
+            None => Err(match node.op.facts().without_integers {
                 Some(why) => format!("{} {why}", node.op.name()),
                 None => "has no integer-only form with the scales that are known".into(),
             }),
@@ -361,10 +384,6 @@ fn operators(
         }
     }
     operators
-}
-
-fn at(place: &str, error: &OpError) -> RunError {
-    RunError { reasons: vec![Reason { place: place.into(), text: error.to_string() }] }
 }
 
 fn check_codes(codes: &[i32], activation: Activation) -> Result<(), OpError> {
