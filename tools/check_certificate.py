@@ -26,7 +26,7 @@ ROUNDINGS = ["half-up", "half-even", "half-away", "floor", "toward-zero", "doubl
 LAYERS = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "linear"]
 SELECTING = ("quantize dequantize constant max_pool relu flatten reshape permute transpose squeeze unsqueeze slice chunk"
              " upsample_nearest pad pad_with channel_shuffle contiguous channels_last").split()
-FUNCTIONS = "sigmoid tanh hardswish hardsigmoid leaky_relu elu gelu requantize".split()
+FUNCTIONS = "sigmoid tanh hardswish hardsigmoid leaky_relu elu gelu silu requantize".split()
 COMPUTING = ("add sub mul minimum maximum matmul cat avg_pool adaptive_avg_pool mean clamp batch_norm layer_norm"
              " softmax").split() + FUNCTIONS
 RECURRENT = ["svdf", "lstm"]
@@ -1094,6 +1094,8 @@ def function_f32(op, number, x, onnx):
     if op == "gelu":
         inner = f32(1.0 + f32(error_function(f32(x * f32(0.70710677)))))
         return f32(f32(x * 0.5) * inner)
+    if op == "silu":
+        return divided(x, f32(1.0 + f32(exponential(-x))))
     least, most = number
     return min(max(x, f32(least)), f32(most))
 
@@ -1114,6 +1116,8 @@ def function_f64(op, number, x):
         return x if x > 0 else math.expm1(x) * number
     if op == "gelu":
         return x * 0.5 * (1.0 + error_function(x * math.sqrt(0.5)))
+    if op == "silu":
+        return x / (1.0 + exponential(-x))
     least, most = number
     return min(max(x, least), most)
 
@@ -1183,7 +1187,7 @@ def tables(contract, op, number, source, output):
     if contract == "onnxruntime":
         return same(lambda code: quantize_as(contract, function_f32(op, number, dequantize(code, source), True), output))
     if contract in ("litert", "litert-xnnpack"):
-        need(op not in ("hardsigmoid", "elu", "gelu"), "reference", "no formula is known")
+        need(op not in ("hardsigmoid", "elu", "gelu", "silu"), "reference", "no formula is known")
         f1, f3 = f32(source[0]), f32(output[0])
         quotient = divided(f1, f3)
 
@@ -1233,7 +1237,7 @@ def tables(contract, op, number, source, output):
             x = function_f32(op, number, dequantize(code, source), False)
             return within(rint(f32(f32(x * divided(1.0, f32(output[0]))) + output[1])), output)
         return same(lookup)
-    if op in ("sigmoid", "tanh", "gelu", "requantize") or (op == "hardsigmoid" and qnnpack):
+    if op in ("sigmoid", "tanh", "gelu", "silu", "requantize") or (op == "hardsigmoid" and qnnpack):
         return same(single)
     return [vectorised(code) for code in all_codes], [single(code) for code in all_codes]
 

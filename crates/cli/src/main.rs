@@ -3,14 +3,10 @@
 
 mod accuracy;
 mod arguments;
-mod arithmetic;
 mod commands;
-mod dump;
 mod hardware;
-mod input;
 mod model;
 mod outputs;
-mod simulation;
 mod table;
 mod terminal;
 

@@ -2,18 +2,19 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-use gen_params::formats::SourceModel;
+use gen_params::Model;
 use gen_params::parameters::{
     Activation, Agreement, LayerKind, LayerParameters, MultiplierForm, OperatorArithmetic, Parameters, Scale,
     Wiring,
 };
+use gen_params::text::{short, thousands};
 
 /// A line under the header, and nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// One line on the whole model.
-pub(crate) fn heading(name: &str, source: &SourceModel, parameters: &Parameters) -> String {
-    let wrapping: String = source.wrapping.iter().map(|w| format!(", {w}")).collect();
+pub(crate) fn heading(model: &Model, parameters: &Parameters) -> String {
+    let wrapping: String = model.source().wrapping.iter().map(|w| format!(", {w}")).collect();
     let wiring = match parameters.wiring {
         Wiring::File => "wiring from the file",
         Wiring::GraphFile => "wiring from --graph",
@@ -26,8 +27,9 @@ pub(crate) fn heading(name: &str, source: &SourceModel, parameters: &Parameters)
         })
     });
     format!(
-        "{name}: {}{wrapping}; {}; {wiring}{}",
-        parameters.source_form,
+        "{}: {}{wrapping}; {}; {wiring}{}",
+        model.name(),
+        model.form().name(),
         contents(parameters),
         inputs.collect::<String>()
     )
@@ -279,32 +281,4 @@ fn span<T: PartialOrd>(values: Option<&[T]>, show: impl Fn(&T) -> String) -> Str
         (if v < low { v } else { low }, if v > high { v } else { high })
     });
     if low == high { show(low) } else { format!("{}..{}", show(low), show(high)) }
-}
-
-/// Four significant digits.
-pub(crate) fn short(x: f64) -> String {
-    match x.abs() {
-        magnitude if !(1e-4..1e4).contains(&magnitude) => format!("{x:.3e}"),
-        magnitude if magnitude >= 1e3 => format!("{x:.0}"),
-        magnitude if magnitude >= 1e2 => format!("{x:.1}"),
-        magnitude if magnitude >= 1e1 => format!("{x:.2}"),
-        magnitude if magnitude >= 1e0 => format!("{x:.3}"),
-        magnitude if magnitude >= 1e-1 => format!("{x:.4}"),
-        magnitude if magnitude >= 1e-2 => format!("{x:.5}"),
-        magnitude if magnitude >= 1e-3 => format!("{x:.6}"),
-        _ => format!("{x:.7}"),
-    }
-}
-
-/// A number with commas.
-pub(crate) fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

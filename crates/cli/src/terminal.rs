@@ -4,8 +4,11 @@
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::{self, ErrorKind, Write};
+use std::ops::ControlFlow;
 
 use anstyle::{AnsiColor, Style};
+use gen_params::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -13,7 +16,11 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Prints an error and the chain of its causes; `hint:` lines stand out.
 pub(crate) fn error(error: &anyhow::Error) {
-    labelled(ERROR, "error", &chain(error.chain().map(ToString::to_string)));
+    let text = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<gen_params::Error>() {
+        Some(error) => error.text("--"),
+        None => cause.to_string(),
+    };
+    labelled(ERROR, "error", &chain(error.chain().map(text)));
 }
 
 /// Prints a warning.
@@ -25,6 +32,19 @@ pub(crate) fn warning(text: &str) {
 pub(crate) fn say(text: impl Display) {
     // Nobody can be told that stderr is closed.
     let _ = writeln!(anstream::stderr(), "{}", harmless(&text.to_string()));
+}
+
+/// Runs work that tells of its progress, and shows it; nothing is drawn unless stderr is a terminal.
+pub(crate) fn with_progress<T>(work: impl FnOnce(Progress<'_>) -> T) -> T {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} images, {per_sec}, {eta} left");
+    let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let done = work(&|images, all| {
+        bar.set_length(all as u64);
+        bar.inc(images as u64);
+        ControlFlow::Continue(())
+    });
+    bar.finish_and_clear();
+    done
 }
 
 /// Where data goes.

@@ -10,7 +10,6 @@ use std::cell::RefCell;
 
 use gen_params_formats::{Argument, Node, Tensor, Value};
 
-use super::parts;
 use gen_params_core::error::{LowerError, Result};
 
 /// The parameters of an operator in PyTorch's notation: `self, dim, keepdim=False, *, dtype=None`.
@@ -278,7 +277,7 @@ impl<'a> Arguments<'a> {
     pub(super) fn per_axis(&self, name: &str, axes: usize) -> Result<Option<Vec<i64>>> {
         match self.known(name)? {
             Some(Value::List(list) | Value::Tuple(list)) if list.is_empty() => Ok(None),
-            Some(value) => parts::spread(value, axes).map(Some).ok_or_else(|| self.wrong(name, value)),
+            Some(value) => spread(value, axes).map(Some).ok_or_else(|| self.wrong(name, value)),
             None => Ok(match self.default(name) {
                 Some(Literal::Int(one)) => Some(vec![one; axes]),
                 _ => None,
@@ -398,4 +397,16 @@ pub(super) fn shown(value: &Value) -> String {
 pub(super) fn number_of(value: &Value) -> Option<f64> {
     #[allow(clippy::cast_precision_loss, reason = "a number written as an integer in the model's source")]
     value.as_f64().or_else(|| value.as_i64().map(|int| int as f64))
+}
+
+/// One number or one per axis.
+pub(crate) fn spread(value: &Value, axes: usize) -> Option<Vec<i64>> {
+    match value.as_i64() {
+        Some(one) => Some(vec![one; axes]),
+        None => match value.as_ints()? {
+            ints if ints.len() == axes => Some(ints),
+            ints if ints.len() == 1 => Some(vec![ints[0]; axes]),
+            _ => None,
+        },
+    }
 }

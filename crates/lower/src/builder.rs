@@ -8,8 +8,8 @@ use super::Options;
 use super::budget::Budget;
 use gen_params_core::error::{LowerError, Result};
 use gen_params_core::network::{Edge, EdgeId, Fusion, IntNetwork, Node, State};
-use gen_params_core::ops::{Extent, Function, Op, PaddingMode, Shape};
-use gen_params_core::parameters::{Activation, CodeType, LayerKind, Range, Wiring};
+use gen_params_core::ops::{Extent, Op, PaddingMode, Shape};
+use gen_params_core::parameters::{Activation, LayerKind, Range, Wiring};
 use gen_params_core::quantize::quantize;
 use gen_params_core::tensor::Codes;
 
@@ -350,29 +350,12 @@ impl Builder {
                 (input, range)
             }
             Op::Function(function) => {
-                let activation = match function {
-                    Function::Sigmoid | Function::Hardsigmoid => {
-                        own.or(input.map(|a| unit_interval(a.code_type)))
-                    }
-                    Function::Tanh => own.or(input.map(|a| symmetric_unit(a.code_type))),
-                    Function::Hardswish | Function::Requantize { .. } => own,
-                    Function::LeakyRelu(_) | Function::Elu(_) | Function::Gelu => own.or(input),
-                };
+                let activation = function.result(own, input);
                 (activation, activation.map(full_range))
             }
             _ => (own, with_relu(op.facts().relu)),
         })
     }
-}
-
-/// Sigmoid's output when the model has no other: PyTorch fixes 1/256 and the smallest code.
-fn unit_interval(code_type: CodeType) -> Activation {
-    Activation { scale: 1.0 / 256.0, zero_point: code_type.range().0, code_type }
-}
-
-/// Tanh's output when the model has no other: PyTorch fixes 1/128 and the middle code.
-fn symmetric_unit(code_type: CodeType) -> Activation {
-    Activation { scale: 1.0 / 128.0, zero_point: code_type.range().0 + 128, code_type }
 }
 
 fn full_range(activation: Activation) -> Range<i32> {

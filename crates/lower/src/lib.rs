@@ -184,7 +184,7 @@ pub fn values(source: &SourceModel, options: &Options) -> Result<BTreeMap<String
 pub fn operators(form: Form) -> Vec<&'static str> {
     match form {
         Form::StateDict | Form::Module => Vec::new(),
-        Form::GraphModule | Form::TorchScript => calls::OPERATORS.to_vec(),
+        Form::GraphModule | Form::TorchScript => calls::names(),
         Form::ExportedProgram => export::OPERATORS.iter().map(|operator| operator.name).collect(),
         Form::Onnx => onnx::OPERATORS.iter().map(|operator| operator.name).collect(),
         Form::Tflite => tflite::operators().collect(),

@@ -20,7 +20,9 @@ use std::sync::Arc;
 use gen_params_formats::{Module, SourceModel, Tensor, Value};
 use indexmap::IndexMap;
 
-use super::parts::{bias_of, join, padding_mode, window_of};
+use super::parts::attributes::{padding_mode, window_of};
+use super::parts::paths::join;
+use super::parts::weights::bias_of;
 use super::{Engine, Options, has_classes};
 use gen_params_core::error::{LowerError, Result};
 use gen_params_core::ops::{Bias, Layer};

@@ -374,7 +374,7 @@ impl<'a> Planner<'a> {
         let indices = marked.tensor(shape, input.layout, (0..count).collect())?;
         let results = marked.ask(vec![indices], &self.shapes)?;
         let layouts: Vec<Layout> = results.iter().map(gen_params_core::tensor::Tensor::layout).collect();
-        if layouts != self.layouts(node, oracle)? {
+        if layouts != self.layouts(node, &marked)? {
             return Err(oracle.error("lies in memory in another way for one image than for several"));
         }
         let results = results

@@ -2,8 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use gen_params::certify::Freedom;
+use gen_params::contract::Contract;
+use gen_params::prove::Sharing;
+
+use super::names::{contract, one_of};
 use super::{InputOptions, Subject};
 
 /// What a proof takes, and a check does not.
@@ -47,8 +52,8 @@ const PROVING: [&str; 33] = [
 #[derive(Debug, Args)]
 pub(crate) struct Certify {
     /// The engine whose codes are the reference, or exact (see --contract of `run`)
-    #[arg(long, value_name = "CONTRACT", required = true)]
-    pub(crate) against: Option<String>,
+    #[arg(long, value_name = "CONTRACT", required = true, value_parser = contract)]
+    pub(crate) against: Option<Contract>,
     /// Write the certificate, which `--check` proves again without the model
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -66,8 +71,9 @@ pub(crate) struct Certify {
     #[arg(long)]
     pub(crate) search: bool,
     /// Who shares a shift in the search [each channel has its own, or the network CONSTANT]
-    #[arg(long, value_enum, requires = "search", conflicts_with_all = ["constant", "constant_option"])]
-    pub(crate) shift: Option<ShiftName>,
+    #[arg(long, requires = "search", conflicts_with_all = ["constant", "constant_option"],
+        value_parser = one_of(&SHARINGS, sharing_name, describe_sharing))]
+    pub(crate) shift: Option<Sharing>,
     /// Draw width against differing accumulators as SVG
     #[arg(long, value_name = "FILE", requires = "search")]
     pub(crate) plot: Option<PathBuf>,
@@ -76,8 +82,9 @@ pub(crate) struct Certify {
     #[arg(long, value_name = "DIR", requires = "search")]
     pub(crate) write: Option<PathBuf>,
     /// What --write may choose for each channel
-    #[arg(long, value_enum, requires = "write", default_value_t = FreedomName::Constant)]
-    pub(crate) choose: FreedomName,
+    #[arg(long, requires = "write", default_value = Freedom::Constant.name(),
+        value_parser = one_of(&Freedom::ALL, Freedom::name, describe_freedom))]
+    pub(crate) choose: Freedom,
     /// Bits of M0 for --write, whatever differs
     #[arg(long, value_name = "B", requires = "write", value_parser = clap::value_parser!(u32).range(1..=32))]
     pub(crate) width: Option<u32>,
@@ -108,26 +115,31 @@ pub(crate) struct Certify {
     pub(crate) subject: Subject,
 }
 
-/// Who shares a shift.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum ShiftName {
-    /// Every channel has its own
-    Channel,
-    /// The channels of a layer
-    Layer,
-    /// All channels of the network
-    Network,
+const SHARINGS: [Sharing; 3] = [Sharing::Channel, Sharing::Layer, Sharing::Network];
+
+fn sharing_name(sharing: Sharing) -> &'static str {
+    match sharing {
+        Sharing::Channel => "channel",
+        Sharing::Layer => "layer",
+        Sharing::Network | Sharing::Fixed(_) => "network",
+    }
 }
 
-/// What may be chosen for each channel.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum FreedomName {
-    /// Nothing: M0 = round(M * 2^n)
-    Nearest,
-    /// M0
-    Multiplier,
-    /// M0 and the bias
-    Bias,
-    /// M0 and the constant that is added before the shift, in place of the rounding
-    Constant,
+/// Who shares a shift, for the help.
+fn describe_sharing(sharing: Sharing) -> &'static str {
+    match sharing {
+        Sharing::Channel => "Every channel has its own",
+        Sharing::Layer => "The channels of a layer",
+        Sharing::Network | Sharing::Fixed(_) => "All channels of the network",
+    }
+}
+
+/// What may be chosen for each channel, for the help.
+fn describe_freedom(freedom: Freedom) -> &'static str {
+    match freedom {
+        Freedom::Nearest => "Nothing: M0 = round(M * 2^n)",
+        Freedom::Multiplier => "M0",
+        Freedom::Bias => "M0 and the bias",
+        Freedom::Constant => "M0 and the constant that is added before the shift, in place of the rounding",
+    }
 }

@@ -1,9 +1,11 @@
 //! The hardware: how integers are derived for it, and how it computes.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use gen_params::hardware::Rounding;
+use gen_params::hardware::{OnOverflow, Rounding};
 use gen_params::parameters::Range;
+
+use super::names::one_of;
 
 /// How the integers are derived.
 #[derive(Debug, Clone, Args)]
@@ -73,14 +75,14 @@ pub(super) fn parse_constant(text: &str) -> Result<Constant, String> {
 )]
 pub(crate) struct TargetOptions {
     /// How the product is divided by 2^n [default: half-up]
-    #[arg(long, value_enum)]
-    pub(crate) rounding: Option<RoundingName>,
+    #[arg(long, value_parser = one_of(&Rounding::ALL, Rounding::name, describe_rounding))]
+    pub(crate) rounding: Option<Rounding>,
     /// Width of the product [default: 64]
     #[arg(long, value_name = "B", value_parser = clap::value_parser!(u32).range(8..=64))]
     pub(crate) product_bits: Option<u32>,
     /// What accumulator and product do beyond their width [default: wrap]
-    #[arg(long, value_enum)]
-    pub(crate) overflow: Option<OverflowName>,
+    #[arg(long, value_parser = one_of(&OVERFLOWS, OnOverflow::name, describe_overflow))]
+    pub(crate) overflow: Option<OnOverflow>,
     /// Fractional bits of the bias; the accumulator is shifted left by as many, the product right [default: 0]
     #[arg(long, value_name = "F", value_parser = clap::value_parser!(u32).range(0..=24))]
     pub(crate) bias_fraction_bits: Option<u32>,
@@ -92,43 +94,28 @@ pub(crate) struct TargetOptions {
     pub(crate) signed_activations: bool,
 }
 
-/// Roundings.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum RoundingName {
-    /// To the nearest, ties up: add half, shift
-    HalfUp,
-    /// To the nearest, ties to even
-    HalfEven,
-    /// To the nearest, ties away from zero
-    HalfAway,
-    /// Down: shift
-    Floor,
-    /// Towards zero
-    TowardZero,
-    /// gemmlowp's: SRDHM, then a rounding shift (ties away from zero)
-    Double,
-}
-
-impl From<RoundingName> for Rounding {
-    fn from(name: RoundingName) -> Self {
-        match name {
-            RoundingName::HalfUp => Self::HalfUp,
-            RoundingName::HalfEven => Self::HalfEven,
-            RoundingName::HalfAway => Self::HalfAway,
-            RoundingName::Floor => Self::Floor,
-            RoundingName::TowardZero => Self::TowardZero,
-            RoundingName::Double => Self::Double,
-        }
+/// What a rounding does, for the help.
+fn describe_rounding(rounding: Rounding) -> &'static str {
+    match rounding {
+        Rounding::HalfUp => "To the nearest, ties up: add half, shift",
+        Rounding::HalfEven => "To the nearest, ties to even",
+        Rounding::HalfAway => "To the nearest, ties away from zero",
+        Rounding::Floor => "Down: shift",
+        Rounding::TowardZero => "Towards zero",
+        Rounding::Double => "gemmlowp's: SRDHM, then a rounding shift (ties away from zero)",
     }
 }
 
-/// What a register does beyond its width.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum OverflowName {
-    /// Keeps the low bits
-    Wrap,
-    /// Takes the nearest value that it can hold; an accumulator after every addition, in the order of the weights
-    Saturate,
+const OVERFLOWS: [OnOverflow; 2] = [OnOverflow::Wrap, OnOverflow::Saturate];
+
+/// What a register does beyond its width, for the help.
+fn describe_overflow(overflow: OnOverflow) -> &'static str {
+    match overflow {
+        OnOverflow::Wrap => "Keeps the low bits",
+        OnOverflow::Saturate => {
+            "Takes the nearest value that it can hold; an accumulator after every addition, in the order of the weights"
+        }
+    }
 }
 
 fn parse_range(text: &str) -> Result<Range<i32>, String> {

@@ -19,6 +19,13 @@ pub(crate) struct InputOptions {
     pub(crate) limit: Option<usize>,
 }
 
+impl From<&InputOptions> for gen_params::InputOptions {
+    fn from(options: &InputOptions) -> Self {
+        let InputOptions { mean, std, resize, limit } = options;
+        Self { mean: mean.clone(), std: std.clone(), resize: *resize, limit: *limit }
+    }
+}
+
 /// Sizes of one image.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape(pub(crate) Vec<usize>);

@@ -1,6 +1,7 @@
 //! What was meant, where what was typed cannot be: a command misspelt, the model and CONSTANT the wrong way round, a file
 //! without its option.
 
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::Path;
@@ -10,6 +11,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory, Parser};
 
 use super::Arguments;
+use super::names::Unknown;
 
 /// How many letters a word may be away from the one that was meant, of words of so many letters.
 fn tolerance(letters: usize) -> usize {
@@ -98,6 +100,11 @@ fn meant(words: &[OsString], error: &clap::Error) -> Option<Error> {
         return Some(anyhow!("found {more} behind MODEL and CONSTANT, expected options or nothing"));
     }
     let text = |kind| error.get(kind).map(ToString::to_string);
+    if let Some(unknown) = error.source().and_then(|source| source.downcast_ref::<Unknown>()) {
+        let argument = text(ContextKind::InvalidArg)?;
+        let option = argument.split(' ').next().unwrap_or_default();
+        return Some(anyhow!("{option}: {unknown}"));
+    }
     let value = match (error.kind(), text(ContextKind::InvalidArg)) {
         (ErrorKind::ValueValidation, Some(argument)) if argument.contains("CONSTANT") => {
             text(ContextKind::InvalidValue)?

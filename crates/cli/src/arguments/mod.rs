@@ -4,18 +4,24 @@ mod certify;
 mod hardware;
 mod input;
 mod meant;
+mod names;
 mod source;
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::certify::{Certify, FreedomName, ShiftName};
+use gen_params::Formats;
+use gen_params::contract::Contract;
+
+pub(crate) use self::certify::Certify;
 use self::hardware::parse_constant;
-pub(crate) use self::hardware::{Constant, Derivation, OverflowName, TargetOptions};
+pub(crate) use self::hardware::{Constant, Derivation, TargetOptions};
 use self::input::parse_shape;
 pub(crate) use self::input::{InputOptions, Shape};
 pub(crate) use self::meant::hint_for_missing;
+pub(crate) use self::names::{ArithmeticName, arithmetics};
+use self::names::{arithmetic, contract, formats};
 pub(crate) use self::source::{Source, Subject};
 
 /// Writes the integers that hardware needs from a trained, quantized neural network: weights, biases, zero points, clamps, and
@@ -85,8 +91,8 @@ pub(crate) struct Generate {
     #[command(flatten)]
     pub(crate) derivation: Derivation,
     /// The engine whose codes CONSTANT auto compares with [the file's or its format's, as `run` has it; or exact]
-    #[arg(long, value_name = "CONTRACT")]
-    pub(crate) against: Option<String>,
+    #[arg(long, value_name = "CONTRACT", value_parser = contract)]
+    pub(crate) against: Option<Contract>,
     /// The bound of CONSTANT auto: codes within 1 LSB everywhere, and different at no more than this fraction of reachable
     /// accumulators
     #[arg(long, value_name = "FRACTION", default_value_t = 1e-3)]
@@ -95,12 +101,12 @@ pub(crate) struct Generate {
     #[arg(short, long, value_name = "DIR", default_value = "weight")]
     pub(crate) output: PathBuf,
     /// The engine whose tables are written for sigmoid, tanh, hardswish, ... [default: exact, the real function]
-    #[arg(long, value_name = "CONTRACT")]
-    pub(crate) tables: Option<String>,
+    #[arg(long, value_name = "CONTRACT", value_parser = contract)]
+    pub(crate) tables: Option<Contract>,
     /// What to write, separated by commas: hex, svh, h, npz (these four unless said otherwise), list, bin, coe, mif,
     /// mif-dec, mif-bin, raw, ihex, dec, csv, npy, rs, sv, vhdl, json; manifest.json is always written
-    #[arg(long, value_name = "LIST")]
-    pub(crate) format: Option<String>,
+    #[arg(long, value_name = "LIST", value_parser = formats)]
+    pub(crate) format: Option<Formats>,
     /// Replace the folder even if it is not one of ours
     #[arg(long)]
     pub(crate) force: bool,
@@ -159,11 +165,11 @@ pub(crate) struct Run {
     pub(crate) min_accuracy: Option<f64>,
     /// Whose arithmetic: an engine's, or `target`, the integer-only one that the options below describe [the file's
     /// engine, where it names one; `target` with --stages]
-    #[arg(short, long, value_name = "NAME")]
-    pub(crate) contract: Option<String>,
+    #[arg(short, long, value_name = "NAME", value_parser = arithmetic)]
+    pub(crate) contract: Option<ArithmeticName>,
     /// Run this arithmetic, too, and report where it differs, layer by layer
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["labels", "golden"])]
-    pub(crate) versus: Option<String>,
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["labels", "golden"], value_parser = arithmetic)]
+    pub(crate) versus: Option<ArithmeticName>,
     /// Images that are computed together
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch: u32,
@@ -173,8 +179,8 @@ pub(crate) struct Run {
     pub(crate) golden: Option<PathBuf>,
     /// File formats of --golden beside npz, separated by commas: hex, bin, coe, mif, raw, ... (see --format of the main
     /// command) [those of --target, or hex]
-    #[arg(long, value_name = "LIST", requires = "golden")]
-    pub(crate) format: Option<String>,
+    #[arg(long, value_name = "LIST", requires = "golden", value_parser = formats)]
+    pub(crate) format: Option<Formats>,
     /// All seven stages in --golden: input, accumulator, biased, product, shifted, offset, output
     #[arg(long, requires = "golden")]
     pub(crate) stages: bool,
@@ -201,8 +207,8 @@ pub(crate) struct Compare {
     #[command(flatten)]
     pub(crate) input_options: InputOptions,
     /// Whose arithmetic the golden values have: `target`, the integer-only one of the options below, or an engine's
-    #[arg(short, long, value_name = "NAME", default_value = "target")]
-    pub(crate) contract: String,
+    #[arg(short, long, value_name = "NAME", default_value = "target", value_parser = arithmetic)]
+    pub(crate) contract: ArithmeticName,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use gen_params::lower::Engine;
 
+use super::names::one_of;
 use super::{Derivation, TargetOptions};
 
 /// A model on its hardware. It is the last part of a command's arguments: its heading would hold for any after it.
@@ -30,33 +31,19 @@ pub(crate) struct Source {
     #[arg(long, value_name = "TOML")]
     pub(crate) graph: Option<PathBuf>,
     /// The engine that a prepared (fake-quantized) checkpoint was trained for: decides its activation range
-    #[arg(long, value_enum)]
-    pub(crate) engine: Option<EngineName>,
+    #[arg(long, value_parser = one_of(&Engine::ALL, Engine::name, activations))]
+    pub(crate) engine: Option<Engine>,
     /// Epsilon of the batch norms of a prepared state_dict, which does not hold it [PyTorch's default: 1e-5]
     #[arg(long, value_name = "EPSILON")]
     pub(crate) bn_eps: Option<f64>,
 }
 
-/// PyTorch's quantized engines.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum EngineName {
-    /// FBGEMM: activations 0..=127
-    Fbgemm,
-    /// QNNPACK: activations 0..=255
-    Qnnpack,
-    /// oneDNN: activations 0..=255
-    Onednn,
-    /// x86: activations 0..=127
-    X86,
-}
-
-impl From<EngineName> for Engine {
-    fn from(name: EngineName) -> Self {
-        match name {
-            EngineName::Fbgemm => Self::Fbgemm,
-            EngineName::Qnnpack => Self::Qnnpack,
-            EngineName::Onednn => Self::Onednn,
-            EngineName::X86 => Self::X86,
-        }
+/// The activations of an engine, for the help.
+fn activations(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Fbgemm => "FBGEMM: activations 0..=127",
+        Engine::Qnnpack => "QNNPACK: activations 0..=255",
+        Engine::Onednn => "oneDNN: activations 0..=255",
+        Engine::X86 => "x86: activations 0..=127",
     }
 }

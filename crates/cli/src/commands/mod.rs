@@ -3,9 +3,7 @@
 pub(crate) mod certify;
 pub(crate) mod compare;
 pub(crate) mod emit;
-mod emit_c;
 pub(crate) mod generate;
-mod golden;
 pub(crate) mod graph;
 pub(crate) mod inspect;
 pub(crate) mod layout;

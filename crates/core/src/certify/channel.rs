@@ -5,12 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::difference::{Difference, disagreements};
-use super::integer::IntegerRequantizer;
 use super::real::Real;
 use super::steps::Steps;
 use crate::contract::{Contract, Missing, Requantizer};
-use crate::hardware::reach::{Ranks, Sums, centred_accumulators};
-use crate::hardware::{Target, TargetError, TargetLayer};
+use crate::hardware::reach::{Ranks, Sums, centred_accumulators, signed_bits};
+use crate::hardware::{Rescale, Target, TargetError, TargetLayer};
 use crate::ops::{Bias, Layer};
 use crate::parameters::{Activation, LayerParameters, Range};
 
@@ -87,7 +86,7 @@ pub struct Channel {
     /// The reference's arithmetic; its own clamp may be wider than the hardware's.
     pub reference: Requantizer,
     /// The hardware's. Its clamp holds for both: it includes that of a ReLU or clamp that follows.
-    pub hardware: IntegerRequantizer,
+    pub hardware: Rescale,
 }
 
 /// The channels of a layer under a contract and on a target.
@@ -117,39 +116,16 @@ pub fn layer_channels(
         return Err(Refusal::Accumulator { needed: reach.bits, available: target.accumulator_bits });
     }
     let facts = channel_facts(contract, layer, input, output, range)?;
-    let mut channels = Vec::with_capacity(facts.len());
-    for (index, ChannelFacts { accumulator, sums, real, reference }) in facts.into_iter().enumerate() {
-        let of_channel = |values: &[i64]| values.get(index).copied();
-        let numbers =
-            of_channel(&hardware.bias).zip(hardware.multiplier.get(index)).zip(hardware.shift.get(index));
-        let Some(((bias, &multiplier), &shift)) = numbers else {
-            return Err(Refusal::Unsound("not every list has one entry for each channel"));
-        };
-        let constant = match &hardware.rounding_constant {
-            None => None,
-            Some(constants) => match of_channel(constants) {
-                Some(constant) => Some(constant),
-                None => return Err(Refusal::Unsound("not every channel has a constant of its own")),
-            },
-        };
-        channels.push(Channel {
-            accumulator,
-            sums,
-            real,
-            reference,
-            hardware: IntegerRequantizer {
-                bias,
-                bias_fraction_bits: target.bias_fraction_bits,
-                multiplier,
-                shift,
-                rounding: target.rounding,
-                constant,
-                zero_point: hardware.output_zero_point,
-                clamp: hardware.clamp,
-            },
-        });
+    if facts.len() != hardware.channels() {
+        return Err(Refusal::Unsound("not every list has one entry for each channel"));
     }
-    Ok(channels)
+    let channel = |(index, facts): (usize, ChannelFacts)| {
+        let ChannelFacts { accumulator, sums, real, reference } = facts;
+        // Accumulators here are centred: Z1 is in them already.
+        let hardware = Rescale { bias: hardware.bias[index], ..hardware.rescale(index) };
+        Channel { accumulator, sums, real, reference, hardware }
+    };
+    Ok(facts.into_iter().enumerate().map(channel).collect())
 }
 
 /// What a channel is without hardware: its accumulators, its exact output, and the reference.
@@ -185,7 +161,7 @@ pub(super) fn channel_facts(
     let mut channels = Vec::with_capacity(references.len());
     for (index, (reference, accumulator)) in references.into_iter().zip(accumulators).enumerate() {
         let narrow = |end: i64| {
-            let needed = i64::BITS + 1 - if end < 0 { end.leading_ones() } else { end.leading_zeros() };
+            let needed = signed_bits(Range { min: end, max: end });
             i32::try_from(end).map_err(|_| Refusal::Accumulator { needed, available: i32::BITS })
         };
         let scales = &layer.weight.scale;

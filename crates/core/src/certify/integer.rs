@@ -1,54 +1,16 @@
-//! The hardware's requantization of one output channel, in integers.
-
-use serde::{Deserialize, Serialize};
+//! The hardware's equation as a step function of the accumulator, and the bits that it takes.
 
 use super::steps::Steps;
-use crate::hardware::{GEMMLOWP_BITS, Rounding};
+use crate::hardware::reach::{hull, signed_bits};
+use crate::hardware::{GEMMLOWP_BITS, Rescale, Rounding};
 use crate::parameters::Range;
 
-/// `clamp(round(((accumulator << F) + bias) * M0 * 2^-shift) + Z3)`, or with a constant C in place of the rounding
-/// `clamp(((((accumulator << F) + bias) * M0 + C) >> shift) + Z3)`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IntegerRequantizer {
-    /// `round(b / (S1*S2) * 2^F)`.
-    pub bias: i64,
-    /// F, 0..=24.
-    pub bias_fraction_bits: u32,
-    /// M0.
-    pub multiplier: u32,
-    /// n + F, of magnitude 127 at most. Negative shifts are to the left.
-    pub shift: i32,
-    /// Of the division by 2^shift.
-    pub rounding: Rounding,
-    /// C: what is added before the shift, in place of the rounding.
-    pub constant: Option<i64>,
-    /// Z3.
-    pub zero_point: i32,
-    /// Of the output codes.
-    pub clamp: Range<i32>,
-}
-
-impl IntegerRequantizer {
-    /// The output code of an accumulator within [`Self::product_bits`] of 64 bits.
-    pub fn apply(&self, accumulator: i64) -> i32 {
-        let product = self.product(accumulator);
-        let shifted = match self.constant {
-            Some(constant) => Rounding::Floor.shift(product + i128::from(constant), self.shift),
-            None => self.rounding.shift(product, self.shift),
-        };
-        // What does not fit in 128 bits lies beyond every clamp.
-        let shifted = shifted.unwrap_or(if product < 0 { i128::MIN } else { i128::MAX });
-        let (min, max) = (i128::from(self.clamp.min), i128::from(self.clamp.max));
-        let code = shifted.saturating_add(i128::from(self.zero_point)).min(max).max(min);
-        i32::try_from(code).unwrap_or(self.clamp.max)
-    }
-
+impl Rescale {
     /// Its steps over accumulators within [`Self::product_bits`] of 64 bits.
     pub fn steps(&self, range: Range<i32>) -> Steps {
         let shift = u32::try_from(self.shift).ok().filter(|&n| n <= LARGEST_LINEAR_SHIFT);
         let Some(n) = shift.filter(|_| self.multiplier > 0) else {
-            return Steps::of(range, self.clamp, |accumulator| self.apply(accumulator));
+            return Steps::of(range, self.clamp, |accumulator| self.code(accumulator));
         };
         let multiplier = i128::from(self.multiplier);
         Steps::from_levels(range, self.clamp, |code| {
@@ -67,11 +29,6 @@ impl IntegerRequantizer {
             && i16::try_from(self.zero_point).is_ok()
     }
 
-    fn product(&self, accumulator: i64) -> i128 {
-        let biased = (i128::from(accumulator) << self.bias_fraction_bits.min(64)) + i128::from(self.bias);
-        biased * i128::from(self.multiplier)
-    }
-
     /// Bits that the product and what is added to it take for any accumulator of `range`.
     pub fn product_bits(&self, range: Range<i32>) -> u32 {
         let half = match self.constant {
@@ -82,9 +39,10 @@ impl IntegerRequantizer {
             }
             None => 0,
         };
-        let ends = [range.min, range.max].map(|end| self.product(i64::from(end)));
-        let sums = ends.map(|end| end.saturating_add(half));
-        ends.into_iter().chain(sums).map(signed_bits).max().unwrap_or(0)
+        let range = Range { min: range.min.into(), max: range.max.into() };
+        let Range { min, max } = self.exact_ranges(range).product.held;
+        let added = Range { min: min.saturating_add(half), max: max.saturating_add(half) };
+        signed_bits(hull(Range { min, max }, added))
     }
 }
 
@@ -128,9 +86,4 @@ pub(super) fn ceiling(dividend: i128, divisor: i128) -> i128 {
         (Ok(dividend), Ok(divisor)) => i128::from(dividend / divisor),
         _ => -(-dividend).div_euclid(divisor),
     }
-}
-
-/// Bits of the narrowest two's complement integer that holds a value.
-fn signed_bits(value: i128) -> u32 {
-    i128::BITS + 1 - if value < 0 { value.leading_ones() } else { value.leading_zeros() }
 }

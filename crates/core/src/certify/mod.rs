@@ -45,7 +45,6 @@ pub use certificate::{Certificate, CertifiedChannel, CertifiedLayer, Summary};
 pub use channel::{Channel, Refusal, layer_channels};
 pub use difference::{Difference, Witness};
 pub use file::{CertificateFile, Checked, Fault, FaultKind, FileSubject, LayerNumbers, check, digest_of};
-pub use integer::IntegerRequantizer;
 pub use operators::{Case, Counted, OperatorProof, certify_operators};
 pub use overflow::Partial;
 pub use real::Real;

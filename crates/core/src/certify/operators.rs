@@ -11,7 +11,7 @@ use crate::contract::Contract;
 use crate::hardware::{Target, TargetOperator};
 use crate::network::{EdgeId, IntNetwork};
 use crate::ops::{Context, Fusion, Op, Pool, Value, axis_of};
-use crate::parameters::{Activation, MultiplierForm, OperatorParameters, Parameters};
+use crate::parameters::{Activation, MultiplierForm, OperatorArithmetic, OperatorParameters, Parameters};
 use crate::tensor::{Codes, Layout, Tensor};
 
 /// Inputs and the codes that differ.
@@ -144,37 +144,50 @@ impl Question<'_> {
         if self.contract == Contract::Onnxruntime && self.fusion.is_float() {
             return Err("ONNX Runtime computes it on floats, which is not counted".to_owned());
         }
-        let space = self.space()?;
+        let space = self.space(&operator.arithmetic)?;
         let hardware =
             TargetOperator::new(operator, &space.op, form, target).map_err(|error| error.to_string())?;
         self.count(&space, &hardware)
     }
 
-    fn space(&self) -> Result<Space, String> {
+    fn space(&self, arithmetic: &OperatorArithmetic) -> Result<Space, String> {
         if self.inputs.iter().any(|activation| activation.code_type.is_wide()) {
             return Err("has activations of 16 bits, too many to be counted".to_owned());
         }
         self.refuse_peculiar()?;
         let each: Vec<Vec<i32>> = self.inputs.iter().map(|&activation| codes(activation)).collect();
-        match (self.op, each.as_slice()) {
-            (Op::Add { .. } | Op::Mul { .. }, [first, second]) => {
+        match (arithmetic, each.as_slice()) {
+            (OperatorArithmetic::Sum { .. } | OperatorArithmetic::Product(_), [first, second]) => {
                 let pairs = || first.iter().flat_map(|&a| second.iter().map(move |&b| (a, b)));
                 self.element_wise(&[pairs().map(|(a, _)| a).collect(), pairs().map(|(_, b)| b).collect()])
             }
-            (Op::Clamp { .. } | Op::Function(_), [all]) => self.element_wise(std::slice::from_ref(all)),
-            (Op::Concatenate { requantizes, .. }, each) => self.concatenation(*requantizes, each),
-            (Op::BatchNorm(norm), [all]) => {
-                let channels = norm.weight.len();
+            (OperatorArithmetic::Clamp | OperatorArithmetic::Table(_), [all]) => {
+                self.element_wise(std::slice::from_ref(all))
+            }
+            (OperatorArithmetic::Concatenation(_), each) => self.concatenation(each),
+            (OperatorArithmetic::ChannelScale { multipliers, .. }, [all]) => {
+                let channels = multipliers.len();
                 let spread: Vec<i32> = all.iter().flat_map(|&code| vec![code; channels]).collect();
                 let cases: Vec<Vec<i64>> = spread.iter().map(|&code| vec![i64::from(code)]).collect();
                 let inputs = vec![tensor(vec![all.len(), channels], spread)?];
                 Ok(Space { op: self.op.clone(), ways: vec![Way::of_all(inputs, cases.len())], cases })
             }
-            (Op::AveragePool(pool), [_]) => {
+            (OperatorArithmetic::Mean(_), [_]) => self.windows(),
+            (OperatorArithmetic::MatrixProduct(_), _) => {
+                Err("has sums of products, as many as its input is long".to_owned())
+            }
+            _ => Err(format!("has {} inputs", self.inputs.len())),
+        }
+    }
+
+    /// Windows of a mean that are all of one size.
+    fn windows(&self) -> Result<Space, String> {
+        match self.op {
+            Op::AveragePool(pool) => {
                 let (pool, window) = whole_window(pool)?;
                 self.mean(Op::AveragePool(pool), &window)
             }
-            (Op::AdaptiveAveragePool { size }, [_]) => {
+            Op::AdaptiveAveragePool { size } => {
                 let window = self.shape()?.get(2..).unwrap_or_default();
                 let to_one = |(wanted, given): (&Option<i64>, &usize)| *wanted == Some(1) || *given == 1;
                 if size.len() != window.len() || !size.iter().zip(window).all(to_one) {
@@ -182,7 +195,7 @@ impl Question<'_> {
                 }
                 self.mean(self.op.clone(), window)
             }
-            (Op::Mean { axes, keep }, [_]) => {
+            Op::Mean { axes, keep } => {
                 let shape = self.shape()?;
                 let axes = axes.iter().map(|&axis| axis_of(axis, shape.len())).collect::<Result<Vec<_>, _>>();
                 let axes = axes.map_err(|error| error.to_string())?;
@@ -195,11 +208,7 @@ impl Question<'_> {
                 let axes = axes.iter().map(|&axis| i64::try_from(axis).unwrap_or(i64::MAX)).collect();
                 self.mean(Op::Mean { axes, keep: *keep }, &window)
             }
-            (Op::MatMul, _) => Err("has sums of products, as many as its input is long".to_owned()),
-            (Op::LayerNorm(_) | Op::Softmax { .. } | Op::Svdf(_) | Op::Lstm(_), _) => {
-                Err("has no integer-only form".to_owned())
-            }
-            _ => Err(format!("has {} inputs", self.inputs.len())),
+            other => Err(format!("is a {}, which is no mean", other.name())),
         }
     }
 
@@ -263,7 +272,7 @@ impl Question<'_> {
     }
 
     /// Each code of each input: alone, and in PyTorch's engines also as one of eight channels that lie side by side.
-    fn concatenation(&self, requantizes: bool, each: &[Vec<i32>]) -> Result<Space, String> {
+    fn concatenation(&self, each: &[Vec<i32>]) -> Result<Space, String> {
         const CHANNELS: usize = 8;
         let rows = each.first().map_or(0, Vec::len);
         let columns = each.len();
@@ -281,7 +290,12 @@ impl Question<'_> {
         }
         let case = |row: usize| each.iter().filter_map(move |codes| codes.get(row).copied());
         let cases = (0..rows).flat_map(|row| case(row).map(|code| vec![i64::from(code)])).collect();
-        Ok(Space { op: Op::Concatenate { axis: 1, requantizes }, cases, ways })
+        let op = match self.op {
+            // The axis that these inputs are joined along.
+            &Op::Concatenate { requantizes, .. } => Op::Concatenate { axis: 1, requantizes },
+            other => other.clone(),
+        };
+        Ok(Space { op, cases, ways })
     }
 
     /// One window of these sizes for each sum of its codes, one window a channel; in PyTorch's engines in both orders of

@@ -7,7 +7,8 @@
 //! decides, and likewise below. These counts are for the order of the weights as they are stored.
 
 use crate::hardware::reach::{
-    Accumulators, Ranks, Run, Sums, centred_accumulators, meetings, of_channel, weight_sums,
+    Accumulators, Ranks, Run, Sums, centred_accumulators, hull, meetings, of_channel, signed_bits,
+    weight_sums,
 };
 use crate::ops::Layer;
 use crate::parameters::{LayerKind, LayerParameters, Range};
@@ -27,10 +28,6 @@ pub struct Partial {
 }
 
 const NOTHING: Range<i64> = Range { min: 0, max: 0 };
-
-fn hull(a: Range<i64>, b: Range<i64>) -> Range<i64> {
-    Range { min: a.min.min(b.min), max: a.max.max(b.max) }
-}
 
 impl Partial {
     /// The partial sums of each channel of a layer; `None` where its input range is not known, and for transposed
@@ -152,11 +149,6 @@ fn moved(accumulators: &Accumulators, by: i64) -> Ranks {
         exact: sums.exact,
     });
     Ranks::new(Range { min: min + by, max: max + by }, sums.as_ref())
-}
-
-fn signed_bits(range: Range<i64>) -> u32 {
-    let bits = |v: i64| i64::BITS + 1 - if v < 0 { v.leading_ones() } else { v.leading_zeros() };
-    bits(range.min).max(bits(range.max))
 }
 
 #[cfg(test)]

@@ -15,14 +15,13 @@
 use super::alternatives::{Digits, nearest_with_digits};
 use super::channel::{Channel, Refusal};
 use super::difference::Difference;
-use super::integer::IntegerRequantizer;
 use super::optimum::{Budget, Goal, Rank, Region};
 use super::search::{Constant, LARGEST_SHIFT, Narrowest, Problem, narrowest};
 use super::steps::Steps;
 use crate::derive::{exact_multiplier, normalized_multiplier};
 use crate::exact::Ratio;
-use crate::hardware::Rounding;
 use crate::hardware::reach::Ranks;
+use crate::hardware::{Rescale, Rounding};
 
 /// What may be chosen for a channel. Each includes those before it, but for a constant in the place of a rounding that does
 /// more than to add one: half to even, half away from zero, toward zero and double.
@@ -57,7 +56,7 @@ impl Freedom {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
     /// Its numbers.
-    pub hardware: IntegerRequantizer,
+    pub hardware: Rescale,
     /// How it differs from the reference.
     pub difference: Difference,
     /// Whether it is proven that no other numbers that could have been chosen are better.
@@ -298,12 +297,12 @@ impl<'a> Trade<'a> {
     }
 
     /// Candidates to begin a search with: M0 on both sides of M * 2^n, with the constants and biases that suit them.
-    fn beginnings(&self, freedom: Freedom, bits: u32, n: u32) -> Vec<IntegerRequantizer> {
+    fn beginnings(&self, freedom: Freedom, bits: u32, n: u32) -> Vec<Rescale> {
         let own = &self.channel.hardware;
         let Ok(shift) = i32::try_from(n) else { return Vec::new() };
         let mut candidates = Vec::new();
         for multiplier in self.multipliers(n, bits) {
-            let plain = IntegerRequantizer { multiplier, shift, constant: None, ..own.clone() };
+            let plain = Rescale { multiplier, shift, constant: None, ..own.clone() };
             match freedom {
                 Freedom::Nearest => {}
                 Freedom::Multiplier => candidates.push(plain),
@@ -312,12 +311,12 @@ impl<'a> Trade<'a> {
                         .div_euclid(i128::from(multiplier));
                     for offset in [offset, offset + 1] {
                         let bias = i64::try_from(offset).ok().and_then(|offset| own.bias.checked_add(offset));
-                        candidates.extend(bias.map(|bias| IntegerRequantizer { bias, ..plain.clone() }));
+                        candidates.extend(bias.map(|bias| Rescale { bias, ..plain.clone() }));
                     }
                 }
                 Freedom::Constant => {
                     let constant = i64::try_from(self.best_constant(multiplier, n)).ok();
-                    candidates.extend(constant.map(|_| IntegerRequantizer { constant, ..plain.clone() }));
+                    candidates.extend(constant.map(|_| Rescale { constant, ..plain.clone() }));
                 }
             }
         }
@@ -341,7 +340,7 @@ impl<'a> Trade<'a> {
         if freedom == Freedom::Nearest {
             let (multiplier, n) = self.nearest(bits, n)?;
             let shift = i32::try_from(n).ok()?;
-            let plain = IntegerRequantizer { multiplier, shift, constant: None, ..own.clone() };
+            let plain = Rescale { multiplier, shift, constant: None, ..own.clone() };
             return Some(Chosen { best: true, ..self.evaluate(plain)? });
         }
         let known = known.iter().filter_map(|known| self.among(known, freedom, bits, n));
@@ -353,7 +352,7 @@ impl<'a> Trade<'a> {
             let constant = (equal.constant == Constant::Free).then_some(found.constant);
             let (multiplier, bias) = (found.multiplier, equal.bias);
             let shift = i32::try_from(found.shift).ok()?;
-            let hardware = IntegerRequantizer { multiplier, shift, constant, bias, ..own.clone() };
+            let hardware = Rescale { multiplier, shift, constant, bias, ..own.clone() };
             if let Some(chosen) = self.evaluate(hardware) {
                 return Some(Chosen { best: true, ..chosen });
             }
@@ -396,7 +395,7 @@ impl<'a> Trade<'a> {
     }
 
     /// The constant that does what the rounding and the chosen bias do; `None` where no constant does.
-    fn as_constant(&self, hardware: &IntegerRequantizer) -> Option<i64> {
+    fn as_constant(&self, hardware: &Rescale) -> Option<i64> {
         let n = u32::try_from(hardware.shift).ok().filter(|&n| n <= LARGEST_SHIFT)?;
         let added = match hardware.rounding {
             Rounding::HalfUp => (1_i128 << n) >> 1,
@@ -485,7 +484,7 @@ impl<'a> Trade<'a> {
     }
 
     /// The hardware that the first numbers of a box are, with as small numbers as give the same function.
-    fn hardware(&self, region: &Region, keep_shift: bool) -> Option<IntegerRequantizer> {
+    fn hardware(&self, region: &Region, keep_shift: bool) -> Option<Rescale> {
         let own = &self.channel.hardware;
         let (mut multiplier, mut n) = (u32::try_from(region.multiplier.0).ok()?, region.shift);
         let mut constant = region.constant.map(|(first, _)| first);
@@ -495,10 +494,10 @@ impl<'a> Trade<'a> {
             (multiplier, n, constant) = (multiplier / 2, n - 1, constant.map(|constant| constant >> 1));
         }
         let shift = i32::try_from(n).ok()?;
-        Some(IntegerRequantizer { multiplier, shift, constant, bias: region.bias.0, ..own.clone() })
+        Some(Rescale { multiplier, shift, constant, bias: region.bias.0, ..own.clone() })
     }
 
-    fn fits(&self, hardware: &IntegerRequantizer) -> bool {
+    fn fits(&self, hardware: &Rescale) -> bool {
         hardware.is_sound() && hardware.product_bits(self.reference.range()) <= self.product_bits
     }
 
@@ -507,16 +506,11 @@ impl<'a> Trade<'a> {
     pub fn with_digits(&self, digits: Digits) -> Option<Chosen> {
         let (multiplier, shift) = nearest_with_digits(&self.real, digits, LARGEST_SHIFT)?;
         let shift = i32::try_from(shift).ok()?;
-        self.evaluate(IntegerRequantizer {
-            multiplier,
-            shift,
-            constant: None,
-            ..self.channel.hardware.clone()
-        })
+        self.evaluate(Rescale { multiplier, shift, constant: None, ..self.channel.hardware.clone() })
     }
 
     /// Counts what hardware differs by; `None` if its product does not fit.
-    pub fn evaluate(&self, hardware: IntegerRequantizer) -> Option<Chosen> {
+    pub fn evaluate(&self, hardware: Rescale) -> Option<Chosen> {
         if !self.fits(&hardware) {
             return None;
         }

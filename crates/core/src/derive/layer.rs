@@ -185,14 +185,15 @@ fn warn_about_widths(
     warnings: &mut Vec<String>,
 ) {
     for (what, reach) in reaches {
-        if let Some(reach) = reach.filter(|r| r.bits > options.accumulator_bits) {
+        if let Some(reach) = reach.filter(|r| r.bits > options.target.accumulator_bits) {
             warnings.push(format!(
                 "{name}: {what} reaches {}..={}, which needs {} bits and not {}",
-                reach.min, reach.max, reach.bits, options.accumulator_bits
+                reach.min, reach.max, reach.bits, options.target.accumulator_bits
             ));
         }
     }
-    if let Some(widest) = folded_bias.unwrap_or_default().iter().map(|&b| signed_bits(b, b)).max()
+    if let Some(widest) =
+        folded_bias.unwrap_or_default().iter().map(|&b| signed_bits(Range { min: b, max: b })).max()
         && widest > options.bias_bits
     {
         warnings.push(format!("{name}: folded_bias needs {widest} bits and not {}", options.bias_bits));

@@ -17,7 +17,7 @@ mod recurrent;
 
 use crate::contract::Contract;
 use crate::error::{LowerError, Reason, Result};
-use crate::hardware::{Choice, Rounding, derive_operator};
+use crate::hardware::{Choice, Target, derive_operator};
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::{Function, Op};
 use crate::parameters::{
@@ -34,25 +34,22 @@ pub use multiplier::{exact_multiplier, normalized_multiplier};
 pub struct Options {
     /// How M becomes M0 and n.
     pub form: MultiplierForm,
-    /// Width of the accumulator register, for warnings.
-    pub accumulator_bits: u32,
     /// Width of the folded bias, for warnings.
     pub bias_bits: u32,
     /// The arithmetic that fills tables of element-wise functions.
     pub tables: Contract,
-    /// How operators without weights divide by 2^n.
-    pub rounding: Rounding,
+    /// The arithmetic: its rounding decides the integers of operators without weights, its accumulator what is warned of.
+    pub target: Target,
 }
 
 impl Default for Options {
-    /// M0 of 31 bits normalised per channel; 32-bit accumulator and bias; tables of the real functions.
+    /// M0 of 31 bits normalised per channel; a 32-bit bias; tables of the real functions; the default target.
     fn default() -> Self {
         Self {
             form: MultiplierForm::Bits(31),
-            accumulator_bits: 32,
             bias_bits: 32,
             tables: Contract::Exact,
-            rounding: Rounding::HalfUp,
+            target: Target::default(),
         }
     }
 }
@@ -118,7 +115,7 @@ pub fn derive_any(network: &IntNetwork, options: &Options) -> Result<Parameters>
         layers,
         recurrent,
         tables,
-        rounding: options.rounding,
+        rounding: options.target.rounding,
         operators,
         warnings,
     })
@@ -143,7 +140,7 @@ fn operators(
     options: &Options,
     warnings: &mut Vec<String>,
 ) -> Vec<OperatorParameters> {
-    let Options { form, rounding, .. } = *options;
+    let Options { form, target: Target { rounding, .. }, .. } = *options;
     let own = Choice { form: MultiplierForm::Bits(DEFAULT_MULTIPLIER_BITS), rounding };
     let mut operators = Vec::new();
     for node in &network.nodes {

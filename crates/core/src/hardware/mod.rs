@@ -7,20 +7,24 @@
 //! with F = 0 unless the bias has fractional bits, each intermediate value held in a register of a given width.
 
 mod fault;
+pub mod integer_op;
 mod layer;
 mod operator;
 mod parameters;
 pub mod reach;
+mod rescale;
 mod thresholds;
 mod vectors;
 
 use std::fmt;
 
 pub use fault::Fault;
+pub use integer_op::IntegerOp;
 pub(crate) use layer::taps::{Axis, AxisSizes};
 pub use layer::{LayerCodes, Overflow, Stages, TargetError, TargetLayer, unravel};
 pub use operator::{Choice, Means, OperatorCodes, Port, TargetOperator, derive_operator, mean_scale};
 pub use parameters::{Relu, on_target};
+pub use rescale::Rescale;
 pub use thresholds::thresholds;
 pub use vectors::{Aim, LayerVectors, Missing, Vector, WrongPadding};
 
@@ -257,6 +261,15 @@ impl Target {
     /// The register of the product, and of what comes after it.
     pub fn product(&self) -> Register {
         Register { bits: self.product_bits, on_overflow: self.on_overflow }
+    }
+
+    /// The register of a stage after the input.
+    pub fn register(&self, stage: Stage) -> Register {
+        match stage {
+            Stage::Input | Stage::Accumulator => self.accumulator(),
+            Stage::Biased => self.biased(),
+            Stage::Product | Stage::Shifted | Stage::Offset | Stage::Output => self.product(),
+        }
     }
 }
 

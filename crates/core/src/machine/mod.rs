@@ -9,9 +9,10 @@ use std::fmt;
 
 use crate::contract::Contract;
 use crate::error::Reason;
-use crate::hardware::{Overflow, Target, TargetLayer, TargetOperator};
+use crate::hardware::integer_op::DotProduct;
+use crate::hardware::{IntegerOp, Overflow, Target, TargetLayer, TargetOperator};
 use crate::network::{EdgeId, IntNetwork};
-use crate::ops::{Context, Op, OpError, Value};
+use crate::ops::{Context, Op, OpError, Shapes, Value};
 use crate::parameters::{Activation, Parameters};
 use crate::quantize::quantize_as;
 use crate::tensor::{Codes, Tensor};
@@ -36,6 +37,12 @@ impl Arithmetic {
             Self::Contract(contract) => contract.name(),
             Self::Target(_) => "target",
         }
+    }
+}
+
+impl From<Contract> for Arithmetic {
+    fn from(contract: Contract) -> Self {
+        Self::Contract(contract)
     }
 }
 
@@ -176,6 +183,23 @@ impl<'a> Machine<'a> {
     /// The operator without weights at a node, as the target computes it; `None` in an engine's arithmetic.
     pub fn operator(&self, node: usize) -> Option<&TargetOperator> {
         self.operators.get(node)?.as_ref()
+    }
+
+    /// The form in which the target computes a node, for edges of these shapes, all of them known; `None` for constants, for
+    /// conversions from and to reals, and in an engine's arithmetic.
+    ///
+    /// # Errors
+    /// The shapes do not fit the node.
+    pub fn integer_op(&self, node: usize, shapes: &Shapes) -> Result<Option<IntegerOp<'_>>, OpError> {
+        let Arithmetic::Target(_) = self.arithmetic else { return Ok(None) };
+        let inputs = self.network.nodes.get(node).map(|node| node.inputs.as_slice()).unwrap_or_default();
+        let inputs = inputs.iter().map(|id| shapes.get(id.0)?.as_deref()).collect::<Option<Vec<&[usize]>>>();
+        let inputs = inputs.ok_or_else(|| OpError::new("an input of unknown shape", "known ones"))?;
+        match (self.layer(node), self.operator(node), inputs.as_slice()) {
+            (Some(layer), _, [input]) => Ok(Some(IntegerOp::DotProduct(DotProduct::new(layer, input)?))),
+            (None, Some(operator), inputs) => operator.at(inputs, shapes).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The edges before the first node runs: one value per input of the network, (N, C, spatial...). Codes are taken as

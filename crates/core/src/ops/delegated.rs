@@ -48,10 +48,8 @@ impl Op {
                     && same_type
                     && quotient(0).is_none_or(|quotient| (1.0 / 256.0..=128.0).contains(&quotient))
             }
-            Self::Function(
-                Function::Hardswish | Function::Hardsigmoid | Function::Elu(_) | Function::Gelu,
-            )
-            | Self::AveragePool(_)
+            Self::Function(function) => matches!(function, Function::Sigmoid | Function::Tanh),
+            Self::AveragePool(_)
             | Self::AdaptiveAveragePool { .. }
             | Self::MatMul
             | Self::Softmax { .. }
@@ -66,7 +64,6 @@ impl Op {
             | Self::Mean { .. }
             | Self::Relu
             | Self::Clamp { .. }
-            | Self::Function(Function::Sigmoid | Function::Tanh)
             | Self::Shape(_)
             | Self::BatchNorm(_)
             | Self::LayerNorm(_) => true,

@@ -32,6 +32,8 @@ pub enum Function {
     ),
     /// x * Phi(x).
     Gelu,
+    /// x / (1 + exp(-x)).
+    Silu,
     /// min(max(x, min), max): the same reals under another S and Z, or a ReLU whose result has its own.
     Requantize {
         /// Smallest result; minus infinity for none.
@@ -52,7 +54,43 @@ pub struct Table {
 }
 
 impl Function {
-    /// The name in graph files.
+    /// The names of those without a number of their own, as graph files and certificates have them.
+    pub const PLAIN: [&'static str; 6] = ["sigmoid", "tanh", "hardswish", "hardsigmoid", "gelu", "silu"];
+
+    /// The names of those with a number of their own.
+    pub const WITH_NUMBER: [&'static str; 2] = ["leaky_relu", "elu"];
+
+    /// The name of the one that has bounds.
+    pub const WITH_BOUNDS: &'static str = "requantize";
+
+    /// Whether this is the name of a function.
+    pub fn is_name(name: &str) -> bool {
+        Self::PLAIN.contains(&name) || Self::WITH_NUMBER.contains(&name) || name == Self::WITH_BOUNDS
+    }
+
+    /// The function of a name without a number of its own.
+    pub fn plain(name: &str) -> Option<Self> {
+        Some(match name {
+            "sigmoid" => Self::Sigmoid,
+            "tanh" => Self::Tanh,
+            "hardswish" => Self::Hardswish,
+            "hardsigmoid" => Self::Hardsigmoid,
+            "gelu" => Self::Gelu,
+            "silu" => Self::Silu,
+            _ => return None,
+        })
+    }
+
+    /// The function of a name with a number of its own.
+    pub fn with_number(name: &str, number: f64) -> Option<Self> {
+        Some(match name {
+            "leaky_relu" => Self::LeakyRelu(number),
+            "elu" => Self::Elu(number),
+            _ => return None,
+        })
+    }
+
+    /// The name in graph files and certificates.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sigmoid => "sigmoid",
@@ -62,8 +100,39 @@ impl Function {
             Self::LeakyRelu(_) => "leaky_relu",
             Self::Elu(_) => "elu",
             Self::Gelu => "gelu",
-            Self::Requantize { .. } => "requantize",
+            Self::Silu => "silu",
+            Self::Requantize { .. } => Self::WITH_BOUNDS,
         }
+    }
+
+    /// The slope or alpha.
+    pub fn number(self) -> Option<f64> {
+        match self {
+            Self::LeakyRelu(number) | Self::Elu(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The smallest and the largest result that it is limited to; none is infinite.
+    pub fn bounds(self) -> Option<(f64, f64)> {
+        match self {
+            Self::Requantize { min, max } => Some((min, max)),
+            _ => None,
+        }
+    }
+
+    /// S and Z of its result where the file says `own`, and its input has `input`; `None` where the file has to say.
+    pub fn result(self, own: Option<Activation>, input: Option<Activation>) -> Option<Activation> {
+        let fixed = |scale: f64, above: i32| {
+            move |a: Activation| Activation { scale, zero_point: a.code_type.range().0 + above, ..a }
+        };
+        own.or(match self {
+            // PyTorch fixes 1/256 and the smallest code, and 1/128 and the middle code.
+            Self::Sigmoid | Self::Hardsigmoid => input.map(fixed(1.0 / 256.0, 0)),
+            Self::Tanh => input.map(fixed(1.0 / 128.0, 128)),
+            Self::LeakyRelu(_) | Self::Elu(_) | Self::Gelu | Self::Silu => input,
+            Self::Hardswish | Self::Requantize { .. } => None,
+        })
     }
 
     /// The function of a float32, as the engines write it. Exponentials are rounded correctly, which theirs are but for
@@ -91,6 +160,7 @@ impl Function {
                 }
             }
             Self::Gelu => x * 0.5 * (1.0 + error_function(f64::from(x * 0.707_106_77)) as f32),
+            Self::Silu => x / (1.0 + exp(-x)),
             Self::Requantize { min, max } => x.max(min as f32).min(max as f32),
         }
     }
@@ -103,7 +173,9 @@ impl Function {
             Self::Hardswish => x * gate(),
             Self::Sigmoid => mlas_sigmoid(x),
             Self::Tanh => mlas_tanh(x),
-            Self::LeakyRelu(_) | Self::Elu(_) | Self::Gelu | Self::Requantize { .. } => self.of_f32(x),
+            Self::LeakyRelu(_) | Self::Elu(_) | Self::Gelu | Self::Silu | Self::Requantize { .. } => {
+                self.of_f32(x)
+            }
         }
     }
 
@@ -117,13 +189,7 @@ impl Function {
                 let power = f64::from(x).exp();
                 (power / (1.0 + power)) as f32
             }
-            Self::Tanh
-            | Self::Hardswish
-            | Self::Hardsigmoid
-            | Self::LeakyRelu(_)
-            | Self::Elu(_)
-            | Self::Gelu
-            | Self::Requantize { .. } => self.of_f32(x),
+            _ => self.of_f32(x),
         }
     }
 
@@ -146,6 +212,7 @@ impl Function {
         match self {
             Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
             Self::Tanh => x.tanh(),
+            Self::Silu => x / (1.0 + (-x).exp()),
             Self::Hardswish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
             Self::Hardsigmoid => (x + 3.0).clamp(0.0, 6.0) / 6.0,
             Self::LeakyRelu(slope) => {
@@ -230,7 +297,7 @@ impl Function {
             }
             (
                 Contract::Litert | Contract::LitertXnnpack | Contract::LitertBuiltin,
-                Self::Hardsigmoid | Self::Elu(_) | Self::Gelu,
+                Self::Hardsigmoid | Self::Elu(_) | Self::Gelu | Self::Silu,
             ) => {
                 return Err(OpError::no_formula(self.name(), contract));
             }
@@ -238,7 +305,7 @@ impl Function {
                 let codes = table(&|code| table_entry(self.of_f32(dequantize(code, input)), output));
                 (codes, codes)
             }
-            (_, Self::Sigmoid | Self::Tanh | Self::Gelu | Self::Requantize { .. }) => {
+            (_, Self::Sigmoid | Self::Tanh | Self::Gelu | Self::Silu | Self::Requantize { .. }) => {
                 let codes = table(&single);
                 (codes, codes)
             }

@@ -43,7 +43,7 @@ mod wide_function;
 mod wide_softmax;
 mod window;
 
-pub(crate) use axes::{axis_of, broadcast};
+pub(crate) use axes::axis_of;
 pub use batch_norm::BatchNorm;
 pub use context::{Context, OpError, Value};
 pub use extremum::Extremum;

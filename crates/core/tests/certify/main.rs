@@ -13,7 +13,7 @@ use gen_params_test_support::{files, fixtures, needs, samples, shared};
 
 use gen_params_core::contract::{Contract, Requantizer};
 use gen_params_core::derive::{self, derive};
-use gen_params_core::hardware::{Rounding, Target};
+use gen_params_core::hardware::{Rescale, Rounding, Target};
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::ops::{Layer, Op, PaddingMode};
 use gen_params_core::parameters::{Activation, LayerKind, MultiplierForm, Range, Weight};
@@ -162,7 +162,7 @@ pub(crate) fn random_channel(seed: u64, largest: u64) -> Channel {
             sums: accumulators.sums,
             real: Real { input_scale, weight_scale, output_scale, bias: bias[0], bias_code: 0 },
             reference,
-            hardware: IntegerRequantizer {
+            hardware: Rescale {
                 bias: code << fraction,
                 bias_fraction_bits: fraction,
                 zero_point: output_zero,
@@ -183,7 +183,7 @@ fn brute_force(channel: &Channel) -> (u64, u64, u32) {
     let ranks = channel.ranks().unwrap();
     for accumulator in (0..ranks.count()).filter_map(|rank| ranks.at(rank)) {
         let reference = channel.reference.apply(accumulator).clamp(clamp.min, clamp.max);
-        let distance = reference.abs_diff(channel.hardware.apply(accumulator));
+        let distance = reference.abs_diff(channel.hardware.code(accumulator));
         counts.0 += 1;
         counts.1 += u64::from(distance > 0);
         counts.2 = counts.2.max(distance);
@@ -224,7 +224,7 @@ fn brute_force_counts(mut channels: Vec<Channel>, least: usize) {
         for witness in [difference.first, difference.largest].into_iter().flatten() {
             let clamp = channel.hardware.clamp;
             let reference = channel.reference.apply(witness.accumulator).clamp(clamp.min, clamp.max);
-            if (reference, channel.hardware.apply(witness.accumulator))
+            if (reference, channel.hardware.code(witness.accumulator))
                 != (witness.reference, witness.hardware)
             {
                 failures.push((witness.accumulator, found, expected));
@@ -243,10 +243,10 @@ fn brute_force_counts(mut channels: Vec<Channel>, least: usize) {
 }
 
 /// A hardware requantizer without bias for M = `real`, M0 of `bits` bits.
-fn hardware(real: f64, bits: u32, rounding: Rounding) -> IntegerRequantizer {
+fn hardware(real: f64, bits: u32, rounding: Rounding) -> Rescale {
     let m = gen_params_core::exact::Ratio::from_f64(real).unwrap();
     let (multiplier, shift) = derive::normalized_multiplier(&m, bits).unwrap();
-    IntegerRequantizer {
+    Rescale {
         bias: 0,
         bias_fraction_bits: 0,
         multiplier,
@@ -268,7 +268,7 @@ fn share_of_differences(octave: f64, first: (u32, Rounding), second: (u32, Round
         let range = Range { min: -end, max: end };
         let steps = |(bits, rounding)| {
             let hardware = hardware(real, bits, rounding);
-            Steps::of(range, hardware.clamp, |accumulator| hardware.apply(accumulator))
+            Steps::of(range, hardware.clamp, |accumulator| hardware.code(accumulator))
         };
         let ranks = Ranks::new(Range { min: (-end).into(), max: end.into() }, None);
         let difference = Difference::between(&steps(first), &steps(second), &ranks).unwrap();
@@ -346,7 +346,7 @@ fn textbook_integers_differ_from_fbgemm_as_often_as_is_known() {
                 sums: None,
                 real,
                 reference,
-                hardware: IntegerRequantizer {
+                hardware: Rescale {
                     multiplier,
                     shift: i32::try_from(shift).unwrap(),
                     zero_point: 128,
@@ -388,9 +388,9 @@ fn operators_differ_as_derived(paths: Vec<PathBuf>) {
         let Ok(source) = read(bytes.into()) else { continue };
         let Ok(network) = lower(&source, &lower::Options::default()) else { continue };
         for rounding in [Rounding::HalfUp, Rounding::Floor] {
-            let options = derive::Options { rounding, ..derive::Options::default() };
-            let Ok(parameters) = derive(&network, &options) else { continue };
             let target = Target { rounding, ..Target::default() };
+            let options = derive::Options { target, ..derive::Options::default() };
+            let Ok(parameters) = derive(&network, &options) else { continue };
             for proof in certify_operators(&network, &parameters, Contract::Exact, target, None) {
                 let derived = parameters.operators.iter().find(|operator| operator.name == proof.name);
                 let agreement = derived.and_then(|operator| operator.agreement);
@@ -504,7 +504,7 @@ fn equal_and_no_narrower(mut channels: Vec<Channel>) {
             let Some(solution) = narrowest(&problem, constant) else { continue };
             *if constant == Constant::Half { &mut fixed } else { &mut free } += 1;
             let equal = |multiplier, shift: u32, constant| {
-                let hardware = IntegerRequantizer {
+                let hardware = Rescale {
                     multiplier,
                     shift: i32::try_from(shift).unwrap(),
                     constant: Some(constant),

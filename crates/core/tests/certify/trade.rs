@@ -3,7 +3,7 @@
 use gen_params_core::certify::*;
 
 use super::{random_channel, small_channels};
-use gen_params_core::hardware::Rounding;
+use gen_params_core::hardware::{Rescale, Rounding};
 use gen_params_core::parameters::Range;
 
 /// Whether a code is wrong by more than 1, and how many are wrong.
@@ -62,9 +62,9 @@ fn least_with(
 }
 
 /// The rank of these numbers, accumulator by accumulator.
-fn recounted(codes: &[(i64, i32)], hardware: &IntegerRequantizer) -> Rank {
+fn recounted(codes: &[(i64, i32)], hardware: &Rescale) -> Rank {
     codes.iter().fold((false, 0), |(far, differing), &(a, code)| {
-        let distance = code.abs_diff(hardware.apply(a));
+        let distance = code.abs_diff(hardware.code(a));
         (far || distance > 1, differing + u64::from(distance > 0))
     })
 }
@@ -83,7 +83,7 @@ fn least(trade: &Trade<'_>, channel: &Channel, codes: &[(i64, i32)], freedom: Fr
                 Freedom::Nearest => unreachable!("nothing is searched"),
                 Freedom::Multiplier => {
                     let shift = i32::try_from(n).unwrap();
-                    recounted(codes, &IntegerRequantizer { multiplier, shift, constant: None, ..own.clone() })
+                    recounted(codes, &Rescale { multiplier, shift, constant: None, ..own.clone() })
                 }
                 Freedom::Bias => {
                     let reached = |code| -(half - level(code)).div_euclid(m);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::facts::{Facts, dotted};
+use super::facts::Facts;
 use super::heap::{Object, Ref, shortened};
 use super::module;
 use super::tensors;
@@ -109,10 +109,4 @@ fn is_number(facts: &Facts<'_>, at: Ref) -> bool {
 /// As the wrapping of a model names the keys that led to it.
 pub(crate) fn wrapping(keys: &[String]) -> Vec<String> {
     if keys.is_empty() { Vec::new() } else { vec![describe(keys)] }
-}
-
-/// The place of an attribute: never empty, and short whatever the file says.
-pub(crate) fn place(path: &str, name: &str) -> String {
-    let place = dotted(&shortened(path), &shortened(name));
-    if place.is_empty() { "the empty key".to_owned() } else { place }
 }

@@ -1,5 +1,6 @@
 //! PyTorch files: pickles in zip or legacy containers.
 
+mod archive;
 mod budget;
 mod checkpoint;
 mod container;
@@ -16,6 +17,7 @@ mod signature;
 mod state_dict;
 mod storage;
 mod tensors;
+mod values;
 
 use std::sync::Arc;
 

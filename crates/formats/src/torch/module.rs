@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 use super::Text;
-use super::checkpoint::place;
+use super::facts::place;
 use super::facts::{Facts, MOST_DEPTH, dotted, too_deep};
 use super::heap::{Object, Ref, shortened};
 use crate::error::{ReadError, Result};

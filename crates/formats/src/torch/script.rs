@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 use super::Text;
+use super::archive::Archive;
 use super::budget::Budget;
-use super::container::Archive;
 use super::facts::{Facts, MOST_DEPTH, dotted, plain_class, too_deep};
 use super::heap::{Instance, Object, Ref};
 use super::module::{BOOKKEEPING, attribute, state_tuple};

@@ -2,8 +2,8 @@
 
 use indexmap::IndexMap;
 
-use super::checkpoint::place;
 use super::facts::Facts;
+use super::facts::place;
 use super::heap::{Object, Ref, shortened};
 use super::packed;
 use crate::error::{ReadError, Result};

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use super::archive::Archive;
 use super::budget::Budget;
-use super::container::Archive;
 use super::heap::{Heap, Object, Ref, shortened};
 use super::pickle::Pickle;
 use crate::error::{ReadError, Result};

@@ -24,6 +24,38 @@ pub(crate) fn is_rebuild(function: &str) -> bool {
     name.starts_with("_rebuild_")
 }
 
+impl Facts<'_> {
+    /// The tensor at `at`.
+    ///
+    /// # Errors
+    /// There is something else, or a tensor that we cannot read.
+    pub(crate) fn tensor(&self, place: &str, at: Ref) -> Result<Tensor> {
+        self.optional_tensor(place, at)?
+            .ok_or_else(|| ReadError::malformed(place, self.heap.kind(at), "a tensor"))
+    }
+
+    /// The tensor at `at`, or `None` for Python's `None`.
+    ///
+    /// # Errors
+    /// There is something else, or a tensor that we cannot read.
+    pub(crate) fn optional_tensor(&self, place: &str, at: Ref) -> Result<Option<Tensor>> {
+        if matches!(self.heap.get(at), Object::None) {
+            return Ok(None);
+        }
+        let found = match self.heap.instance(at) {
+            Some(instance) if is_rebuild(self.heap.name(instance.class)) => {
+                self.budget.take(size_of::<Tensor>(), place)?;
+                match rebuild(self, place, self.heap.name(instance.class), instance.arguments)? {
+                    Rebuilt::Tensor(tensor) => return Ok(Some(tensor)),
+                    Rebuilt::Opaque(name) => name,
+                }
+            }
+            _ => self.heap.kind(at),
+        };
+        Err(ReadError::malformed(place, found, "a tensor"))
+    }
+}
+
 /// Makes the tensor of the call `function(*arguments)`.
 ///
 /// # Errors

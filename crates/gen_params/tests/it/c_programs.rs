@@ -65,7 +65,7 @@ fn archived_inputs(path: &Path) -> Option<Tensor<f32>> {
 fn check(folder: &Path, target: Target, form: MultiplierForm, level: &str) -> Option<Outcome> {
     let (name, network) = network_of(folder)?;
     let inputs = inputs_of(folder)?;
-    let options = Options { rounding: target.rounding, form, ..Options::default() };
+    let options = Options { target, form, ..Options::default() };
     let failed = |verdict: String| Outcome { form: name.clone(), arena_bytes: 0, codes: 0, verdict };
     let outcome = run(&network, &inputs, &options, target, level);
     Some(outcome.map_or_else(failed, |(arena_bytes, codes)| Outcome {

@@ -35,7 +35,7 @@ struct Sample {
 
 fn write(network: &IntNetwork, image: &[usize]) -> Result<Sample, String> {
     let rounding = Rounding::Double;
-    let options = Options { rounding, ..Options::default() };
+    let options = Options { target: Target { rounding, ..Target::default() }, ..Options::default() };
     let parameters = derive::derive(network, &options).map_err(|error| error.to_string())?;
     let images = [image.to_vec()];
     let machine = |signed_activations| {

@@ -312,6 +312,30 @@ fn every_quantized_result_of_a_small_program_is_pytorchs() {
     assert_no_failures(&failures, checked);
 }
 
+/// SiLU of every code under twelve scales, out of place and in place.
+#[test]
+fn silu_has_the_codes_of_pytorch() {
+    let folder = fixtures().join("export");
+    let mut archive = NpzArchive::open(folder.join("silu_golden.npz")).unwrap();
+    let file = archive.by_name("input_f32").unwrap().unwrap();
+    let shape = file.shape().iter().map(|&s| s.try_into().unwrap()).collect();
+    let input = Value::Floats(Tensor::new(shape, file.into_vec::<f32>().unwrap()).unwrap());
+    let network = lowered(&folder.join("silu.pt2")).unwrap();
+    assert_eq!(network.nodes.iter().filter(|node| node.op.name() == "silu").count(), 12);
+    let trace = machine::run(&network, Contract::Exact, &[input], Keep::Edges).unwrap();
+    let mut failures = Vec::new();
+    for (index, id) in network.outputs.iter().enumerate() {
+        let theirs = npy::<i8>(archive.by_name(&format!("output{index}/int")).unwrap().unwrap());
+        let last = network.nodes.iter().find(|node| node.outputs.contains(id)).unwrap();
+        let ours = trace.edges[last.inputs[0].0].as_ref().unwrap().codes().unwrap();
+        let differing = ours.elements().iter().zip(theirs.elements()).filter(|(a, b)| a != b).count();
+        if differing > 0 || ours.elements().len() != theirs.elements().len() {
+            failures.push(format!("output {index}: {differing} of {}", ours.elements().len()));
+        }
+    }
+    assert_no_failures(&failures, network.outputs.len());
+}
+
 /// PyTorch runs these graphs in floats; integers differ where a float mean was rounded across a tie.
 #[test]
 fn quantized_results_of_the_samples_are_pytorchs_but_for_its_float_rounding() {

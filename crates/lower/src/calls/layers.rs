@@ -11,7 +11,8 @@ use gen_params_core::parameters::LayerKind;
 
 impl Lowering<'_> {
     /// `quantized.conv*` and `quantized.linear*`.
-    pub(super) fn layer(&mut self, a: &Arguments<'_>, rest: &str) -> Result<Slot> {
+    pub(super) fn layer(&mut self, a: &Arguments<'_>, operator: &str) -> Result<Slot> {
+        let rest = operator.strip_prefix("quantized.").unwrap_or(operator);
         let (base, relu) = match rest.strip_suffix("_relu") {
             Some(base) => (base, true),
             None => (rest, false),
@@ -53,7 +54,7 @@ impl Lowering<'_> {
         self.single(&name, Op::Layer(layer), &[input], Some(activation))
     }
 
-    pub(super) fn batch_norm(&mut self, a: &Arguments<'_>, name: &str, relu: bool) -> Result<Slot> {
+    pub(super) fn batch_norm(&mut self, a: &Arguments<'_>, operator: &str, relu: bool) -> Result<Slot> {
         let input = self.input(a)?;
         let vector = |what: &str| a.reals(what)?.ok_or_else(|| a.missing(what));
         let norm = BatchNorm {
@@ -65,10 +66,10 @@ impl Lowering<'_> {
             relu,
         };
         let activation = self.activation(a, "output_scale", "output_zero_point")?;
-        self.single(name, Op::BatchNorm(norm), &[input], Some(activation))
+        self.single(&self.name(a.node, operator), Op::BatchNorm(norm), &[input], Some(activation))
     }
 
-    pub(super) fn layer_norm(&mut self, a: &Arguments<'_>, name: &str) -> Result<Slot> {
+    pub(super) fn layer_norm(&mut self, a: &Arguments<'_>, operator: &str) -> Result<Slot> {
         let input = self.input(a)?;
         let sizes = a.needed("normalized_shape")?;
         let norm = LayerNorm {
@@ -78,7 +79,7 @@ impl Lowering<'_> {
             epsilon: a.number("eps")?,
         };
         let activation = self.activation(a, "output_scale", "output_zero_point")?;
-        self.single(name, Op::LayerNorm(norm), &[input], Some(activation))
+        self.single(&self.name(a.node, operator), Op::LayerNorm(norm), &[input], Some(activation))
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use gen_params_formats::{Callee, Form, Graph, Node, SourceModel, Value, ValueId};
 
 use self::names::{callee_name, operator_name};
-pub(super) use self::operators::OPERATORS;
+pub(super) use self::operators::names;
 use super::Options;
 use super::arguments::Arguments;
 use super::builder::Builder;
@@ -164,12 +164,12 @@ mod tests {
             graph: None,
         };
         let mut failures = Vec::new();
-        for operator in OPERATORS {
+        for operator in names() {
             let graph = Graph {
                 inputs: vec![(ValueId(0), "x".into())],
                 outputs: Vec::new(),
                 nodes: vec![Node {
-                    callee: Callee::Function((*operator).into()),
+                    callee: Callee::Function(operator.into()),
                     name: "y".into(),
                     scope: String::new(),
                     arguments: vec![Argument::Value(ValueId(0))],

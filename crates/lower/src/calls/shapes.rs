@@ -9,64 +9,62 @@ use gen_params_core::error::Result;
 use gen_params_core::ops::{Extent, Op, PaddingMode, Shape};
 
 impl Lowering<'_> {
-    /// Shape arithmetic and what passes its argument on: nothing of it is a node of the network. `None` for others.
-    pub(super) fn plumbing(&self, a: &Arguments<'_>, operator: &str) -> Result<Option<Slot>> {
-        Ok(Some(match operator {
-            "contiguous" => {
-                let edge = self.input(a)?;
-                if !self.builder.may_move(edge, asks_for_channels_last(a)?) {
-                    return Ok(Some(Slot::Edge(edge)));
-                }
-                return Ok(None);
-            }
-            "size" | "shape" => {
-                let edge = self.input(a)?;
-                match a.optional_int("dim")? {
-                    None => Slot::Sizes(edge),
-                    Some(axis) => Slot::Extent(Extent::Of(edge, axis)),
-                }
-            }
-            "getattr" => {
-                let edge = self.input(a)?;
-                match a.known("name")?.and_then(Value::as_str) {
-                    Some("shape") => Slot::Sizes(edge),
-                    other => {
-                        return Err(
-                            a.refuse(format!("takes the attribute `{}` of a tensor", other.unwrap_or("?")))
-                        );
-                    }
-                }
-            }
-            "getitem" | "__getitem__" => self.getitem(a)?,
-            // Traces carry sizes through one-element tensors.
-            "int" | "Int" | "prim.NumToTensor" | "ScalarImplicit" | "IntImplicit" => self.slot(a, "a")?,
-            "mul" | "add" | "sub" | "floordiv" | "floor_divide" if !self.has_edge(a) => {
-                let (first, second) = a.two();
-                let (left, right) = (Box::new(self.size(a, first)?), Box::new(self.size(a, second)?));
-                Slot::Extent(match operator {
-                    "mul" => Extent::Times(left, right),
-                    "add" => Extent::Plus(left, right),
-                    "sub" => Extent::Minus(left, right),
-                    _ => Extent::Over(left, right),
-                })
-            }
-            "dropout" | "feature_dropout" => {
-                let name = if is_python(&a.node.callee) { "training" } else { "train" };
-                if a.flag(name)? {
-                    return Err(a
-                        .refuse("drops values at random: the model was saved in training mode")
-                        .hint("call model.eval() before scripting, tracing or converting"));
-                }
-                self.slot(a, a.first())?
-            }
-            "identity" | "clone" | "detach" | "alias" => self.slot(a, a.first())?,
-            _ => return Ok(None),
+    /// `contiguous`, which is nothing where the codes lie so already.
+    pub(super) fn contiguous(&mut self, a: &Arguments<'_>, operator: &str) -> Result<Slot> {
+        let edge = self.input(a)?;
+        let channels_last = asks_for_channels_last(a)?;
+        if !self.builder.may_move(edge, channels_last) {
+            return Ok(Slot::Edge(edge));
+        }
+        self.simple(a, operator, Op::Shape(Shape::InMemory { channels_last }))
+    }
+
+    /// All sizes of a tensor, or one.
+    pub(super) fn sizes(&self, a: &Arguments<'_>) -> Result<Slot> {
+        let edge = self.input(a)?;
+        Ok(match a.optional_int("dim")? {
+            None => Slot::Sizes(edge),
+            Some(axis) => Slot::Extent(Extent::Of(edge, axis)),
+        })
+    }
+
+    /// `getattr`, of which only `x.shape` is known.
+    pub(super) fn attribute(&self, a: &Arguments<'_>) -> Result<Slot> {
+        let edge = self.input(a)?;
+        match a.known("name")?.and_then(Value::as_str) {
+            Some("shape") => Ok(Slot::Sizes(edge)),
+            other => Err(a.refuse(format!("takes the attribute `{}` of a tensor", other.unwrap_or("?")))),
+        }
+    }
+
+    /// Arithmetic on sizes; that on tensors is of floats.
+    pub(super) fn arithmetic(&self, a: &Arguments<'_>, operator: &str) -> Result<Slot> {
+        if self.has_edge(a) {
+            return Err(a.refuse("is not supported"));
+        }
+        let (first, second) = a.two();
+        let (left, right) = (Box::new(self.size(a, first)?), Box::new(self.size(a, second)?));
+        Ok(Slot::Extent(match operator {
+            "mul" => Extent::Times(left, right),
+            "add" => Extent::Plus(left, right),
+            "sub" => Extent::Minus(left, right),
+            _ => Extent::Over(left, right),
         }))
     }
 
+    /// Dropout, which does nothing when a network is used.
+    pub(super) fn dropout(&self, a: &Arguments<'_>) -> Result<Slot> {
+        if a.flag(if is_python(&a.node.callee) { "training" } else { "train" })? {
+            return Err(a
+                .refuse("drops values at random: the model was saved in training mode")
+                .hint("call model.eval() before scripting, tracing or converting"));
+        }
+        self.slot(a, a.first())
+    }
+
     /// Operators that only move codes.
-    pub(super) fn shape(&self, a: &Arguments<'_>, operator: &str) -> Result<Option<Shape>> {
-        Ok(Some(match operator {
+    pub(super) fn shape(&self, a: &Arguments<'_>, operator: &str) -> Result<Shape> {
+        Ok(match operator {
             "flatten" => Shape::Flatten { start: a.int("start_dim")?, end: a.int("end_dim")? },
             "reshape" | "view" => {
                 let extents = self.extents(a, if operator == "view" { "size" } else { "shape" })?;
@@ -109,13 +107,12 @@ impl Lowering<'_> {
                 let amounts = a.ints("pad")?.ok_or_else(|| a.missing("pad"))?;
                 Shape::Pad { amounts, mode }
             }
-            "contiguous" => Shape::InMemory { channels_last: asks_for_channels_last(a)? },
             "channel_shuffle" => Shape::ChannelShuffle(a.int("groups")?),
-            _ => return Ok(None),
-        }))
+            _ => return Err(a.refuse("is not supported")),
+        })
     }
 
-    pub(super) fn upsample(&mut self, a: &Arguments<'_>, name: &str, operator: &str) -> Result<Slot> {
+    pub(super) fn upsample(&mut self, a: &Arguments<'_>, operator: &str) -> Result<Slot> {
         let is_python = !operator.starts_with("upsample_nearest");
         if is_python && a.text("mode")? != "nearest" {
             return Err(a.refuse(format!("has mode '{}'; only nearest is supported", a.text("mode")?)));
@@ -135,7 +132,7 @@ impl Lowering<'_> {
         if operator == "interpolate" && factors.iter().flatten().all(|factor| factor.fract() == 0.0) {
             a.ignore(&["recompute_scale_factor"]);
         }
-        self.simple(a, name, Op::Shape(Shape::Upsample { size, factors }))
+        self.simple(a, operator, Op::Shape(Shape::Upsample { size, factors }))
     }
 }
 

@@ -93,6 +93,11 @@ pub(super) fn gelu(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot>
     lowering.function(call, Function::Gelu)
 }
 
+/// `self / (1 + exp(-self))`.
+pub(super) fn silu(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
+    lowering.function(call, Function::Silu)
+}
+
 /// `exp(self) / sum(exp(self))` along an axis.
 pub(super) fn softmax(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<Slot> {
     let axis = call.int("dim")?;

@@ -82,6 +82,8 @@ pub(super) const OPERATORS: &[Operator] = &[
     row("aten.elu.default", elementwise::elu),
     row("aten.elu_.default", elementwise::elu),
     row("aten.gelu.default", elementwise::gelu),
+    row("aten.silu.default", elementwise::silu),
+    row("aten.silu_.default", elementwise::silu),
     row("aten.softmax.int", elementwise::softmax),
     row("aten._softmax.default", elementwise::softmax),
     row("aten.layer_norm.default", elementwise::layer_norm),

@@ -278,13 +278,13 @@ fn operation(entry: &NodeEntry, parts: &Parts) -> Result<(Op, Option<Activation>
             min: entry.min.unwrap_or(f64::NEG_INFINITY),
             max: entry.max.unwrap_or(f64::INFINITY),
         }),
-        "sigmoid" => Op::Function(Function::Sigmoid),
-        "tanh" => Op::Function(Function::Tanh),
-        "hardswish" => Op::Function(Function::Hardswish),
-        "hardsigmoid" => Op::Function(Function::Hardsigmoid),
-        "gelu" => Op::Function(Function::Gelu),
-        "leaky_relu" => Op::Function(Function::LeakyRelu(number(entry.alpha, "alpha")?)),
-        "elu" => Op::Function(Function::Elu(number(entry.alpha, "alpha")?)),
+        name if Function::PLAIN.contains(&name) || Function::WITH_NUMBER.contains(&name) => {
+            let function = match Function::plain(name) {
+                Some(function) => Some(function),
+                None => Function::with_number(name, number(entry.alpha, "alpha")?),
+            };
+            Op::Function(function.ok_or_else(|| refuse(format!("has op `{name}`, which is no function")))?)
+        }
         "flatten" => {
             Op::Shape(Shape::Flatten { start: entry.start.unwrap_or(1), end: entry.end.unwrap_or(-1) })
         }

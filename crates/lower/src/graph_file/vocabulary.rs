@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::{NodeEntry, SCHEMA};
 use gen_params_core::error::{LowerError, Reason};
+use gen_params_core::ops::Function;
 
 /// An operation, under each of its names.
 pub(super) struct Operation {
@@ -139,13 +140,8 @@ const OPERATIONS: &[Operation] = &[
     operation(&["relu"], &[], &[], "No result below the real 0."),
     operation(&["clamp"], &[], &["min", "max"], "Results within limits, S and Z as before."),
     operation(&["requantize"], &[], &["min", "max"], "The same reals under another S and Z, within limits."),
-    operation(
-        &["sigmoid", "tanh", "hardswish", "hardsigmoid", "gelu"],
-        &[],
-        &[],
-        "A function of each element.",
-    ),
-    operation(&["leaky_relu", "elu"], &["alpha"], &[], "A function of each element, with a parameter."),
+    operation(&Function::PLAIN, &[], &[], "A function of each element."),
+    operation(&Function::WITH_NUMBER, &["alpha"], &[], "A function of each element, with a parameter."),
     operation(&["softmax"], &["axis"], &[], "Shares of the exponentials' sum along an axis."),
     operation(&["batch_norm", "layer_norm"], &[], &[], "A norm of the model, which has its numbers."),
     operation(&["constant"], &[], &[], "Codes of the model."),

@@ -3,7 +3,7 @@
 use super::{NodeEntry, Sizes};
 use gen_params_core::error::{LowerError, Result};
 use gen_params_core::network::{EdgeId, IntNetwork, Node};
-use gen_params_core::ops::{Extent, Function, Op, PaddingMode, ResultScale, Shape};
+use gen_params_core::ops::{Extent, Op, PaddingMode, ResultScale, Shape};
 use gen_params_core::parameters::LayerKind;
 
 /// How an edge is called in `inputs`: its producer's name, with `:INDEX` after the first result.
@@ -97,18 +97,13 @@ pub(super) fn of_op(entry: &mut NodeEntry, op: &Op, input: Option<EdgeId>) -> Re
             entry.min = min.is_finite().then_some(*min);
             entry.max = max.is_finite().then_some(*max);
         }
-        Op::Function(function) => match function {
-            Function::LeakyRelu(alpha) | Function::Elu(alpha) => entry.alpha = Some(*alpha),
-            Function::Requantize { min, max } => {
-                entry.min = min.is_finite().then_some(*min);
-                entry.max = max.is_finite().then_some(*max);
+        Op::Function(function) => {
+            entry.alpha = function.number();
+            if let Some((min, max)) = function.bounds() {
+                entry.min = min.is_finite().then_some(min);
+                entry.max = max.is_finite().then_some(max);
             }
-            Function::Sigmoid
-            | Function::Tanh
-            | Function::Hardswish
-            | Function::Hardsigmoid
-            | Function::Gelu => {}
-        },
+        }
         Op::Shape(shape) => shape_entry(entry, input, shape)?,
     }
     Ok(())

@@ -131,18 +131,6 @@ pub(crate) fn sizes(value: &Value) -> Option<Vec<usize>> {
     value.as_ints()?.into_iter().map(|size| usize::try_from(size).ok()).collect()
 }
 
-/// One number or one per axis.
-pub(crate) fn spread(value: &Value, axes: usize) -> Option<Vec<i64>> {
-    match value.as_i64() {
-        Some(one) => Some(vec![one; axes]),
-        None => match value.as_ints()? {
-            ints if ints.len() == axes => Some(ints),
-            ints if ints.len() == 1 => Some(vec![ints[0]; axes]),
-            _ => None,
-        },
-    }
-}
-
 /// Output sizes of adaptive pooling; `None` entries keep the input's size.
 pub(crate) fn optional_sizes(value: &Value, axes: usize) -> Option<Vec<Option<i64>>> {
     match value {

@@ -3,7 +3,8 @@
 use gen_params_formats::{Module, Tensor, Value};
 
 use super::Part;
-use super::attributes::{activation_of, activation_of_module, optional_sizes, sizes, spread, unread};
+use super::attributes::{activation_of, activation_of_module, optional_sizes, sizes, unread};
+use crate::arguments::spread;
 use gen_params_core::error::{LowerError, Result};
 use gen_params_core::ops::{BatchNorm, Function, LayerNorm, Op, Pool, Shape};
 

@@ -1,19 +1,21 @@
 //! Recognises the parts of a network among its modules: by class where the file has classes, by attributes in a state_dict.
 
-mod attributes;
+pub(super) mod attributes;
 mod classes;
+pub(super) mod paths;
 mod refusals;
 pub(super) mod sequence;
-mod weights;
+pub(super) mod weights;
 
 use gen_params_formats::{Module, PackedParams, SourceModel, Value};
 use indexmap::IndexMap;
 
 use self::attributes::activation_of_module;
 pub(super) use self::attributes::{
-    activation_of, code_type_of, optional_sizes, padding_mode, sizes, spread, window_of,
+    activation_of, code_type_of, optional_sizes, padding_mode, sizes, window_of,
 };
 use self::classes::{class_part, state_dict_part};
+pub(super) use self::paths::join;
 use self::refusals::{refuse_by_name, refuse_uncalibrated};
 pub(super) use self::weights::{bias_of, kind_of_packed, layer_of_packed, weight_of};
 use super::{Options, has_classes, prepared};
@@ -295,8 +297,4 @@ impl Recogniser<'_> {
 /// True for paths below a layer that hold the layer's own parts.
 fn is_inside_layer(path: &str) -> bool {
     path.split('.').any(|p| matches!(p, "_packed_params" | "weight_fake_quant" | "activation_post_process"))
-}
-
-pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.into() } else { format!("{path}.{name}") }
 }

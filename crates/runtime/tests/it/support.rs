@@ -81,8 +81,7 @@ pub(crate) fn targets() -> Vec<Target> {
 /// What differs between the machine, node by node, and the fast engine on a target: codes of all edges, and overflows.
 /// `None` where the machine refuses.
 pub(crate) fn target_differences(network: &IntNetwork, target: Target, input: &Value) -> Option<Vec<String>> {
-    let Target { accumulator_bits, rounding, .. } = target;
-    let options = derive::Options { accumulator_bits, rounding, ..derive::Options::default() };
+    let options = derive::Options { target, ..derive::Options::default() };
     let parameters = derive::derive(network, &options).ok()?;
     let machine = Machine::new(network, &parameters, Arithmetic::Target(target)).ok()?;
     // A target alone would also pad further than PyTorch lets a layer pad.

@@ -2,60 +2,15 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use comfy_table::CellAlignment;
-use rayon::prelude::*;
 use serde_json::{Value as Json, json};
 
-use gen_params::certify::{CertifiedLayer, Digits, Summary, Trade};
+use gen_params::certify::Summary;
+use gen_params::prove::{LayerAlternatives, TRIED};
 
 use crate::outputs::ruled;
 use crate::table::count;
-
-/// What is tried, with its name in tables and in JSON.
-const TRIED: [(Digits, &str, &str); 6] = [
-    (Digits::Added(1), "one shift", "one_shift"),
-    (Digits::Added(2), "two shifts", "two_shifts"),
-    (Digits::Signed(2), "2 digits", "signed_digits_2"),
-    (Digits::Signed(3), "3 digits", "signed_digits_3"),
-    (Digits::Signed(4), "4 digits", "signed_digits_4"),
-    (Digits::Signed(6), "6 digits", "signed_digits_6"),
-];
-
-/// The alternatives of one layer.
-pub(super) struct LayerAlternatives {
-    name: String,
-    /// The multiplier that was certified.
-    multiplier: Summary,
-    /// As [`TRIED`].
-    tried: [Summary; TRIED.len()],
-    /// Comparators or table entries per channel of the layer, all channels together.
-    thresholds: usize,
-}
-
-/// Counts all of them.
-pub(super) fn count_all(layers: &[CertifiedLayer], product_bits: u32) -> Result<Vec<LayerAlternatives>> {
-    let of_layer = |layer: &CertifiedLayer| {
-        let channels = layer.channels.par_iter().map(|certified| {
-            let trade = Trade::new(&certified.channel, product_bits)?;
-            let found = TRIED.map(|(digits, ..)| trade.with_digits(digits).map(|chosen| chosen.difference));
-            Ok((found, trade.reachable(), trade.reference().inner().count()))
-        });
-        let channels: Vec<_> = channels.collect::<Result<_>>().with_context(|| layer.name.clone())?;
-        let mut tried = [Summary::default(); TRIED.len()];
-        for (found, reachable, _) in &channels {
-            for (summary, difference) in tried.iter_mut().zip(found) {
-                match difference {
-                    Some(difference) => summary.add(difference, false),
-                    None => summary.add_without_hardware(*reachable),
-                }
-            }
-        }
-        let thresholds = channels.iter().map(|(_, _, inner)| inner).sum();
-        Ok(LayerAlternatives { name: layer.name.clone(), multiplier: layer.summary(), tried, thresholds })
-    };
-    layers.iter().map(of_layer).collect()
-}
 
 /// Prints them.
 pub(super) fn print(out: &mut impl Write, layers: &[LayerAlternatives]) -> Result<()> {

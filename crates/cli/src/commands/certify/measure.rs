@@ -6,23 +6,21 @@ use anyhow::Result;
 use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
-use gen_params::certify::{Certificate, OperatorProof};
-use gen_params::contract::Contract;
-use gen_params::hardware::Target;
+use gen_params::input::labels;
 use gen_params::machine::Arithmetic;
+use gen_params::prove::Proof;
+use gen_params::text::thousands;
+use gen_params::{Derived, Difference, Input, RunOptions, Versus};
 
 use crate::arguments::Certify;
-use crate::commands::versus::{self, Comparison};
-use crate::input::{Input, read_matching_labels};
+use crate::model::warn;
 use crate::outputs::ruled;
-use crate::simulation::Prepared;
-use crate::table::thousands;
+use crate::terminal;
 
 /// What was measured.
 pub(super) struct Measured {
     images: usize,
-    layers: Vec<versus::NodeDifference>,
-    same_class: usize,
+    versus: Versus,
     /// Images that the engine and the hardware put into their class.
     right: Option<[usize; 2]>,
 }
@@ -30,41 +28,26 @@ pub(super) struct Measured {
 /// Runs both arithmetics on the inputs.
 pub(super) fn measure(
     arguments: &Certify,
-    prepared: &Prepared,
+    derived: &Derived,
     input: &Input,
-    contract: Contract,
-    target: Target,
+    proof: &Proof,
 ) -> Result<Measured> {
-    let labels = match &arguments.labels {
-        Some(path) => Some(read_matching_labels(path, input, &arguments.input_options)?),
-        None => None,
-    };
-    let arithmetics = [Arithmetic::Contract(contract), Arithmetic::Target(target)];
-    let Comparison { layers, classes, same_class } = versus::compare(prepared, input, arithmetics, 1)?;
+    let limited = arguments.input_options.limit.is_some();
+    let labels = arguments.labels.as_ref().map(|path| labels(path, input, limited)).transpose()?;
+    let arithmetics = [Arithmetic::Contract(proof.contract), Arithmetic::Target(proof.target)];
+    let versus = terminal::with_progress(|progress| {
+        derived.versus(input, arithmetics, RunOptions { progress, ..RunOptions::default() })
+    })?;
+    warn(&versus.warnings);
     let right = labels.map(|labels| {
-        classes.map(|classes| classes.iter().zip(&labels).filter(|(class, label)| class == label).count())
+        let right = |classes: &Vec<usize>| classes.iter().zip(&labels).filter(|(a, b)| a == b).count();
+        versus.classes.each_ref().map(right)
     });
-    Ok(Measured { images: input.images(), layers, same_class, right })
-}
-
-/// What is proven of a node: the share of its accumulators, or cases, that differ.
-fn proven(name: &str, certificate: &Certificate, operators: &[OperatorProof]) -> Option<f64> {
-    if let Some(layer) = certificate.layers.iter().find(|layer| layer.name == name) {
-        return Some(layer.summary().share());
-    }
-    let counted = operators.iter().find(|operator| operator.name == name)?.counted.as_ref().ok()?;
-    #[allow(clippy::cast_precision_loss, reason = "a share")]
-    let share = counted.differing as f64 / counted.cases.max(1) as f64;
-    Some(share)
+    Ok(Measured { images: input.images(), versus, right })
 }
 
 /// Prints it.
-pub(super) fn print(
-    out: &mut impl Write,
-    measured: &Measured,
-    certificate: &Certificate,
-    operators: &[OperatorProof],
-) -> Result<()> {
+pub(super) fn print(out: &mut impl Write, measured: &Measured, proof: &Proof) -> Result<()> {
     writeln!(
         out,
         "\nMeasured on {} images, beside the proven share of all that can occur: codes that differ where both are given \
@@ -83,9 +66,9 @@ pub(super) fn print(
         "largest",
     ]);
     let ppm = |share: f64| format!("{:.3}", share * 1e6);
-    for layer in &measured.layers {
+    for layer in &measured.versus.layers {
         let mut row = vec![layer.name.clone(), layer.op.to_owned(), thousands(layer.isolated.values)];
-        row.push(proven(&layer.name, certificate, operators).map_or_else(String::new, ppm));
+        row.push(proof.share(&layer.name).map_or_else(String::new, ppm));
         for difference in [layer.isolated, layer.accumulated] {
             row.extend([ppm(difference.share()), difference.largest.to_string()]);
         }
@@ -95,7 +78,7 @@ pub(super) fn print(
         column.set_cell_alignment(CellAlignment::Right);
     }
     writeln!(out, "{table}")?;
-    let changed = measured.images - measured.same_class;
+    let changed = measured.images - measured.versus.same_class;
     writeln!(out, "top-1 answers changed: {} of {} images", thousands(changed), thousands(measured.images))?;
     if let Some([engine, hardware]) = measured.right {
         #[allow(clippy::cast_precision_loss, reason = "numbers of images")]
@@ -103,7 +86,7 @@ pub(super) fn print(
         writeln!(
             out,
             "accuracy: {} {:.2} %, hardware {:.2} %",
-            certificate.contract,
+            proof.contract.name(),
             percent(engine),
             percent(hardware)
         )?;
@@ -112,15 +95,14 @@ pub(super) fn print(
 }
 
 /// All of it.
-pub(super) fn to_json(measured: &Measured, certificate: &Certificate, operators: &[OperatorProof]) -> Json {
-    let layers = measured.layers.iter().map(|layer| {
-        let difference = |d: versus::Difference| {
-            json!({"values": d.values, "differing": d.mismatches, "largest": d.largest})
-        };
+pub(super) fn to_json(measured: &Measured, proof: &Proof) -> Json {
+    let layers = measured.versus.layers.iter().map(|layer| {
+        let difference =
+            |d: Difference| json!({"values": d.values, "differing": d.mismatches, "largest": d.largest});
         json!({
             "name": layer.name,
             "op": layer.op,
-            "proven_share": proven(&layer.name, certificate, operators),
+            "proven_share": proof.share(&layer.name),
             "isolated": difference(layer.isolated),
             "accumulated": difference(layer.accumulated),
         })
@@ -128,7 +110,7 @@ pub(super) fn to_json(measured: &Measured, certificate: &Certificate, operators:
     json!({
         "images": measured.images,
         "layers": layers.collect::<Vec<_>>(),
-        "top_1_changed": measured.images - measured.same_class,
+        "top_1_changed": measured.images - measured.versus.same_class,
         "right": measured.right.map(|[engine, hardware]| json!({"reference": engine, "hardware": hardware})),
     })
 }

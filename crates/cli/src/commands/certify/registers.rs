@@ -6,64 +6,10 @@ use anyhow::Result;
 use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
-use gen_params::certify::Partial;
-use gen_params::network::IntNetwork;
-use gen_params::ops::{Layer, Op};
-use gen_params::parameters::Parameters;
+use gen_params::prove::{LayerRegisters, REGISTER_WIDTHS};
 
 use crate::outputs::ruled;
 use crate::table::count;
-
-/// Widths that are tried.
-const WIDTHS: [u32; 3] = [16, 20, 24];
-
-/// The registers of one layer.
-pub(super) struct LayerRegisters {
-    name: String,
-    /// `None` where the partial sums are not known.
-    known: Option<Known>,
-}
-
-struct Known {
-    /// Whether all sums that are counted occur; else they are those of an interval that contains what does.
-    exact: bool,
-    bits: u32,
-    bits_in_any_order: u32,
-    reachable: u64,
-    /// By width: accumulators that a register which wraps gets wrong, and one which saturates can get wrong.
-    wrong: [[u64; 2]; WIDTHS.len()],
-}
-
-/// Counts all of them.
-pub(super) fn count_all(network: &IntNetwork, parameters: &Parameters) -> Vec<LayerRegisters> {
-    let of_layer = |channels: Vec<Partial>| Known {
-        exact: channels.iter().all(Partial::exact),
-        bits: channels.iter().map(Partial::bits).max().unwrap_or(0),
-        bits_in_any_order: channels.iter().map(Partial::bits_in_any_order).max().unwrap_or(0),
-        reachable: channels.iter().map(Partial::reachable).sum(),
-        wrong: WIDTHS.map(|bits| {
-            let all = |wrong: &dyn Fn(&Partial) -> u64| channels.iter().map(wrong).sum();
-            [all(&|channel| channel.wrapped(bits)), all(&|channel| channel.saturated(bits))]
-        }),
-    };
-    let layers = parameters.layers.iter();
-    layers
-        .map(|layer| LayerRegisters {
-            name: layer.name.clone(),
-            known: of_node(network, &layer.name)
-                .and_then(|found| Partial::of_layer(found, layer))
-                .map(of_layer),
-        })
-        .collect()
-}
-
-/// The layer of this name.
-fn of_node<'a>(network: &'a IntNetwork, name: &str) -> Option<&'a Layer> {
-    network.nodes.iter().find_map(|node| match &node.op {
-        Op::Layer(layer) if node.name == name => Some(layer),
-        _ => None,
-    })
-}
 
 /// Prints them.
 pub(super) fn print(out: &mut impl Write, layers: &[LayerRegisters]) -> Result<()> {
@@ -75,7 +21,7 @@ pub(super) fn print(out: &mut impl Write, layers: &[LayerRegisters]) -> Result<(
     )?;
     let mut table = ruled();
     let mut header: Vec<String> = ["layer", "bits", "any order", "reachable"].map(str::to_owned).into();
-    for bits in WIDTHS {
+    for bits in REGISTER_WIDTHS {
         header.extend([format!("{bits} bits, wrap"), format!("{bits} bits, saturate")]);
     }
     table.set_header(header);
@@ -106,7 +52,7 @@ pub(super) fn to_json(layers: &[LayerRegisters]) -> Json {
     let of_layer = |layer: &LayerRegisters| {
         let known = layer.known.as_ref();
         let widths = known.map(|known| {
-            let widths = WIDTHS.iter().zip(&known.wrong);
+            let widths = REGISTER_WIDTHS.iter().zip(&known.wrong);
             let widths = widths
                 .map(|(bits, [wrap, saturate])| json!({"bits": bits, "wrap": wrap, "saturate": saturate}));
             widths.collect::<Vec<_>>()

@@ -6,27 +6,21 @@ use anyhow::Result;
 use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
-use gen_params::certify::{Certificate, CertifiedChannel, CertifiedLayer, OperatorProof, Summary, Witness};
-use gen_params::hardware::Target;
+use gen_params::certify::{Certificate, CertifiedChannel, CertifiedLayer, Summary, Witness};
+use gen_params::describe;
 use gen_params::machine::Arithmetic;
+use gen_params::prove::{LayerAlternatives, LayerRegisters, Proof, Search};
 
-use super::alternatives::{self, LayerAlternatives};
 use super::measure::{self, Measured};
-use super::operators;
-use super::registers::{self, LayerRegisters};
-use super::search::Search;
-use super::search_screen;
+use super::{alternatives, operators, registers, search_screen};
 use crate::arguments::Certify;
-use crate::arithmetic;
 use crate::outputs::ruled;
 use crate::table::count;
 use crate::terminal;
 
 /// Everything that was found.
 pub(super) struct Report<'a> {
-    pub(super) certificate: &'a Certificate,
-    pub(super) target: Target,
-    pub(super) operators: &'a [OperatorProof],
+    pub(super) proof: &'a Proof,
     pub(super) search: Option<Search>,
     pub(super) alternatives: Option<Vec<LayerAlternatives>>,
     pub(super) registers: Option<Vec<LayerRegisters>>,
@@ -41,12 +35,13 @@ impl Report<'_> {
             writeln!(stdout, "{:#}", self.to_json(arguments.within))?;
             return Ok(());
         }
-        print_layers(&mut stdout, self.certificate)?;
-        if !self.operators.is_empty() {
-            if !self.certificate.layers.is_empty() {
+        let Proof { certificate, operators: proven, .. } = self.proof;
+        print_layers(&mut stdout, certificate)?;
+        if !proven.is_empty() {
+            if !certificate.layers.is_empty() {
                 writeln!(stdout)?;
             }
-            operators::print(&mut stdout, self.operators)?;
+            operators::print(&mut stdout, proven)?;
         }
         if let Some(found) = &self.search {
             search_screen::print(&mut stdout, found, arguments.within)?;
@@ -58,22 +53,22 @@ impl Report<'_> {
             registers::print(&mut stdout, layers)?;
         }
         if let Some(measured) = &self.measured {
-            measure::print(&mut stdout, measured, self.certificate, self.operators)?;
+            measure::print(&mut stdout, measured, self.proof)?;
         }
         Ok(())
     }
 
     fn to_json(&self, within: Option<f64>) -> Json {
-        let certificate = self.certificate;
+        let certificate = &self.proof.certificate;
         let mut report = json!({
             "schema": 1,
             "version": certificate.version,
             "contract": certificate.contract,
-            "target": arithmetic::describe(Arithmetic::Target(self.target)),
+            "target": describe(Arithmetic::Target(self.proof.target)),
             "parameters_sha256": certificate.parameters_sha256,
             "equal": certificate.is_equal(),
             "layers": certificate.layers.iter().map(layer_json).collect::<Vec<_>>(),
-            "operators": operators::to_json(self.operators),
+            "operators": operators::to_json(&self.proof.operators),
         });
         if let Some(found) = &self.search {
             report["search"] = search_screen::to_json(found, within);
@@ -85,7 +80,7 @@ impl Report<'_> {
             report["accumulators"] = registers::to_json(layers);
         }
         if let Some(measured) = &self.measured {
-            report["measured"] = measure::to_json(measured, certificate, self.operators);
+            report["measured"] = measure::to_json(measured, self.proof);
         }
         report
     }

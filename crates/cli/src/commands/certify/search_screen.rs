@@ -7,10 +7,9 @@ use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
 use gen_params::certify::Freedom;
+use gen_params::prove::{Bits, MARKS, Search, WIDTHS, Width, decades};
 
 use super::alternatives::{EQUAL, cell};
-use super::plot::{MARKS, decades};
-use super::search::{Bits, Search, SearchedLayer, Sharing, WIDTHS, Width, narrowest};
 use crate::outputs::ruled;
 use crate::table::count;
 
@@ -125,12 +124,12 @@ fn narrowest_table(out: &mut impl Write, search: &Search, within: Option<f64>) -
     };
     for layer in &search.layers {
         let mut row = vec![layer.name.clone()];
-        row.extend(Freedom::ALL.map(|freedom| show(of_layer(layer, search.sharing, freedom, within))));
+        row.extend(Freedom::ALL.map(|freedom| show(search.narrowest_of(layer, freedom, within))));
         table.add_row(row);
     }
     if search.layers.len() > 1 {
         let mut row = vec!["all".to_owned()];
-        row.extend(Freedom::ALL.map(|freedom| show(of_network(search, freedom, within))));
+        row.extend(Freedom::ALL.map(|freedom| show(search.narrowest(freedom, within))));
         table.add_row(row);
     }
     for column in table.column_iter_mut().skip(1) {
@@ -138,40 +137,6 @@ fn narrowest_table(out: &mut impl Write, search: &Search, within: Option<f64>) -
     }
     writeln!(out, "{table}")?;
     Ok(())
-}
-
-/// Bits of the narrowest M0 with which all channels are equal, each with a shift of its own, where that is a proof: of
-/// every bias there is none.
-fn proven(layer: &SearchedLayer, sharing: Sharing, freedom: Freedom) -> Option<u32> {
-    let channels = layer.equal[freedom as usize].iter().copied();
-    let is_proof = sharing == Sharing::Channel && freedom != Freedom::Bias;
-    channels.filter(|_| is_proof).collect::<Option<Vec<u32>>>()?.into_iter().max()
-}
-
-/// The narrowest M0 of a layer that is equal, or within a bound.
-fn of_layer(layer: &SearchedLayer, sharing: Sharing, freedom: Freedom, within: Option<f64>) -> Option<Bits> {
-    let by_width = &layer.by_width[freedom as usize];
-    match within {
-        None => {
-            let found = narrowest(by_width, |summary| summary.differing == 0)?;
-            let proven = proven(layer, sharing, freedom) == Some(found.bits);
-            Some(Bits { narrowest: found.narrowest || proven, ..found })
-        }
-        Some(fraction) => narrowest(by_width, |summary| summary.is_within(fraction)),
-    }
-}
-
-/// The narrowest M0 of the network that is equal, or within a bound.
-pub(super) fn of_network(search: &Search, freedom: Freedom, within: Option<f64>) -> Option<Bits> {
-    match within {
-        // Equal in every layer: as wide as the widest, which is no narrower if that layer's is not.
-        None => {
-            let layers = search.layers.iter().map(|layer| of_layer(layer, search.sharing, freedom, None));
-            let layers = layers.collect::<Option<Vec<Bits>>>()?;
-            layers.into_iter().max_by_key(|found| (found.bits, found.narrowest))
-        }
-        Some(fraction) => narrowest(&search.network(freedom), |summary| summary.is_within(fraction)),
-    }
 }
 
 /// Everything that was found.
@@ -197,8 +162,8 @@ pub(super) fn to_json(search: &Search, within: Option<f64>) -> Json {
     let layers = search.layers.iter().map(|layer| {
         json!({
             "name": layer.name,
-            "equal": by_freedom(&|freedom| bits(of_layer(layer, search.sharing, freedom, None))),
-            "within": within.map(|f| by_freedom(&|freedom| bits(of_layer(layer, search.sharing, freedom, Some(f))))),
+            "equal": by_freedom(&|freedom| bits(search.narrowest_of(layer, freedom, None))),
+            "within": within.map(|f| by_freedom(&|freedom| bits(search.narrowest_of(layer, freedom, Some(f))))),
             "channels_equal": by_freedom(&|freedom| json!(layer.equal[freedom as usize])),
             "by_width": by_freedom(&|freedom| curve(&layer.by_width[freedom as usize])),
         })
@@ -208,8 +173,8 @@ pub(super) fn to_json(search: &Search, within: Option<f64>) -> Json {
         "within": within,
         "network": {
             "reachable": search.network(Freedom::Nearest).first().map(|width| width.summary.reachable),
-            "equal": by_freedom(&|freedom| bits(of_network(search, freedom, None))),
-            "within": within.map(|f| by_freedom(&|freedom| bits(of_network(search, freedom, Some(f))))),
+            "equal": by_freedom(&|freedom| bits(search.narrowest(freedom, None))),
+            "within": within.map(|f| by_freedom(&|freedom| bits(search.narrowest(freedom, Some(f))))),
             "by_width": by_freedom(&|freedom| curve(&search.network(freedom))),
         },
         "layers": layers.collect::<Vec<_>>(),

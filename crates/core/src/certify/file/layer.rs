@@ -6,8 +6,8 @@ use super::check::{Fault, FaultKind};
 use super::*;
 use crate::certify::certificate::CertifiedChannel;
 use crate::certify::channel::{Channel, ChannelFacts, Refusal, channel_facts};
-use crate::certify::integer::IntegerRequantizer;
 use crate::contract::Contract;
+use crate::hardware::Rescale;
 use crate::hardware::reach::weight_sums;
 use crate::ops::{Bias, Layer};
 use crate::parameters::{Weight, Window};
@@ -300,7 +300,7 @@ impl CertificateFile {
             sums,
             real,
             reference,
-            hardware: IntegerRequantizer {
+            hardware: Rescale {
                 bias: claimed.bias,
                 bias_fraction_bits: fraction,
                 multiplier: claimed.multiplier,

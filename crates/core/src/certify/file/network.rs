@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::check::{Fault, FaultKind};
 use super::*;
+use crate::ops::Function;
 use crate::parameters::Activation;
 use crate::quantize::quantize;
 
@@ -30,8 +31,8 @@ const SELECTING: [&str; 19] = [
     "channels_last",
 ];
 
-/// Operators that compute codes without weights.
-const COMPUTING: [&str; 22] = [
+/// Operators that compute codes without weights, besides functions of each element.
+const COMPUTING: [&str; 14] = [
     "add",
     "sub",
     "mul",
@@ -43,18 +44,15 @@ const COMPUTING: [&str; 22] = [
     "adaptive_avg_pool",
     "mean",
     "clamp",
-    "sigmoid",
-    "tanh",
-    "hardswish",
-    "hardsigmoid",
-    "leaky_relu",
-    "elu",
-    "gelu",
-    "requantize",
     "batch_norm",
     "layer_norm",
     "softmax",
 ];
+
+/// Whether an operator of this name computes codes without weights.
+fn computes(op: &str) -> bool {
+    COMPUTING.contains(&op) || Function::is_name(op)
+}
 
 /// Operators that keep a state.
 const RECURRENT: [&str; 2] = ["svdf", "lstm"];
@@ -123,7 +121,7 @@ impl CertificateFile {
                 return network(place, "its name is taken, or is none");
             }
             let known = SELECTING.contains(&node.op.as_str())
-                || COMPUTING.contains(&node.op.as_str())
+                || computes(&node.op)
                 || RECURRENT.contains(&node.op.as_str())
                 || Self::layer_kind(&node.op).is_some();
             if !known {
@@ -177,7 +175,7 @@ impl CertificateFile {
             "layers",
         )?;
         self.expect_names(
-            |op| COMPUTING.contains(&op) || RECURRENT.contains(&op),
+            |op| computes(op) || RECURRENT.contains(&op),
             self.operators.iter().map(|operator| operator.name.as_str()),
             "operators",
         )

@@ -8,19 +8,6 @@ use crate::hardware::Target;
 use crate::ops::{BatchNorm, Function, Fusion, Op, Pool, Unfused};
 use crate::parameters::{MultiplierForm, OperatorArithmetic, OperatorParameters};
 
-/// The function's own number.
-pub(super) fn function_number(function: Function) -> Option<f64> {
-    match function {
-        Function::LeakyRelu(number) | Function::Elu(number) => Some(number),
-        Function::Sigmoid
-        | Function::Tanh
-        | Function::Hardswish
-        | Function::Hardsigmoid
-        | Function::Gelu
-        | Function::Requantize { .. } => None,
-    }
-}
-
 impl CertificateFile {
     /// Counts an operator again.
     pub(super) fn check_operator(&self, record: &OperatorRecord, contract: Contract) -> Result<(), Fault> {
@@ -141,7 +128,6 @@ fn operation(node: &NodeRecord) -> Option<Op> {
         }
         _ => None,
     };
-    let plain = |function| node.detail.is_none().then_some(Op::Function(function));
     Some(match (node.op.as_str(), &node.detail) {
         ("add", &Some(Detail::Relu(relu))) => Op::Add { relu },
         ("mul", &Some(Detail::Relu(relu))) => Op::Mul { relu },
@@ -150,17 +136,12 @@ fn operation(node: &NodeRecord) -> Option<Op> {
             let (min, max) = bounds()?;
             Op::Clamp { min, max }
         }
-        ("requantize", _) => {
+        (Function::WITH_BOUNDS, _) => {
             let (min, max) = bounds()?;
             Op::Function(Function::Requantize { min, max })
         }
-        ("leaky_relu", _) => Op::Function(Function::LeakyRelu(number()?)),
-        ("elu", _) => Op::Function(Function::Elu(number()?)),
-        ("sigmoid", _) => plain(Function::Sigmoid)?,
-        ("tanh", _) => plain(Function::Tanh)?,
-        ("hardswish", _) => plain(Function::Hardswish)?,
-        ("hardsigmoid", _) => plain(Function::Hardsigmoid)?,
-        ("gelu", _) => plain(Function::Gelu)?,
+        (name, None) if Function::is_name(name) => Op::Function(Function::plain(name)?),
+        (name, Some(_)) if Function::is_name(name) => Op::Function(Function::with_number(name, number()?)?),
         ("batch_norm", Some(Detail::BatchNorm { weight, bias, mean, variance, epsilon, relu })) => {
             #[allow(clippy::cast_possible_truncation, reason = "they were widened from float32")]
             let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
@@ -235,10 +216,11 @@ fn arithmetic(node: &NodeRecord, counted: &CountedRecord, inputs: usize) -> Opti
             }
         }
         ("clamp", IntegersRecord::Clamp) if inputs == 1 => OperatorArithmetic::Clamp,
-        (
-            "sigmoid" | "tanh" | "hardswish" | "hardsigmoid" | "leaky_relu" | "elu" | "gelu" | "requantize",
-            IntegersRecord::Table(codes),
-        ) if codes.len() == 256 && inputs == 1 => OperatorArithmetic::Table(codes.clone()),
+        (name, IntegersRecord::Table(codes))
+            if Function::is_name(name) && codes.len() == 256 && inputs == 1 =>
+        {
+            OperatorArithmetic::Table(codes.clone())
+        }
         _ => return None,
     })
 }

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::operator::function_number;
 use super::*;
 use crate::certify::certificate::CertifiedLayer;
 use crate::certify::operators::{Counted, OperatorProof};
@@ -145,7 +144,7 @@ impl FileSubject<'_> {
             Op::Clamp { min, max } => Some(bounds(*min, *max)),
             Op::Function(function) => match function {
                 crate::ops::Function::Requantize { min, max } => Some(bounds(*min, *max)),
-                other => function_number(*other).map(Detail::Number),
+                other => other.number().map(Detail::Number),
             },
             Op::AveragePool(pool) => pool_window(pool, zero_point()),
             Op::AdaptiveAveragePool { .. } => self.shape(node).and_then(|shape| {

@@ -3,11 +3,11 @@
 use super::geometry::Geometry;
 use super::overflow::Overflows;
 use super::{Overflow, TargetLayer};
-use crate::hardware::{OnOverflow, Register, Rounding, Stage};
+use crate::hardware::{OnOverflow, Register, Rescale, Stage};
 use crate::parameters::Range;
 
 /// The stages of one output element: accumulator to output.
-pub(super) type Element = [i64; 6];
+pub(in crate::hardware) type Element = [i64; 6];
 
 /// Products that certainly sum without overflow in 32 bits: each is at most 2^22 in magnitude.
 const SAFE_PRODUCTS: usize = 1 << 8;
@@ -50,14 +50,26 @@ impl TargetLayer {
         geometry: &Geometry,
         codes: &[i32],
         shape: &[usize],
-        mut record: impl FnMut(usize, Element),
+        record: impl FnMut(usize, Element),
     ) -> Vec<Overflow> {
-        let mut overflows = Overflows::default();
+        let received: Vec<i32> = self.receive(codes).collect();
+        let mut overflows = self.sweep(geometry, &received, record);
         for (index, &code) in codes.iter().enumerate() {
             if !(self.input_range.min..=self.input_range.max).contains(&code) {
                 overflows.add(Stage::Input, index, i128::from(code));
             }
         }
+        overflows.finish(shape, &geometry.output_shape)
+    }
+
+    /// Every element of the output from codes as the target has them.
+    pub(in crate::hardware) fn sweep(
+        &self,
+        geometry: &Geometry,
+        codes: &[i32],
+        mut record: impl FnMut(usize, Element),
+    ) -> Overflows {
+        let mut overflows = Overflows::default();
         let taps = self.taps();
         let channels_per_group = self.channels() / self.groups.max(1);
         let may_overflow = self.accumulator_may_overflow();
@@ -84,10 +96,24 @@ impl TargetLayer {
                 }
             }
         }
-        overflows.finish(shape, &geometry.output_shape)
+        overflows
     }
 
-    /// The stages after the accumulator, of one element.
+    /// The equation of an output channel, for sums of x*(w - Z2).
+    pub fn rescale(&self, channel: usize) -> Rescale {
+        Rescale {
+            bias: self.folded_bias[channel],
+            bias_fraction_bits: self.target.bias_fraction_bits,
+            multiplier: self.multiplier[channel],
+            shift: self.shift[channel],
+            rounding: self.target.rounding,
+            constant: self.rounding_constant.as_ref().map(|constants| constants[channel]),
+            zero_point: self.output_zero_point,
+            clamp: self.clamp,
+        }
+    }
+
+    /// The stages of one element from the accumulator on, in the target's registers.
     pub(in crate::hardware) fn requantize(
         &self,
         channel: usize,
@@ -95,99 +121,26 @@ impl TargetLayer {
         code_sum: i64,
         mut note: impl FnMut(Stage, i128),
     ) -> Element {
-        let target = &self.target;
-        let mut hold = |stage, register: Register, value: i128| {
-            let (held, overflowed) = register.hold(value);
+        let centred =
+            i128::from(accumulator) - i128::from(self.weight_zero_point[channel]) * i128::from(code_sum);
+        let stages = self.rescale(channel).stages(centred, |stage, value| {
+            let (held, overflowed) = self.target.register(stage).hold(value);
             if overflowed {
                 note(stage, value);
             }
-            held
-        };
-        let scaled =
-            i128::from(accumulator) - i128::from(self.weight_zero_point[channel]) * i128::from(code_sum);
-        let biased = (scaled << target.bias_fraction_bits) + i128::from(self.folded_bias[channel]);
-        let biased = hold(Stage::Biased, target.biased(), biased);
-        let product = i128::from(biased) * i128::from(self.multiplier[channel]);
-        let product = hold(Stage::Product, target.product(), product);
-        let shift = self.shift[channel];
-        let shifted = match &self.rounding_constant {
-            Some(constants) => {
-                Rounding::Floor.shift(i128::from(product) + i128::from(constants[channel]), shift)
-            }
-            None => target.rounding.shift(i128::from(product), shift),
-        };
-        // Beyond 128 bits nothing is left of the low bits, and the sign is the product's.
-        let shifted = shifted.unwrap_or(match (target.on_overflow, product < 0) {
-            (OnOverflow::Saturate, true) => i128::MIN,
-            (OnOverflow::Saturate, false) => i128::MAX,
-            (OnOverflow::Wrap, _) => 1 << 126,
+            held.into()
         });
-        let shifted = hold(Stage::Shifted, target.product(), shifted);
-        let offset = i128::from(shifted) + i128::from(self.output_zero_point);
-        let offset = hold(Stage::Offset, target.product(), offset);
-        let output = offset.clamp(i64::from(self.clamp.min), i64::from(self.clamp.max));
-        [accumulator, biased, product, shifted, offset, output]
+        let mut element = [accumulator; 6];
+        for (place, value) in element[1..].iter_mut().zip(stages) {
+            // Registers have 64 bits at most.
+            *place = i64::try_from(value).unwrap_or_default();
+        }
+        element
     }
 
-    /// Whether every stage fits its register for every input that the target can be given: then registers need not be
-    /// looked at while the layer runs. An interval analysis, so that `false` says only that it was not shown.
-    ///
-    /// Between the smallest and the largest sum of a channel, every stage is monotone (M0 is not negative, and roundings
-    /// keep order), so that both ends are all that must be looked at.
-    pub fn fits_its_registers(&self) -> bool {
-        !self.accumulator_may_overflow() && (0..self.channels()).all(|channel| self.ends(channel).is_some())
-    }
-
-    /// Whether every product of every channel is at most `2^63 - 1 - room` in magnitude, so that a number of this size can
-    /// be added to it in 64 bits. As [`Self::fits_its_registers`], shown by intervals.
-    pub fn products_leave_room(&self, room: i64) -> bool {
-        (0..self.channels()).all(|channel| {
-            self.ends(channel).is_some_and(|ends| {
-                ends.iter().all(|element| {
-                    element[Stage::Product as usize - 1].unsigned_abs() < (i64::MAX - room).unsigned_abs()
-                })
-            })
-        })
-    }
-
-    /// The stages at the smallest and largest sum of a channel; `None` where one leaves its register.
-    fn ends(&self, channel: usize) -> Option<[Element; 2]> {
-        let Range { min, max } = self.input_range();
-        let (min, max) = (min.min(self.padding_value), max.max(self.padding_value));
-        let taps = self.taps();
-        let weights = &self.weight[channel * taps..(channel + 1) * taps];
-        // The sum of x*(w - Z2), which Z2 makes of the sum of x*w.
-        let zero_point = self.weight_zero_point[channel];
-        let extreme = |best: i32, worst: i32| {
-            weights.iter().map(|&w| i64::from(w) - i64::from(zero_point)).try_fold(0_i64, |sum, w| {
-                sum.checked_add(w.checked_mul(i64::from(if w < 0 { worst } else { best }))?)
-            })
-        };
-        let stages = |sum: i64| {
-            let mut fits = true;
-            // As if the sum of codes were 0: Z2 has been taken off already.
-            let element = self.requantize(channel, sum, 0, |_, _| fits = false);
-            fits.then_some(element)
-        };
-        Some([stages(extreme(min, max)?)?, stages(extreme(max, min)?)?])
-    }
-
-    /// Whether some input could take an accumulator, or a partial sum of one, out of its register.
-    pub(in crate::hardware) fn accumulator_may_overflow(&self) -> bool {
-        let largest = [self.input_range.min - self.input_shift, self.input_range.max - self.input_shift]
-            .into_iter()
-            .chain([self.padding_value])
-            .map(|x| i64::from(x).abs())
-            .fold(0, i64::max);
-        let limit = self.target.accumulator().range().max;
-        self.weight.chunks(self.taps().max(1)).any(|weights| {
-            let magnitude: i64 = weights.iter().map(|&w| i64::from(w).abs()).sum();
-            magnitude.checked_mul(largest).is_none_or(|reach| reach > limit)
-        })
-    }
-
-    /// An input code as the target has it.
-    pub(super) fn receive(&self, code: i32) -> i32 {
-        code.clamp(self.input_range.min, self.input_range.max) - self.input_shift
+    /// Input codes as the target has them.
+    pub(super) fn receive<'a>(&'a self, codes: &'a [i32]) -> impl Iterator<Item = i32> + 'a {
+        let Range { min, max } = self.input_range;
+        codes.iter().map(move |code| code.clamp(&min, &max) - self.input_shift)
     }
 }

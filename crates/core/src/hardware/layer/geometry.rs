@@ -8,21 +8,38 @@ use crate::parameters::LayerKind;
 const LARGEST_OUTPUT: usize = 1 << 31;
 
 /// A layer's loops over one input.
-pub(super) struct Geometry {
-    pub(super) images: usize,
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::hardware) struct Geometry {
+    pub(in crate::hardware) images: usize,
     /// Output positions per image and channel.
     pub(super) positions: usize,
     /// (N, C, spatial...).
-    pub(super) output_shape: Vec<usize>,
+    pub(in crate::hardware) output_shape: Vec<usize>,
     /// Depth, height, width; 1 for axes that are not there.
     input_sizes: [usize; 3],
     /// Depth, height, width.
-    axes: Vec<Axis>,
+    axes: [Axis; 3],
 }
 
 impl Geometry {
     pub(super) fn output_elements(&self) -> usize {
         self.output_shape.iter().product()
+    }
+
+    /// What the taps of one input channel meet at an output position: an index within its plane, `None` on padding.
+    fn sources(&self, position: usize) -> TapSources {
+        let [depth, height, width] = &self.axes;
+        let [_, rows, columns] = self.input_sizes;
+        let (rest, x) = (position / width.outputs, position % width.outputs);
+        let (z, y) = (rest / height.outputs, rest % height.outputs);
+        let at = |axis: &Axis, o: usize, t: usize| axis.source[o * axis.taps + t];
+        let source = |tap: usize| {
+            let (rest, tx) = (tap / width.taps, tap % width.taps);
+            let iz = at(depth, z, rest / height.taps)?;
+            let iy = at(height, y, rest % height.taps)?;
+            Some((iz * rows + iy) * columns + at(width, x, tx)?)
+        };
+        (0..depth.taps * height.taps * width.taps).map(source).collect()
     }
 
     /// The codes that the taps of one group meet at one output position, in the order of the weights.
@@ -35,31 +52,14 @@ impl Geometry {
         position: usize,
         patch: &mut [i16],
     ) {
-        let [depth, height, width] = [&self.axes[0], &self.axes[1], &self.axes[2]];
-        let [_, rows, columns] = self.input_sizes;
-        let (rest, x) = (position / width.outputs, position % width.outputs);
-        let (z, y) = (rest / height.outputs, rest % height.outputs);
-        let at = |axis: &Axis, o: usize, t: usize| axis.source[o * axis.taps + t];
-        // Codes of 8 bits, shifted or not, fit in 16.
-        let narrow = |code: i32| i16::try_from(code).unwrap_or_default();
+        let sources = self.sources(position);
         let first = (image * layer.groups + group) * layer.group_inputs;
-        let mut patch = patch.iter_mut();
-        for channel in first..first + layer.group_inputs {
-            let plane = channel * self.input_sizes.iter().product::<usize>();
-            for tz in 0..depth.taps {
-                for ty in 0..height.taps {
-                    for tx in 0..width.taps {
-                        let met = match (at(depth, z, tz), at(height, y, ty), at(width, x, tx)) {
-                            (Some(iz), Some(iy), Some(ix)) => {
-                                layer.receive(codes[plane + (iz * rows + iy) * columns + ix])
-                            }
-                            _ => layer.padding_value,
-                        };
-                        if let Some(place) = patch.next() {
-                            *place = narrow(met);
-                        }
-                    }
-                }
+        let plane = self.input_sizes.iter().product::<usize>();
+        for (channel, taps) in (first..).zip(patch.chunks_mut(sources.len().max(1))) {
+            for (place, source) in taps.iter_mut().zip(&sources) {
+                let met = source.map_or(layer.padding_value, |index| codes[channel * plane + index]);
+                // Codes of 8 bits, shifted or not, fit in 16.
+                *place = i16::try_from(met).unwrap_or_default();
             }
         }
     }
@@ -86,25 +86,15 @@ impl TargetLayer {
         shape: &[usize],
     ) -> Result<(Vec<usize>, Vec<TapSources>), TargetError> {
         let geometry = self.geometry(shape.iter().product(), shape)?;
-        let [depth, height, width] = [&geometry.axes[0], &geometry.axes[1], &geometry.axes[2]];
-        let [_, rows, columns] = geometry.input_sizes;
-        let sources = (0..geometry.positions).map(|position| {
-            let (rest, x) = (position / width.outputs, position % width.outputs);
-            let (z, y) = (rest / height.outputs, rest % height.outputs);
-            (0..depth.taps * height.taps * width.taps)
-                .map(|tap| {
-                    let (rest, tx) = (tap / width.taps, tap % width.taps);
-                    let iz = depth.source[z * depth.taps + rest / height.taps]?;
-                    let iy = height.source[y * height.taps + rest % height.taps]?;
-                    Some((iz * rows + iy) * columns + width.source[x * width.taps + tx]?)
-                })
-                .collect()
-        });
-        let sources = sources.collect();
+        let sources = (0..geometry.positions).map(|position| geometry.sources(position)).collect();
         Ok((geometry.output_shape.into_iter().skip(2).collect(), sources))
     }
 
-    pub(super) fn geometry(&self, elements: usize, shape: &[usize]) -> Result<Geometry, TargetError> {
+    pub(in crate::hardware) fn geometry(
+        &self,
+        elements: usize,
+        shape: &[usize],
+    ) -> Result<Geometry, TargetError> {
         let spatial = self.kernel.len();
         let inputs = self.groups * self.group_inputs;
         let refuse = |expected: String| TargetError::Shape {
@@ -124,15 +114,14 @@ impl TargetLayer {
             return Err(refuse(format!("(N, {inputs}{spatial})")));
         }
         let images: usize = batch.iter().product();
-        let mut axes = Vec::with_capacity(3);
-        axes.resize(3_usize.saturating_sub(spatial), Axis::none());
+        let mut axes = [(); 3].map(|()| Axis::none());
         for (axis, (&input, &kernel)) in sizes.iter().zip(&self.kernel).enumerate() {
-            axes.push(self.axis(axis, input, kernel)?.ok_or_else(|| {
+            axes[3 - spatial + axis] = self.axis(axis, input, kernel)?.ok_or_else(|| {
                 refuse(format!(
                     "sizes that leave an output with kernel {:?}, padding and stride",
                     self.kernel
                 ))
-            })?);
+            })?;
         }
         let too_large = || refuse("sizes whose output fits in memory".into());
         let sizes_out: Vec<usize> = axes[3 - spatial..].iter().map(|axis| axis.outputs).collect();

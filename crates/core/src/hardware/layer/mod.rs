@@ -9,10 +9,11 @@ pub(crate) mod taps;
 mod tests;
 
 use self::constants::{arrange_weight, fractional_bias, spread};
+pub(in crate::hardware) use self::geometry::Geometry;
 pub use self::geometry::unravel;
 pub use self::overflow::Overflow;
 use super::{Stage, Target};
-use crate::ops::{Layer, PaddingMode};
+use crate::ops::{Layer, OpError, PaddingMode};
 use crate::parameters::{CodeType, LayerKind, LayerParameters, Range, Window};
 
 /// Why a layer cannot be computed.
@@ -44,6 +45,19 @@ pub enum TargetError {
         /// What it must be.
         expected: String,
     },
+}
+
+impl From<TargetError> for OpError {
+    /// Of a node whose name is known.
+    fn from(error: TargetError) -> Self {
+        match error {
+            TargetError::Unknown { what, .. } => {
+                Self::new(format!("{what} that is not known"), "a known one")
+            }
+            TargetError::Inconsistent { found, .. } => Self::new(found, "numbers that fit together"),
+            TargetError::Shape { found, expected, .. } => Self::new(format!("an input {found:?}"), expected),
+        }
+    }
 }
 
 /// A layer as the target computes it. The numbers are public: changing one of them asks what hardware with that fault
@@ -314,7 +328,7 @@ impl TargetLayer {
     pub fn stages(&self, codes: &[i32], shape: &[usize]) -> Result<Stages, TargetError> {
         let geometry = self.geometry(codes.len(), shape)?;
         let mut values: [Vec<i64>; 7] = std::array::from_fn(|_| vec![0; geometry.output_elements()]);
-        values[0] = codes.iter().map(|&code| i64::from(self.receive(code))).collect();
+        values[0] = self.receive(codes).map(i64::from).collect();
         let overflows = self.evaluate(&geometry, codes, shape, |index, element| {
             for (stage, value) in values[1..].iter_mut().zip(element) {
                 stage[index] = value;

@@ -18,7 +18,7 @@ pub struct Overflow {
 
 /// Overflows while they are counted: by stage, the count, the smallest index and the value there.
 #[derive(Default)]
-pub(super) struct Overflows([Option<(u64, usize, i128)>; 7]);
+pub(in crate::hardware) struct Overflows([Option<(u64, usize, i128)>; 7]);
 
 impl Overflows {
     pub(super) fn add(&mut self, stage: Stage, index: usize, value: i128) {
@@ -29,7 +29,7 @@ impl Overflows {
         }
     }
 
-    pub(super) fn finish(self, input: &[usize], output: &[usize]) -> Vec<Overflow> {
+    pub(in crate::hardware) fn finish(self, input: &[usize], output: &[usize]) -> Vec<Overflow> {
         let found = Stage::ALL.into_iter().zip(self.0);
         found
             .filter_map(|(stage, found)| {

@@ -1,13 +1,9 @@
 //! Batch normalisation: `clamp(round((M0*(x - Z1) + B) * 2^-n) + Z3)`, with M0 and B per channel.
 
-use super::scale::{Choice, centred, clamped, shifted};
+use super::scale::{Choice, centred, clamped, count, narrowest};
 use crate::exact::Ratio;
-use crate::hardware::Rounding;
 use crate::ops::BatchNorm;
-use crate::parameters::{Activation, Agreement, MultiplierForm, OperatorArithmetic, Range};
-
-/// Widest multiplier, its sign not counted.
-const WIDEST: u32 = 31;
+use crate::parameters::{Activation, Agreement, OperatorArithmetic, Range, Scale};
 
 /// The narrowest multipliers with a common shift, against `rint(alpha*(x - Z1) + beta) + Z3` in binary32 for every code and
 /// channel, which is what every contract computes.
@@ -31,48 +27,28 @@ pub(super) fn derive(
         .map(|gain| Some((Ratio::from_f64(f64::from(gain.alpha))?, Ratio::from_f64(f64::from(gain.beta))?)))
         .collect::<Option<_>>()?;
     let log2 = constants.iter().flat_map(|(alpha, beta)| [alpha, beta]).filter_map(Ratio::floor_log2).max();
-    let shifts: Vec<i64> = match choice.form {
-        MultiplierForm::Shift(n) => vec![i64::from(n)],
-        MultiplierForm::Bits(bits) | MultiplierForm::LayerBits(bits) | MultiplierForm::NetworkBits(bits) => {
-            (1..=bits.min(WIDEST)).map(|w| i64::from(w) - 1 - log2.unwrap_or(0)).collect()
-        }
-    };
+    let candidates = choice.shifts(log2.unwrap_or(0)).into_iter().filter_map(|n| {
+        let (multipliers, offsets) = integers(&constants, n)?;
+        Some((multipliers, offsets, i32::try_from(n).ok()?))
+    });
     let per_channel = exact.len() / constants.len().max(1);
-    let mut best: Option<(OperatorArithmetic, u64)> = None;
-    for n in shifts {
-        let Some((multipliers, offsets)) = integers(&constants, n) else { continue };
-        let shift = i32::try_from(n).ok()?;
-        let mut differing = 0;
-        for (channel, cases) in exact.chunks(per_channel.max(1)).enumerate() {
-            for &(x, expected) in cases {
-                let (multiplier, offset) = (multipliers[channel], offsets[channel]);
-                let found = code(multiplier, offset, shift, x, choice.rounding, output.zero_point, clamp);
-                differing += u64::from(found != expected);
-            }
-        }
-        if best.as_ref().is_none_or(|(_, fewest)| differing < *fewest) {
-            best = Some((OperatorArithmetic::ChannelScale { multipliers, offsets, shift }, differing));
-        }
-        if differing == 0 {
-            break;
-        }
-    }
-    let (arithmetic, differing) = best?;
+    let ((multipliers, offsets, shift), differing) =
+        narrowest(candidates.collect(), |(multipliers, offsets, shift), limit| {
+            let ours = choice.rescale(Scale { multiplier: 1, shift: *shift }, output.zero_point, clamp);
+            let channels = exact.chunks(per_channel.max(1)).zip(multipliers).zip(offsets);
+            let differs = channels.flat_map(|((cases, &multiplier), &offset)| {
+                let ours = &ours;
+                cases.iter().map(move |&(x, expected)| ours.code(sum(multiplier, offset, x)) != expected)
+            });
+            count(differs, limit)
+        })?;
+    let arithmetic = OperatorArithmetic::ChannelScale { multipliers, offsets, shift };
     Some((arithmetic, Agreement { cases: exact.len() as u64, differing }))
 }
 
-/// One output code, of a code minus its zero point.
-pub(super) fn code(
-    multiplier: i32,
-    offset: i32,
-    shift: i32,
-    x: i32,
-    rounding: Rounding,
-    zero_point: i32,
-    clamp: Range<i32>,
-) -> i32 {
-    let value = i128::from(multiplier) * i128::from(x) + i128::from(offset);
-    clamped(shifted(value, shift, rounding) + i128::from(zero_point), clamp)
+/// What is rescaled: M0*(x - Z1) + B, of a code minus its zero point.
+pub(super) fn sum(multiplier: i32, offset: i32, x: i32) -> i64 {
+    i64::from(multiplier) * i64::from(x) + i64::from(offset)
 }
 
 /// `round(alpha * 2^n)` and `round(beta * 2^n)` of each channel; `None` beyond 32 bits.

@@ -2,7 +2,8 @@
 
 use super::scale::{Choice, centred, ratio};
 use crate::exact::Ratio;
-use crate::ops::{Op, OpError, Span, adaptive_spans, axis_of};
+use crate::hardware::integer_op::WindowAxis;
+use crate::ops::{Op, OpError, Pool, Span, adaptive_spans, axis_of};
 use crate::parameters::{Activation, Agreement, Range, Scale};
 
 /// The narrowest multiplier for sums of `count` codes that are divided by `divisor`, against the exact mean over every
@@ -39,11 +40,11 @@ pub struct Means {
 }
 
 impl Means {
-    /// The windows of `op` for an input and an output of these shapes; `None` for other operators.
+    /// The windows of `op` for an input and an output of these shapes.
     ///
     /// # Errors
-    /// An axis that the input does not have.
-    pub fn of(op: &Op, input: &[usize], output: &[usize]) -> Result<Option<Self>, OpError> {
+    /// An axis that the input does not have, or an operator that is no mean.
+    pub fn of(op: &Op, input: &[usize], output: &[usize]) -> Result<Self, OpError> {
         let each = |size: usize| adaptive_spans(size, size);
         let mut spans: Vec<Vec<Span>> = input.iter().take(2).map(|&size| each(size)).collect();
         let spatial = || input.iter().zip(output).skip(2);
@@ -71,7 +72,7 @@ impl Means {
                     )
                     .collect();
             }
-            _ => return Ok(None),
+            other => return Err(OpError::new(other.name(), "a mean")),
         }
         let length = |span: &Span| i64::try_from(span.end - span.start).unwrap_or(i64::MAX);
         let divisors = match fixed {
@@ -92,7 +93,36 @@ impl Means {
                 }
             }
         };
-        Ok(Some(Self { spans, divisors }))
+        Ok(Self { spans, divisors })
+    }
+
+    /// The grid that the windows are over the axes from the third on; `None` where they are of several sizes, or reach
+    /// over images or channels.
+    pub(super) fn grid(
+        &self,
+        op: &Op,
+        input: &[usize],
+        output: &[usize],
+    ) -> Result<Option<Vec<WindowAxis>>, OpError> {
+        if let Op::AveragePool(pool) = op {
+            return window_axes(pool, input, output).map(Some);
+        }
+        // The size of windows that stand side by side.
+        let kernel = |axis: &Vec<Span>| {
+            let size = axis.first()?.end;
+            let regular = |(i, span): (usize, &Span)| span.start == i * size && span.end == (i + 1) * size;
+            axis.iter().enumerate().all(regular).then_some(size)
+        };
+        let kernels: Option<Vec<usize>> = self.spans.iter().map(kernel).collect();
+        let Some([1, 1, kernels @ ..]) = kernels.as_deref() else { return Ok(None) };
+        let axis = |(&kernel, &input): (&usize, &usize)| WindowAxis {
+            input,
+            output: input / kernel.max(1),
+            kernel,
+            stride: kernel,
+            ..WindowAxis::ABSENT
+        };
+        Ok(Some(kernels.iter().zip(&input[2..]).map(axis).collect()))
     }
 
     /// The different divisors, ascending.
@@ -102,9 +132,27 @@ impl Means {
         distinct.dedup();
         distinct
     }
+}
 
-    /// What the sum at a row-major index of an output image's spatial positions is divided by.
-    pub fn divisor(&self, position: usize) -> i64 {
-        self.divisors.get(if self.divisors.len() == 1 { 0 } else { position }).copied().unwrap_or(1)
-    }
+/// The windows of a pool, one for each axis from the third on.
+pub(super) fn window_axes(
+    pool: &Pool,
+    input: &[usize],
+    output: &[usize],
+) -> Result<Vec<WindowAxis>, OpError> {
+    let axis = |(axis, (&input, &output)): (usize, (&usize, &usize))| {
+        let size = |sizes: &[i64]| {
+            let size = sizes.get(axis).and_then(|&size| usize::try_from(size).ok());
+            size.ok_or_else(|| OpError::new(format!("a window of sizes {sizes:?}"), "one size for each axis"))
+        };
+        Ok(WindowAxis {
+            input,
+            output,
+            kernel: size(&pool.kernel)?,
+            stride: size(&pool.stride)?,
+            padding: size(&pool.padding)?,
+            dilation: size(&pool.dilation)?,
+        })
+    };
+    input.iter().zip(output).skip(2).enumerate().map(axis).collect()
 }

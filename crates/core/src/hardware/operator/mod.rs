@@ -18,11 +18,15 @@ pub use derive::derive_operator;
 pub use mean::{Means, mean_scale};
 pub use scale::Choice;
 
-use super::{Overflow, Rounding, Stage, Target, TargetError, unravel};
-use crate::contract::Contract;
-use crate::ops::{Context, Fusion, Op, OpError, Shapes, Value, axis_of, broadcast};
+use self::mean::window_axes;
+use super::integer_op::{
+    ChannelAffine, Clamp, Join, MatrixProduct, Operand, Pair, Part, Product, Select, Sum, Table,
+    WindowMaximum, WindowSum,
+};
+use super::{IntegerOp, Overflow, Rescale, Stage, Target, TargetError, unravel};
+use crate::ops::{Op, OpError, Shapes, axis_of};
 use crate::parameters::{Activation, MultiplierForm, OperatorArithmetic, OperatorParameters, Range, Scale};
-use crate::tensor::{Codes, Tensor, coordinates, element_count, strides};
+use crate::tensor::{Codes, Tensor};
 
 /// The codes of one input or output, as the target has them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +51,11 @@ impl Port {
             range: Range { min: range.min - shift, max: range.max - shift },
             shift,
         }
+    }
+
+    /// The smallest code that its type has, as the target has it.
+    pub fn first_code(&self) -> i32 {
+        self.activation.code_type.range().0 - self.shift
     }
 
     /// A code of the model as the target has it.
@@ -142,200 +151,153 @@ impl TargetOperator {
     /// The inputs do not fit the operator.
     pub fn codes(&self, inputs: &[&Codes], known: &Shapes) -> Result<OperatorCodes, OpError> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|codes| codes.shape()).collect();
-        let outputs = self.op.shapes(&shapes, known)?;
-        if inputs.len() != self.inputs.len() {
-            return Err(OpError::new(format!("{} inputs", inputs.len()), self.inputs.len().to_string()));
+        let form = self.at(&shapes, known)?;
+        let mut overflows: Vec<Overflow> =
+            inputs.iter().zip(&self.inputs).filter_map(|(&codes, port)| beyond(codes, port)).collect();
+        let received = inputs.iter().zip(&self.inputs).map(|(codes, port)| {
+            codes.elements().iter().map(|&code| port.receive(code)).collect::<Vec<i32>>()
+        });
+        let received: Vec<Vec<i32>> = received.collect();
+        let applied = form.apply(&received.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        overflows.extend(applied.overflows);
+        let results = applied.results.into_iter().zip(form.shapes()).map(|(codes, shape)| {
+            let codes = codes.into_iter().map(|code| code + self.output.shift).collect();
+            Tensor::new(shape.to_vec(), codes)
+                .map_err(|error| OpError::new(error.to_string(), "sizes that fit"))
+        });
+        Ok(OperatorCodes { results: results.collect::<Result<_, _>>()?, overflows })
+    }
+
+    /// The operator over inputs of these sizes, with its whole geometry: the one place where operators become forms.
+    /// `known` has the shapes of all edges before this node.
+    ///
+    /// # Errors
+    /// The inputs do not fit the operator.
+    pub fn at(&self, shapes: &[&[usize]], known: &Shapes) -> Result<IntegerOp<'_>, OpError> {
+        let results = self.op.shapes(shapes, known)?;
+        let takes = || OpError::new(format!("{} inputs", shapes.len()), self.inputs.len().to_string());
+        if shapes.len() != self.inputs.len() {
+            return Err(takes());
         }
-        let mut overflows = Vec::new();
-        let mut received = Vec::with_capacity(inputs.len());
-        for (&codes, port) in inputs.iter().zip(&self.inputs) {
-            overflows.extend(beyond(codes, port));
-            received.push(codes.map(|&code| port.receive(code)));
-        }
-        let shape = outputs.first().cloned().unwrap_or_default();
-        let results = match (&self.arithmetic, received.as_slice()) {
-            (&OperatorArithmetic::Sum { multipliers, shift }, [a, b]) => {
-                vec![self.pairs(a, b, |x, y| {
-                    sum::code(multipliers, shift, x, y, self.rounding(), self.output.zero_point, self.clamp())
-                })?]
+        let operands: Vec<Operand> = self
+            .inputs
+            .iter()
+            .zip(shapes)
+            .map(|(&port, shape)| Operand { port, shape: shape.to_vec() })
+            .collect();
+        let shape = results.into_iter().next().unwrap_or_default();
+        let one = || <[Operand; 1]>::try_from(operands.clone()).map_err(|_| takes());
+        let two = || <[Operand; 2]>::try_from(operands.clone()).map_err(|_| takes());
+        let unit = |shift| self.rescale(Scale { multiplier: 1, shift });
+        Ok(match (&self.arithmetic, &self.op) {
+            (&OperatorArithmetic::Sum { multipliers, shift }, _) => {
+                let pair = Pair { operands: two()?, shape };
+                IntegerOp::Sum(Sum { pair, multipliers, rescale: unit(shift) })
             }
-            (&OperatorArithmetic::Product(scale), [a, b]) => {
-                vec![self.pairs(a, b, |x, y| self.scaled(scale, i128::from(x) * i128::from(y)))?]
+            (&OperatorArithmetic::Product(scale), _) => {
+                let pair = Pair { operands: two()?, shape };
+                IntegerOp::Product(Product { pair, rescale: self.rescale(scale) })
             }
-            (&OperatorArithmetic::MatrixProduct(scale), [a, b]) => {
-                if a.shape().len() != b.shape().len()
-                    || a.shape()[..shape.len() - 2] != b.shape()[..shape.len() - 2]
-                {
-                    let found = format!("inputs {:?} and {:?}", a.shape(), b.shape());
-                    return Err(OpError::new(found, "the same leading axes"));
+            (&OperatorArithmetic::MatrixProduct(scale), _) => {
+                IntegerOp::MatrixProduct(matrix_product(two()?, shape, self.rescale(scale))?)
+            }
+            (OperatorArithmetic::Concatenation(scales), &Op::Concatenate { axis, .. }) => {
+                let scales = scales.iter().map(|scale| scale.map(|scale| self.rescale(scale)));
+                IntegerOp::Join(join(operands, shape, axis, scales, self.output.range)?)
+            }
+            (OperatorArithmetic::Mean(_), op) => {
+                let [input] = one()?;
+                let windows = Means::of(op, &input.shape, &shape)?;
+                let grid = windows.grid(op, &input.shape, &shape)?;
+                let rescale = |divisor: i64| {
+                    self.mean_scale(divisor).map(|scale| self.rescale(scale)).ok_or_else(|| {
+                        let sums = "positive numbers whose sums fit in 31 bits";
+                        OpError::new(format!("means of {divisor} codes"), sums)
+                    })
+                };
+                let rescales = windows.distinct().into_iter().map(rescale).collect::<Result<_, _>>()?;
+                IntegerOp::WindowSum(WindowSum { input, shape, windows, rescales, grid })
+            }
+            (OperatorArithmetic::ChannelScale { multipliers, offsets, shift }, _) => {
+                let [input] = one()?;
+                let channels = input.shape.get(1).copied().unwrap_or(0);
+                if channels != multipliers.len() || channels != offsets.len() {
+                    let expected = format!("(N, {}, ...)", multipliers.len());
+                    return Err(OpError::new(format!("an input {:?}", input.shape), expected));
                 }
-                vec![self.matrix_product(scale, a, b, shape)]
+                IntegerOp::ChannelAffine(ChannelAffine { input, multipliers, offsets, rescale: unit(*shift) })
             }
-            (OperatorArithmetic::Concatenation(scales), parts) => {
-                vec![self.concatenated(scales, parts, shape)?]
+            (OperatorArithmetic::Table(codes), _) => {
+                let [input] = one()?;
+                IntegerOp::Table(Table { input, codes })
             }
-            (OperatorArithmetic::Mean(_), [codes]) => vec![self.means(codes, shape)?],
-            (OperatorArithmetic::ChannelScale { multipliers, offsets, shift }, [codes]) => {
-                vec![self.channel_scaled(multipliers, offsets, *shift, codes)?]
+            (OperatorArithmetic::Clamp, _) => {
+                let [input] = one()?;
+                IntegerOp::Clamp(Clamp { input, range: self.output.range })
             }
-            (OperatorArithmetic::Table(table), [codes]) => {
-                let first = self.inputs[0].activation.code_type.range().0 - self.inputs[0].shift;
-                let entry =
-                    |code: i32| usize::try_from(code - first).ok().and_then(|i| table.get(i)).copied();
-                vec![codes.map(|&code| entry(code).unwrap_or(self.output.zero_point))]
+            (OperatorArithmetic::Largest, Op::MaxPool(pool)) => {
+                let [input] = one()?;
+                let axes = window_axes(pool, &input.shape, &shape)?;
+                IntegerOp::WindowMaximum(WindowMaximum { input, shape, axes })
             }
-            (OperatorArithmetic::Clamp, [codes]) => {
-                vec![codes.map(|&code| code.clamp(self.output.range.min, self.output.range.max))]
+            (OperatorArithmetic::Selection, Op::Shape(selection)) => {
+                let [input] = one()?;
+                let filling = selection.filling(input.port.zero_point);
+                let parts = selection.sources(&input.shape, known)?;
+                IntegerOp::Select(Select { input, parts, filling })
             }
-            (OperatorArithmetic::Largest | OperatorArithmetic::Selection, [codes]) => {
-                self.selected(codes, known)?
-            }
-            _ => return Err(OpError::new(format!("{} inputs", inputs.len()), "as many as it takes")),
-        };
-        let back = self.output.shift;
-        let results = results.into_iter().map(|codes| codes.map(|code| code + back)).collect();
-        Ok(OperatorCodes { results, overflows })
-    }
-
-    fn rounding(&self) -> Rounding {
-        self.target.rounding
-    }
-
-    fn clamp(&self) -> Range<i32> {
-        self.output.range
-    }
-
-    /// `clamp(round(M0*value * 2^-n) + Z3)`.
-    fn scaled(&self, scale: Scale, value: i128) -> i32 {
-        let rounded = scale.apply(value, self.rounding());
-        scale::clamped(rounded + i128::from(self.output.zero_point), self.clamp())
-    }
-
-    /// A function of two codes minus their zero points, element by element.
-    fn pairs(&self, a: &Codes, b: &Codes, f: impl Fn(i32, i32) -> i32) -> Result<Codes, OpError> {
-        let (a, b) = broadcast(a, b)?;
-        let (za, zb) = (self.inputs[0].zero_point, self.inputs[1].zero_point);
-        let (x, y) = (a.elements(), b.elements());
-        Ok(Tensor::build(a.shape().to_vec(), a.dense_layout(), |i| f(x[i] - za, y[i] - zb)))
-    }
-
-    /// (.., M, P) from (.., M, K) and (.., K, P).
-    fn matrix_product(&self, scale: Scale, a: &Codes, b: &Codes, shape: Vec<usize>) -> Codes {
-        let rank = shape.len();
-        // Leading axes are the same: a broadcast one is refused before.
-        let (rows, columns, inner) = (shape[rank - 2], shape[rank - 1], a.shape()[rank - 1]);
-        let (za, zb) = (self.inputs[0].zero_point, self.inputs[1].zero_point);
-        Tensor::build(shape, a.dense_layout(), |index| {
-            let (matrix, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
-            let from_a = (matrix * rows + row) * inner;
-            let from_b = matrix * inner * columns + column;
-            let products = (0..inner).map(|k| {
-                i64::from(a.elements()[from_a + k] - za) * i64::from(b.elements()[from_b + k * columns] - zb)
-            });
-            self.scaled(scale, i128::from(products.sum::<i64>()))
+            (
+                OperatorArithmetic::Concatenation(_)
+                | OperatorArithmetic::Largest
+                | OperatorArithmetic::Selection,
+                op,
+            ) => return Err(OpError::new(op.name(), "an operator of the form that its integers have")),
         })
     }
 
-    fn concatenated(
-        &self,
-        scales: &[Option<Scale>],
-        parts: &[Codes],
-        shape: Vec<usize>,
-    ) -> Result<Codes, OpError> {
-        let Op::Concatenate { axis, .. } = self.op else {
-            return Err(OpError::new(self.op.name(), "cat"));
-        };
-        let axis = axis_of(axis, shape.len())?;
-        let mut elements = Vec::with_capacity(element_count(&shape).unwrap_or(0));
-        let outer: usize = shape[..axis].iter().product();
-        for row in 0..outer {
-            for ((part, port), scale) in parts.iter().zip(&self.inputs).zip(scales) {
-                let length: usize = part.shape()[axis..].iter().product();
-                let codes = &part.elements()[row * length..(row + 1) * length];
-                elements.extend(codes.iter().map(|&code| match scale {
-                    None => code.clamp(self.output.range.min, self.output.range.max),
-                    Some(scale) => self.scaled(*scale, i128::from(code - port.zero_point)),
-                }));
-            }
-        }
-        Tensor::new(shape, elements).map_err(|error| OpError::new(error.to_string(), "sizes that fit"))
+    /// The equation from a sum to a code of the output.
+    fn rescale(&self, scale: Scale) -> Rescale {
+        Rescale::of_scale(scale, self.target.rounding, self.output.zero_point, self.output.range)
     }
+}
 
-    fn means(&self, codes: &Codes, shape: Vec<usize>) -> Result<Codes, OpError> {
-        let input = codes.shape();
-        let Some(means) = Means::of(&self.op, input, &shape)? else {
-            return Err(OpError::new(self.op.name(), "a mean"));
-        };
-        let scales = means.distinct().into_iter().map(|divisor| {
-            let scale = self.mean_scale(divisor);
-            let scale = scale.ok_or_else(|| {
-                OpError::new(
-                    format!("means of {divisor} codes"),
-                    "positive numbers whose sums fit in 31 bits",
-                )
-            })?;
-            Ok((divisor, scale))
-        });
-        let scales = scales.collect::<Result<Vec<(i64, Scale)>, OpError>>()?;
-        let kept: Vec<usize> = means.spans.iter().map(Vec::len).collect();
-        let area: usize = kept.iter().skip(2).product();
-        let strides = strides(input);
-        let zero_point = i64::from(self.inputs[0].zero_point);
-        let elements = (0..element_count(&kept).unwrap_or(0)).map(|index| {
-            let mut offsets = vec![0];
-            for (axis, &place) in coordinates(index, &kept).iter().enumerate() {
-                let span = means.spans[axis][place];
-                let step = strides[axis];
-                offsets =
-                    offsets.iter().flat_map(|o| (span.start..span.end).map(move |p| o + p * step)).collect();
-            }
-            let sum: i64 = offsets.iter().map(|&i| i64::from(codes.elements()[i]) - zero_point).sum();
-            let divisor = means.divisor(index % area.max(1));
-            let scale = scales.iter().find(|(known, _)| *known == divisor).map(|&(_, scale)| scale);
-            scale.map_or(self.output.zero_point, |scale| self.scaled(scale, i128::from(sum)))
-        });
-        let elements = elements.collect();
-        Tensor::new(shape, elements).map_err(|error| OpError::new(error.to_string(), "sizes that fit"))
+/// (.., rows, inner) times (.., inner, columns).
+fn matrix_product(
+    operands: [Operand; 2],
+    shape: Vec<usize>,
+    rescale: Rescale,
+) -> Result<MatrixProduct, OpError> {
+    let [a, b] = operands.each_ref().map(|operand| operand.shape.as_slice());
+    let (&[ref leading @ .., rows, columns], &[ref own @ .., _, inner], [others @ .., _, _]) =
+        (shape.as_slice(), a, b)
+    else {
+        return Err(OpError::new(format!("inputs {a:?} and {b:?}"), "matrices"));
+    };
+    if own != leading || others != leading {
+        return Err(OpError::new(format!("inputs {a:?} and {b:?}"), "the same leading axes"));
     }
+    let matrices = leading.iter().product();
+    Ok(MatrixProduct { operands, matrices, rows, inner, columns, rescale, shape })
+}
 
-    fn channel_scaled(
-        &self,
-        multipliers: &[i32],
-        offsets: &[i32],
-        shift: i32,
-        codes: &Codes,
-    ) -> Result<Codes, OpError> {
-        let channels = codes.shape().get(1).copied().unwrap_or(0);
-        if channels != multipliers.len() || channels != offsets.len() {
-            let expected = format!("(N, {}, ...)", multipliers.len());
-            return Err(OpError::new(format!("an input {:?}", codes.shape()), expected));
-        }
-        let area: usize = codes.shape()[2..].iter().product();
-        let zero_point = self.inputs[0].zero_point;
-        let elements = codes.elements();
-        Ok(Tensor::build(codes.shape().to_vec(), codes.dense_layout(), |index| {
-            let channel = index / area.max(1) % channels.max(1);
-            let (multiplier, offset) = (multipliers[channel], offsets[channel]);
-            let x = elements[index] - zero_point;
-            let (z3, clamp) = (self.output.zero_point, self.clamp());
-            channel_scale::code(multiplier, offset, shift, x, self.rounding(), z3, clamp)
-        }))
-    }
-
-    /// What moves codes and computes none of them.
-    fn selected(&self, codes: &Codes, known: &Shapes) -> Result<Vec<Codes>, OpError> {
-        let port = &self.inputs[0];
-        let activation = Activation { zero_point: port.zero_point, ..port.activation };
-        let value = Value::Codes(codes.clone());
-        let context = Context {
-            contract: Contract::Exact,
-            inputs: &[Some(activation)],
-            output: Some(activation),
-            fusion: Fusion::default(),
-        };
-        let results = self.op.apply(&[&value], known, &context)?;
-        Ok(results.into_iter().filter_map(|value| value.codes().cloned()).collect())
-    }
+/// Tensors one behind the other along `axis`.
+fn join(
+    operands: Vec<Operand>,
+    shape: Vec<usize>,
+    axis: i64,
+    rescales: impl Iterator<Item = Option<Rescale>>,
+    clamp: Range<i32>,
+) -> Result<Join, OpError> {
+    let axis = axis_of(axis, shape.len())?;
+    let length = |shape: &[usize]| shape[axis..].iter().product();
+    let mut offset = 0;
+    let part = |(input, rescale): (Operand, Option<Rescale>)| {
+        let part = Part { length: length(&input.shape), offset, input, rescale };
+        offset += part.length;
+        part
+    };
+    let parts = operands.into_iter().zip(rescales).map(part).collect();
+    Ok(Join { parts, rows: shape[..axis].iter().product(), length: length(&shape), shape, clamp })
 }
 
 /// Codes that the target cannot have.

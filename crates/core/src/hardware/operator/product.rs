@@ -1,6 +1,6 @@
 //! Products of two tensors, element by element or as matrices: `clamp(round(M0*sum((a - Za)*(b - Zb)) * 2^-n) + Z3)`.
 
-use super::scale::{Choice, centred, clamped, count, ratio};
+use super::scale::{Choice, centred, clamped, count, narrowest, ratio};
 use super::sum::pairs;
 use crate::certify::Steps;
 use crate::exact::Ratio;
@@ -29,12 +29,9 @@ pub(super) fn derive(
         .map(|product| (product, exact.code(product)))
         .collect();
     let (([multiplier], shift), differing) =
-        choice.narrowest([&factor], |&([multiplier], shift), limit| {
-            let scale = Scale { multiplier, shift };
-            let differs = products.iter().map(|&(product, expected)| {
-                let rounded = scale.apply(i128::from(product), choice.rounding);
-                clamped(rounded + i128::from(output.zero_point), clamp) != expected
-            });
+        narrowest(choice.candidates([&factor]), |&([multiplier], shift), limit| {
+            let ours = choice.rescale(Scale { multiplier, shift }, output.zero_point, clamp);
+            let differs = products.iter().map(|&(product, expected)| ours.code(product) != expected);
             count(differs, limit)
         })?;
     let agreement = Agreement { cases: products.len() as u64, differing };

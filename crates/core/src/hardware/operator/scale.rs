@@ -2,10 +2,10 @@
 
 use crate::certify::{Difference, Ranks, Steps};
 use crate::exact::Ratio;
-use crate::hardware::Rounding;
+use crate::hardware::{Rescale, Rounding};
 use crate::parameters::{Activation, Agreement, MultiplierForm, Range, Scale};
 
-/// Widest multiplier: hardware and C multiply signed 32-bit numbers.
+/// Widest multiplier, a sign not counted: hardware and C multiply signed 32-bit numbers.
 const WIDEST: u32 = 31;
 
 /// How factors become integers, and how the division by 2^n rounds.
@@ -21,44 +21,30 @@ pub struct Choice {
 pub(super) type Common<const N: usize> = ([u32; N], i32);
 
 impl Choice {
+    /// The equation with these numbers.
+    pub(super) fn rescale(&self, scale: Scale, zero_point: i32, clamp: Range<i32>) -> Rescale {
+        Rescale::of_scale(scale, self.rounding, zero_point, clamp)
+    }
+
     /// The candidates for factors with a common shift, narrowest first; empty where a given n cannot hold them.
     ///
     /// With a number of bits, the candidate of width w has a largest multiplier of w bits.
     pub(super) fn candidates<const N: usize>(&self, factors: [&Ratio; N]) -> Vec<Common<N>> {
-        let Some(log2) = factors.iter().filter_map(|factor| factor.floor_log2()).max() else {
-            return Vec::new();
-        };
-        let shifts: Vec<i64> = match self.form {
+        let largest = factors.iter().filter_map(|factor| factor.floor_log2()).max();
+        let shifts = largest.map(|log2| self.shifts(log2)).unwrap_or_default();
+        shifts.into_iter().filter_map(|n| integers(factors, n)).collect()
+    }
+
+    /// The shifts that give numbers of this magnitude the bits of the form, narrowest first.
+    pub(super) fn shifts(&self, log2: i64) -> Vec<i64> {
+        match self.form {
             MultiplierForm::Shift(n) => vec![i64::from(n)],
             MultiplierForm::Bits(bits)
             | MultiplierForm::LayerBits(bits)
             | MultiplierForm::NetworkBits(bits) => {
                 (1..=bits.min(WIDEST)).map(|w| i64::from(w) - 1 - log2).collect()
             }
-        };
-        shifts.into_iter().filter_map(|n| integers(factors, n)).collect()
-    }
-
-    /// The candidate that differs from the exact result in the fewest cases, and the narrowest of several, with that
-    /// count. `count` gives up, with any number beyond it, at `limit`.
-    pub(super) fn narrowest<const N: usize>(
-        &self,
-        factors: [&Ratio; N],
-        mut count: impl FnMut(&Common<N>, u64) -> u64,
-    ) -> Option<(Common<N>, u64)> {
-        let candidates = self.candidates(factors);
-        if let Some(equal) = candidates.iter().find(|candidate| count(candidate, 1) == 0) {
-            return Some((*equal, 0));
         }
-        let mut best = None;
-        let mut fewest = u64::MAX;
-        for candidate in candidates.into_iter().rev() {
-            let differing = count(&candidate, fewest.saturating_add(1));
-            if differing <= fewest {
-                (fewest, best) = (differing, Some(candidate));
-            }
-        }
-        best.map(|best| (best, fewest))
     }
 
     /// The factor of a sum over `range`, such as one of codes, with how it agrees with the exact result
@@ -77,14 +63,11 @@ impl Choice {
         });
         let ranks = Ranks::new(Range { min: range.min.into(), max: range.max.into() }, None);
         let differences = |&([multiplier], shift): &Common<1>| {
-            let scale = Scale { multiplier, shift };
-            let ours = Steps::of(range, clamp, |sum| {
-                clamped(scale.apply(i128::from(sum), self.rounding) + i128::from(zero_point), clamp)
-            });
+            let ours = self.rescale(Scale { multiplier, shift }, zero_point, clamp).steps(range);
             Difference::between(&exact, &ours, &ranks).map_or(u64::MAX, |difference| difference.differing)
         };
         let (([multiplier], shift), differing) =
-            self.narrowest([factor], |candidate, _| differences(candidate))?;
+            narrowest(self.candidates([factor]), |candidate, _| differences(candidate))?;
         let cases = (i64::from(range.max) - i64::from(range.min) + 1).unsigned_abs();
         Some((Scale { multiplier, shift }, Agreement { cases, differing }))
     }
@@ -94,6 +77,26 @@ impl Choice {
         let ([multiplier], shift) = self.candidates([factor]).pop()?;
         Some(Scale { multiplier, shift })
     }
+}
+
+/// The candidate, of several with the narrowest first, that differs from the exact result in the fewest cases, and the
+/// narrowest of those, with that count. `count` gives up, with any number beyond it, at `limit`.
+pub(super) fn narrowest<C>(
+    mut candidates: Vec<C>,
+    mut count: impl FnMut(&C, u64) -> u64,
+) -> Option<(C, u64)> {
+    if let Some(equal) = candidates.iter().position(|candidate| count(candidate, 1) == 0) {
+        return Some((candidates.swap_remove(equal), 0));
+    }
+    let mut best = None;
+    let mut fewest = u64::MAX;
+    for candidate in candidates.into_iter().rev() {
+        let differing = count(&candidate, fewest.saturating_add(1));
+        if differing <= fewest {
+            (fewest, best) = (differing, Some(candidate));
+        }
+    }
+    best.map(|best| (best, fewest))
 }
 
 /// How many cases differ, up to `limit`.
@@ -118,20 +121,6 @@ pub(super) fn ratio(numerators: &[f64], denominator: f64) -> Option<Ratio> {
         .iter()
         .try_fold(Ratio::from_i64(1), |product, &scale| Some(product.times(&positive(scale)?)))?;
     product.over(&positive(denominator)?)
-}
-
-impl Scale {
-    /// `round(value * M0 * 2^-n)`; saturated beyond 126 bits.
-    pub fn apply(self, value: i128, rounding: Rounding) -> i128 {
-        shifted(value.saturating_mul(i128::from(self.multiplier)), self.shift, rounding)
-    }
-}
-
-/// `round(value * 2^-n)`; saturated beyond 126 bits.
-pub(super) fn shifted(value: i128, shift: i32, rounding: Rounding) -> i128 {
-    let limit = 1_i128 << 125;
-    let result = rounding.shift(value.clamp(-limit, limit), shift);
-    result.unwrap_or(if value < 0 { -limit } else { limit }).clamp(-limit, limit)
 }
 
 /// A result as a code.
@@ -177,7 +166,7 @@ mod tests {
         assert_eq!(agreement.differing, 0);
         for sum in 0..=9 * 255 {
             // No tie: nine is odd.
-            assert_eq!(scale.apply(sum, Rounding::HalfUp), (2 * sum + 9) / 18, "{sum}");
+            assert_eq!(i64::from(choice.rescale(scale, 0, CODES).code(sum)), (2 * sum + 9) / 18, "{sum}");
         }
         assert!(scale.multiplier < 1 << 12, "{scale:?}");
     }

@@ -1,9 +1,8 @@
 //! Sum of two tensors: `clamp(round((M0a*(a - Za) + M0b*(b - Zb)) * 2^-n) + Z3)`.
 
-use super::scale::{Choice, clamped, count, ratio, shifted};
+use super::scale::{Choice, clamped, count, narrowest, ratio};
 use crate::exact::Ratio;
-use crate::hardware::Rounding;
-use crate::parameters::{Activation, Agreement, OperatorArithmetic, Range};
+use crate::parameters::{Activation, Agreement, OperatorArithmetic, Range, Scale};
 
 /// The narrowest multipliers with a common shift, against the exact sum of all pairs of codes.
 pub(super) fn derive(
@@ -17,28 +16,21 @@ pub(super) fn derive(
     let pairs = pairs(a, b);
     let exact = exact_codes(&pairs, a, b, output, clamp)?;
     let ((multipliers, shift), differing) =
-        choice.narrowest([&first, &second], |&(multipliers, shift), limit| {
-            let differs = pairs.iter().zip(&exact).map(|(&(x, y), &expected)| {
-                code(multipliers, shift, x, y, choice.rounding, output.zero_point, clamp) != expected
-            });
+        narrowest(choice.candidates([&first, &second]), |&(multipliers, shift), limit| {
+            let ours = choice.rescale(Scale { multiplier: 1, shift }, output.zero_point, clamp);
+            let differs = pairs
+                .iter()
+                .zip(&exact)
+                .map(|(&(x, y), &expected)| ours.code(sum(multipliers, x, y)) != expected);
             count(differs, limit)
         })?;
     let agreement = Agreement { cases: pairs.len() as u64, differing };
     Some((OperatorArithmetic::Sum { multipliers, shift }, agreement))
 }
 
-/// One output code, of codes minus their zero points.
-pub(super) fn code(
-    multipliers: [u32; 2],
-    shift: i32,
-    a: i32,
-    b: i32,
-    rounding: Rounding,
-    zero_point: i32,
-    clamp: Range<i32>,
-) -> i32 {
-    let sum = i128::from(multipliers[0]) * i128::from(a) + i128::from(multipliers[1]) * i128::from(b);
-    clamped(shifted(sum, shift, rounding) + i128::from(zero_point), clamp)
+/// What is rescaled: M0a*(a - Za) + M0b*(b - Zb), of codes minus their zero points.
+pub(super) fn sum(multipliers: [u32; 2], a: i32, b: i32) -> i64 {
+    i64::from(multipliers[0]) * i64::from(a) + i64::from(multipliers[1]) * i64::from(b)
 }
 
 /// All pairs of codes, minus their zero points.

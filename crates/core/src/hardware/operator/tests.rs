@@ -1,10 +1,12 @@
 //! Operators on the target against the exact results of all that can occur, and against numbers worked by hand.
 
 use super::*;
+use crate::contract::Contract;
 use crate::derive::{Options, derive};
+use crate::hardware::Rounding;
 use crate::machine::{Arithmetic, Machine};
 use crate::network::{Edge, EdgeId, IntNetwork, Node};
-use crate::ops::{BatchNorm, Layer, PaddingMode, Pool, Shape};
+use crate::ops::{BatchNorm, Layer, PaddingMode, Pool, Shape, Value};
 use crate::parameters::{Agreement, CodeType, LayerKind, Parameters, Weight};
 
 fn unsigned(scale: f64, zero_point: i32) -> Activation {
@@ -77,10 +79,10 @@ fn counted_differences_are_those_of_all_pairs() {
         for op in [Op::Add { relu: false }, Op::Add { relu: true }, Op::Mul { relu: false }] {
             for rounding in [Rounding::HalfUp, Rounding::HalfEven, Rounding::Double] {
                 let network = network(op.clone(), &[unsigned(a, 7), unsigned(b, 130)], unsigned(c, 40));
-                let options = Options { rounding, ..Options::default() };
+                let target = Target { rounding, ..Target::default() };
+                let options = Options { target, ..Options::default() };
                 let parameters = derive(&network, &options).unwrap();
                 let stated = agreement(&parameters);
-                let target = Target { rounding, ..Target::default() };
                 let found = differing(&network, &parameters, target, &all_pairs());
                 let integers = &parameters.operators[0].arithmetic;
                 println!(
@@ -142,10 +144,10 @@ fn operators_do_not_depend_on_how_codes_travel() {
     let mut failures = Vec::new();
     for (op, output) in rows {
         let network = network(op.clone(), &[same], output);
-        let parameters =
-            derive(&network, &Options { rounding: Rounding::HalfEven, ..Options::default() }).unwrap();
+        let half_even = Target { rounding: Rounding::HalfEven, ..Target::default() };
+        let parameters = derive(&network, &Options { target: half_even, ..Options::default() }).unwrap();
         for signed_activations in [false, true] {
-            let target = Target { rounding: Rounding::HalfEven, signed_activations, ..Target::default() };
+            let target = Target { signed_activations, ..half_even };
             let count = differing(&network, &parameters, target, std::slice::from_ref(&input));
             if count > 0 {
                 failures.push((op.name(), signed_activations, count));

@@ -1,15 +1,19 @@
-//! What a layer's accumulators can reach, over every input that its producer can give.
+//! What can reach each register, of layers over every input that their producer can give, and of operators.
+//!
+//! First the accumulators of a layer, as the set of those that occur; [the stages](StageRanges) behind them have a range each.
 //!
 //! The size of the input is in no model file that matters here, so what is said holds for every size, and is attained for
 //! some: with an input large enough for a whole window to lie inside, and, where Z1 is not among the codes that can enter,
 //! with whatever sizes let a border cut the window in another way.
 
 mod borders;
+mod stages;
 mod sums;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::borders::meetings;
+pub use self::stages::{ChannelRanges, StageRanges, hull, signed_bits};
 pub use self::sums::{Combination, Ranks, Run, Sums};
 
 use crate::ops::Layer;
@@ -170,11 +174,5 @@ pub fn combinations(
 }
 
 pub(crate) fn reach_of(min: i64, max: i64) -> Reach {
-    Reach { min, max, bits: signed_bits(min, max) }
-}
-
-/// Bits of the narrowest two's complement integer that holds both.
-pub(crate) fn signed_bits(min: i64, max: i64) -> u32 {
-    let bits = |v: i64| i64::BITS - if v < 0 { v.leading_ones() } else { v.leading_zeros() } + 1;
-    bits(min).max(bits(max))
+    Reach { min, max, bits: signed_bits(Range { min, max }) }
 }

@@ -26,10 +26,8 @@ use reader::{Reader, Section};
 pub struct TargetFile {
     /// What it is, in a sentence; empty if nobody said.
     pub description: String,
-    /// How M becomes M0 and n, and which widths are warned about.
+    /// How M becomes M0 and n, the arithmetic, and which widths are warned about.
     pub derivation: derive::Options,
-    /// The arithmetic.
-    pub arithmetic: Target,
     /// Where a fused ReLU is computed.
     pub relu: Relu,
     /// Whose codes the thresholds of a target without multipliers give.
@@ -150,18 +148,18 @@ impl TargetFile {
         let memory = layout_section::read(reader, &mut section, usual);
         reader.finish(section);
 
+        let target = Target {
+            rounding,
+            accumulator_bits,
+            product_bits,
+            on_overflow,
+            activation_range,
+            signed_activations,
+            bias_fraction_bits,
+        };
         Self {
             description,
-            derivation: derive::Options { form, rounding, accumulator_bits, bias_bits, tables },
-            arithmetic: Target {
-                rounding,
-                accumulator_bits,
-                product_bits,
-                on_overflow,
-                activation_range,
-                signed_activations,
-                bias_fraction_bits,
-            },
+            derivation: derive::Options { form, bias_bits, tables, target },
             relu,
             thresholds,
             memory,
@@ -180,7 +178,7 @@ impl TargetFile {
 
     /// The target as JSON, for records: sections and keys as in the TOML file.
     pub fn to_json(&self) -> Value {
-        let arithmetic = &self.arithmetic;
+        let arithmetic = &self.derivation.target;
         let (shift, bits) = match self.derivation.form {
             MultiplierForm::Shift(n) => (json!(n), None),
             MultiplierForm::Bits(bits) => (json!("channel"), Some(bits)),
@@ -192,7 +190,7 @@ impl TargetFile {
             "multiplier": {"bits": bits, "shift": shift},
             "product": {"bits": arithmetic.product_bits, "rounding": arithmetic.rounding.name()},
             "accumulator": {
-                "bits": self.derivation.accumulator_bits,
+                "bits": arithmetic.accumulator_bits,
                 "overflow": arithmetic.on_overflow.name(),
             },
             "bias": {"bits": self.derivation.bias_bits, "fraction_bits": arithmetic.bias_fraction_bits},

@@ -111,6 +111,8 @@ struct Network<'a> {
     target: Target,
     /// By edge, (1, C, spatial...).
     shapes: Vec<Vec<usize>>,
+    /// The same, as operators take them.
+    known: Vec<Option<Vec<usize>>>,
     plan: Plan,
     registers: Registers,
     /// By node.
@@ -151,14 +153,15 @@ impl<'a> Network<'a> {
             return Err(Error::Unsupported { what: LANGUAGE, reasons });
         }
         let plan = Plan::new(machine, target, &shapes).map_err(|text| refuse("", text))?;
-        let registers = Registers::new(machine, target)
-            .map_err(|reasons| Error::Unsupported { what: LANGUAGE, reasons })?;
+        let registers =
+            Registers::new(machine).map_err(|reasons| Error::Unsupported { what: LANGUAGE, reasons })?;
         let mut taken = Identifiers::of(Language::C);
         let identifiers = machine.network().nodes.iter().enumerate().map(|(index, node)| {
             if plan.is_alias(index) { String::new() } else { taken.claim(&identifier(&node.name)) }
         });
         let identifiers = identifiers.collect();
-        Ok(Self { machine, target, shapes, plan, registers, identifiers })
+        let known = shapes.iter().cloned().map(Some).collect();
+        Ok(Self { machine, target, shapes, known, plan, registers, identifiers })
     }
 
     /// What the names of everything that belongs to a node begin with.
@@ -290,14 +293,11 @@ impl<'a> Network<'a> {
 
     /// Numbers and calls of a node.
     fn node(&self, index: usize, node: &Node, kernels: &mut Kernels) -> Result<Step, String> {
-        if let Some(layer) = self.machine.layer(index) {
-            return self.layer(node, layer, kernels);
-        }
         if let Op::Constant(codes) = &node.op {
             return self.constant(node, codes);
         }
-        match self.machine.operator(index) {
-            Some(operator) => self.operator(node, operator, kernels),
+        match self.machine.integer_op(index, &self.known).map_err(|error| error.to_string())? {
+            Some(form) => self.form(node, &form, kernels),
             None => Err(format!("{} of reals inside of the network", node.op.name())),
         }
     }

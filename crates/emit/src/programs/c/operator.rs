@@ -1,26 +1,30 @@
-//! Operators without weights: their numbers and their calls.
+//! Forms without weights: their numbers and their calls.
 
 use std::fmt::Write as _;
 
-use gen_params_core::hardware::{Means, Port, TargetOperator};
+use gen_params_core::hardware::integer_op::{
+    ChannelAffine, Join, MatrixProduct, Pair, Select, Table, WindowAxis, WindowMaximum, WindowSum,
+};
+use gen_params_core::hardware::{IntegerOp, Port, Rescale};
 use gen_params_core::network::{EdgeId, Node};
-use gen_params_core::ops::{Op, Pool, Span};
-use gen_params_core::parameters::{OperatorArithmetic, Range, Scale};
+use gen_params_core::ops::Span;
+use gen_params_core::parameters::Range;
 
 use super::kernels::{Kernel, Kernels};
-use super::layer::Axis;
+use super::layer::axis;
 use super::range::LARGEST;
 use super::{Network, Step, text};
 
-/// Axes that means are written with.
-const MEAN_AXES: usize = 5;
+/// Axes that window sums are written with.
+const WINDOW_AXES: usize = 5;
 
-/// Values of an operator stay in 63 bits: the largest integer input, the multiplier and what is added.
-fn fits(largest: i128, scale: Scale) -> Result<(), String> {
-    if !(0..=62).contains(&scale.shift) {
-        return Err(format!("a shift of {}, expected 0 to 62", scale.shift));
+/// Values of an operator stay in 63 bits, with what a rounding adds.
+fn fits(sums: Range<i128>, rescale: &Rescale) -> Result<(), String> {
+    if !(0..=62).contains(&rescale.shift) {
+        return Err(format!("a shift of {}, expected 0 to 62", rescale.shift));
     }
-    if largest.saturating_mul(i128::from(scale.multiplier)) >= LARGEST {
+    let Range { min, max } = rescale.exact_ranges(sums).product.held;
+    if max.max(-min) >= LARGEST {
         return Err(
             "products of more than 63 bits, and C has 64; narrower multipliers help: --multiplier-bits"
                 .into(),
@@ -29,123 +33,140 @@ fn fits(largest: i128, scale: Scale) -> Result<(), String> {
     Ok(())
 }
 
-/// The largest magnitude of a code minus its zero point: both are of 8 bits.
-const LARGEST_CODE: i128 = 1 << 9;
-
 impl Network<'_> {
-    pub(super) fn operator(
+    pub(super) fn form(
         &self,
         node: &Node,
-        operator: &TargetOperator,
+        form: &IntegerOp<'_>,
         kernels: &mut Kernels,
     ) -> Result<Step, String> {
         let (Some(&input), Some(&output)) = (node.inputs.first(), node.outputs.first()) else {
             return Err("no input or no output".into());
         };
-        match &operator.arithmetic {
-            &OperatorArithmetic::Sum { multipliers, shift } => {
-                let scale = Scale { multiplier: multipliers[0].max(multipliers[1]), shift };
-                fits(2 * LARGEST_CODE, scale)?;
+        match form {
+            IntegerOp::DotProduct(form) => self.dot_product(node, form, kernels),
+            IntegerOp::Sum(form) => {
+                fits(form.sums(), &form.rescale)?;
                 kernels.add(Kernel::Sum);
-                self.pair(node, operator, "run_sum", multipliers, shift)
+                self.pair(node, &form.pair, "run_sum", form.multipliers, &form.rescale)
             }
-            &OperatorArithmetic::Product(scale) => {
-                fits(LARGEST_CODE * LARGEST_CODE, scale)?;
+            IntegerOp::Product(form) => {
+                fits(form.sums(), &form.rescale)?;
                 kernels.add(Kernel::Product);
-                self.pair(node, operator, "run_product", [scale.multiplier, 0], scale.shift)
+                self.pair(node, &form.pair, "run_product", [form.rescale.multiplier, 0], &form.rescale)
             }
-            &OperatorArithmetic::MatrixProduct(scale) => self.matrix_product(node, operator, scale, kernels),
-            OperatorArithmetic::Concatenation(scales) => self.concatenation(node, operator, scales, kernels),
-            OperatorArithmetic::Mean(_) => self.mean(node, operator, kernels),
-            OperatorArithmetic::ChannelScale { multipliers, offsets, shift } => {
-                fits(LARGEST_CODE, Scale { multiplier: u32::MAX, shift: *shift })?;
-                kernels.add(Kernel::ChannelScale);
-                let name = self.identifier(node)?.to_owned();
-                let shape = &self.shapes[input.0];
-                let area: usize = shape[2..].iter().product();
-                let mut data = format!("/* {} */\n", self.comment(node));
-                data.push_str(&text::array("int32_t", &format!("{name}_multiplier"), multipliers));
-                data.push_str(&text::array("int32_t", &format!("{name}_offset"), offsets));
-                let _ = write!(
-                    data,
-                    "static const struct channel_scale {name}_scale = {{\n    .images = {}, .channels = {}, .area = \
-                     {area}, .multiplier = {name}_multiplier, .offset = {name}_offset,\n    .shift = {shift}, {}, \
-                     {}\n}};\n\n",
-                    shape[0],
-                    shape[1],
-                    self.input_fields(operator, input)?,
-                    output_fields(operator),
-                );
-                let constant_bytes = 8 * multipliers.len();
-                let calls = format!(
-                    "    run_channel_scale(&{name}_scale, {}, {});\n",
-                    self.pointer(input),
-                    self.pointer(output)
-                );
-                Ok(Step { data, constant_bytes, calls })
-            }
-            OperatorArithmetic::Table(codes) => {
-                kernels.add(Kernel::Table);
-                let name = self.identifier(node)?.to_owned();
-                let data = format!(
-                    "/* {} */\n{}\n",
-                    self.comment(node),
-                    text::array("uint8_t", &format!("{name}_table"), &text::bytes(codes))
-                );
-                let calls = format!(
-                    "    run_table({name}_table, {}, {}, {}, {});\n",
-                    self.flip(input),
-                    text::count(&self.shapes[output.0]),
-                    self.pointer(input),
-                    self.pointer(output)
-                );
-                Ok(Step { data, constant_bytes: codes.len(), calls })
-            }
-            OperatorArithmetic::Clamp => {
+            IntegerOp::MatrixProduct(form) => self.matrix_product(node, form, kernels),
+            IntegerOp::Join(form) => self.join(node, form, kernels),
+            IntegerOp::WindowSum(form) => self.window_sum(node, form, kernels),
+            IntegerOp::WindowMaximum(form) => self.window_maximum(node, form, kernels),
+            IntegerOp::ChannelAffine(form) => self.channel_affine(node, form, kernels),
+            IntegerOp::Table(form) => self.table_of_codes(node, form, kernels),
+            IntegerOp::Clamp(form) => {
                 kernels.add(Kernel::Clamp);
-                let Range { min, max } = operator.output.range;
+                let Range { min, max } = form.range;
                 let calls = format!(
                     "    run_clamp({}, {min}, {max}, {}, {}, {});\n",
                     self.flip(input),
-                    text::count(&self.shapes[output.0]),
+                    form.input.elements(),
                     self.pointer(input),
                     self.pointer(output)
                 );
                 Ok(Step { calls, ..Step::default() })
             }
-            OperatorArithmetic::Largest => match &operator.op {
-                Op::MaxPool(pool) => self.max_pool(node, pool, kernels),
-                other => Err(format!("{} is no window", other.name())),
-            },
-            OperatorArithmetic::Selection => self.selection(node, operator, kernels),
+            IntegerOp::Select(form) => self.select(node, form, kernels),
         }
     }
 
     /// `.flip = 0, .zero_point = 3`.
-    fn input_fields(&self, operator: &TargetOperator, id: EdgeId) -> Result<String, String> {
-        Ok(format!(".flip = {}, .zero_point = {}", self.flip(id), first_input(operator)?.zero_point))
+    fn input_fields(&self, id: EdgeId, port: &Port) -> String {
+        format!(".flip = {}, .zero_point = {}", self.flip(id), port.zero_point)
+    }
+
+    /// `.flip_a = 0, .flip_b = 0, .zero_point_a = 3, .zero_point_b = 4`, and expressions for both operands and the result.
+    fn operands(&self, node: &Node, [a, b]: [&Port; 2]) -> Result<(String, String), String> {
+        let ([first, second], [output]) = (node.inputs.as_slice(), node.outputs.as_slice()) else {
+            return Err("other than two inputs and one output".into());
+        };
+        let fields = format!(
+            ".flip_a = {}, .flip_b = {}, .zero_point_a = {}, .zero_point_b = {}",
+            self.flip(*first),
+            self.flip(*second),
+            a.zero_point,
+            b.zero_point
+        );
+        let pointers =
+            format!("{}, {}, {}", self.pointer(*first), self.pointer(*second), self.pointer(*output));
+        Ok((fields, pointers))
+    }
+
+    fn channel_affine(
+        &self,
+        node: &Node,
+        form: &ChannelAffine<'_>,
+        kernels: &mut Kernels,
+    ) -> Result<Step, String> {
+        fits(form.sums(), &form.rescale)?;
+        kernels.add(Kernel::ChannelScale);
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        let name = self.identifier(node)?.to_owned();
+        let mut data = format!("/* {} */\n", self.comment(node));
+        data.push_str(&text::array("int32_t", &format!("{name}_multiplier"), form.multipliers));
+        data.push_str(&text::array("int32_t", &format!("{name}_offset"), form.offsets));
+        let _ = write!(
+            data,
+            "static const struct channel_scale {name}_scale = {{\n    .images = {}, .channels = {}, .area = \
+             {}, .multiplier = {name}_multiplier, .offset = {name}_offset,\n    .shift = {}, {}, \
+             {}\n}};\n\n",
+            form.input.shape[0],
+            form.multipliers.len(),
+            form.area(),
+            form.rescale.shift,
+            self.input_fields(input, &form.input.port),
+            output_fields(&form.rescale),
+        );
+        let constant_bytes = 8 * form.multipliers.len();
+        let calls = format!(
+            "    run_channel_scale(&{name}_scale, {}, {});\n",
+            self.pointer(input),
+            self.pointer(output)
+        );
+        Ok(Step { data, constant_bytes, calls })
+    }
+
+    fn table_of_codes(&self, node: &Node, form: &Table<'_>, kernels: &mut Kernels) -> Result<Step, String> {
+        kernels.add(Kernel::Table);
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        let name = self.identifier(node)?.to_owned();
+        let data = format!(
+            "/* {} */\n{}\n",
+            self.comment(node),
+            text::array("uint8_t", &format!("{name}_table"), &text::bytes(form.codes))
+        );
+        let calls = format!(
+            "    run_table({name}_table, {}, {}, {}, {});\n",
+            self.flip(input),
+            form.input.elements(),
+            self.pointer(input),
+            self.pointer(output)
+        );
+        Ok(Step { data, constant_bytes: form.codes.len(), calls })
     }
 
     fn pair(
         &self,
         node: &Node,
-        operator: &TargetOperator,
+        pair: &Pair,
         function: &str,
         multipliers: [u32; 2],
-        shift: i32,
+        rescale: &Rescale,
     ) -> Result<Step, String> {
-        let ([a, b], [output], [port_a, port_b]) =
-            (node.inputs.as_slice(), node.outputs.as_slice(), operator.inputs.as_slice())
-        else {
-            return Err("other than two inputs and one output".into());
-        };
-        let shape = &self.shapes[output.0];
-        let count = text::count(shape);
-        let same = [a, b].iter().all(|id| text::count(&self.shapes[id.0]) == count);
-        let (sizes, steps_a, steps_b) = if same {
+        let (fields, pointers) =
+            self.operands(node, pair.operands.each_ref().map(|operand| &operand.port))?;
+        let count = text::count(&pair.shape);
+        let (sizes, steps_a, steps_b) = if pair.is_whole() {
             (vec![count], vec![1], vec![1])
         } else {
-            (shape.clone(), steps(&self.shapes[a.0], shape), steps(&self.shapes[b.0], shape))
+            (pair.shape.clone(), pair.steps(0), pair.steps(1))
         };
         let name = self.identifier(node)?.to_owned();
         let mut data = format!("/* {} */\n", self.comment(node));
@@ -155,156 +176,93 @@ impl Network<'_> {
         let _ = write!(
             data,
             "static const struct pair {name}_pair = {{\n    .axes = {}, .sizes = {name}_sizes, .step_a = {name}_step_a, \
-             .step_b = {name}_step_b,\n    .flip_a = {}, .flip_b = {}, .zero_point_a = {}, .zero_point_b = {},\n    \
-             .multiplier_a = {}, .multiplier_b = {}, .shift = {shift}, {}\n}};\n\n",
+             .step_b = {name}_step_b,\n    {fields},\n    \
+             .multiplier_a = {}, .multiplier_b = {}, .shift = {}, {}\n}};\n\n",
             sizes.len(),
-            self.flip(*a),
-            self.flip(*b),
-            port_a.zero_point,
-            port_b.zero_point,
             multipliers[0],
             multipliers[1],
-            output_fields(operator),
+            rescale.shift,
+            output_fields(rescale),
         );
-        let calls = format!(
-            "    {function}(&{name}_pair, {count}, {}, {}, {});\n",
-            self.pointer(*a),
-            self.pointer(*b),
-            self.pointer(*output)
-        );
+        let calls = format!("    {function}(&{name}_pair, {count}, {pointers});\n");
         Ok(Step { data, constant_bytes: 0, calls })
     }
 
     fn matrix_product(
         &self,
         node: &Node,
-        operator: &TargetOperator,
-        scale: Scale,
+        form: &MatrixProduct,
         kernels: &mut Kernels,
     ) -> Result<Step, String> {
-        let ([a, b], [output], [port_a, port_b]) =
-            (node.inputs.as_slice(), node.outputs.as_slice(), operator.inputs.as_slice())
-        else {
-            return Err("other than two inputs and one output".into());
-        };
-        let shape = &self.shapes[output.0];
-        let rank = shape.len();
-        let inner = self.shapes[a.0].last().copied().unwrap_or(0);
-        fits(LARGEST_CODE * LARGEST_CODE * i128::try_from(inner).unwrap_or(i128::MAX >> 20), scale)?;
+        let (fields, pointers) =
+            self.operands(node, form.operands.each_ref().map(|operand| &operand.port))?;
+        fits(form.sums(), &form.rescale)?;
         kernels.add(Kernel::MatrixProduct);
         let name = self.identifier(node)?.to_owned();
-        let matrices: usize = shape[..rank - 2].iter().product();
         let data = format!(
-            "/* {} */\nstatic const struct matrix_product {name}_product = {{\n    .matrices = {matrices}, .rows = {}, \
-             .inner = {inner}, .columns = {},\n    .flip_a = {}, .flip_b = {}, .zero_point_a = {}, .zero_point_b = {},\n    \
+            "/* {} */\nstatic const struct matrix_product {name}_product = {{\n    .matrices = {}, .rows = {}, \
+             .inner = {}, .columns = {},\n    {fields},\n    \
              .multiplier = {}, .shift = {}, {}\n}};\n\n",
             self.comment(node),
-            shape[rank - 2],
-            shape[rank - 1],
-            self.flip(*a),
-            self.flip(*b),
-            port_a.zero_point,
-            port_b.zero_point,
-            scale.multiplier,
-            scale.shift,
-            output_fields(operator),
+            form.matrices,
+            form.rows,
+            form.inner,
+            form.columns,
+            form.rescale.multiplier,
+            form.rescale.shift,
+            output_fields(&form.rescale),
         );
-        let calls = format!(
-            "    run_matrix_product(&{name}_product, {}, {}, {});\n",
-            self.pointer(*a),
-            self.pointer(*b),
-            self.pointer(*output)
-        );
+        let calls = format!("    run_matrix_product(&{name}_product, {pointers});\n");
         Ok(Step { data, constant_bytes: 0, calls })
     }
 
-    fn concatenation(
-        &self,
-        node: &Node,
-        operator: &TargetOperator,
-        scales: &[Option<Scale>],
-        kernels: &mut Kernels,
-    ) -> Result<Step, String> {
-        let (Op::Concatenate { axis, .. }, [output]) = (&operator.op, node.outputs.as_slice()) else {
-            return Err(format!("{} is no concatenation", operator.op.name()));
-        };
-        let shape = &self.shapes[output.0];
-        let rank = i64::try_from(shape.len()).unwrap_or(i64::MAX);
-        let counted = if *axis < 0 { axis + rank } else { *axis };
-        let axis = usize::try_from(counted).ok().filter(|axis| *axis < shape.len());
-        let axis = axis.ok_or_else(|| format!("an axis {counted} of {rank}"))?;
-        let rows: usize = shape[..axis].iter().product();
-        let step: usize = shape[axis..].iter().product();
+    fn join(&self, node: &Node, form: &Join, kernels: &mut Kernels) -> Result<Step, String> {
+        let (rows, step) = (form.rows, form.length);
         let name = self.identifier(node)?.to_owned();
         let (mut data, mut calls) = (format!("/* {} */\n", self.comment(node)), String::new());
-        let mut offset = 0;
-        for (index, ((id, port), scale)) in node.inputs.iter().zip(&operator.inputs).zip(scales).enumerate() {
-            let length: usize = self.shapes[id.0][axis..].iter().product();
-            let to = format!("{} + {offset}", self.pointer(*output));
-            match scale {
-                None => {
-                    kernels.add(Kernel::CopyRows);
-                    let _ = writeln!(
-                        calls,
-                        "    copy_rows({rows}, {length}, {step}, {}, {to});",
-                        self.pointer(*id)
-                    );
-                }
-                Some(scale) => {
-                    fits(LARGEST_CODE, *scale)?;
-                    kernels.add(Kernel::Rescale);
-                    let _ = writeln!(
-                        data,
-                        "static const struct rescale {name}_rescale_{index} = {{\n    .flip = {}, .zero_point = {}, \
-                         .multiplier = {}, .shift = {}, {}\n}};",
-                        self.flip(*id),
-                        port.zero_point,
-                        scale.multiplier,
-                        scale.shift,
-                        output_fields(operator),
-                    );
-                    let _ = writeln!(
-                        calls,
-                        "    run_rescale(&{name}_rescale_{index}, {rows}, {length}, {step}, {}, {to});",
-                        self.pointer(*id)
-                    );
-                }
-            }
-            offset += length;
+        for (index, (&id, part)) in node.inputs.iter().zip(&form.parts).enumerate() {
+            let (from, length) = (self.pointer(id), part.length);
+            let to = format!("{} + {}", self.pointer(node.outputs[0]), part.offset);
+            let Some(rescale) = &part.rescale else {
+                kernels.add(Kernel::CopyRows);
+                let _ = writeln!(calls, "    copy_rows({rows}, {length}, {step}, {from}, {to});");
+                continue;
+            };
+            fits(part.sums(), rescale)?;
+            kernels.add(Kernel::Rescale);
+            let _ = writeln!(
+                data,
+                "static const struct rescale {name}_rescale_{index} = {{\n    {}, \
+                 .multiplier = {}, .shift = {}, {}\n}};",
+                self.input_fields(id, &part.input.port),
+                rescale.multiplier,
+                rescale.shift,
+                output_fields(rescale),
+            );
+            let _ = writeln!(
+                calls,
+                "    run_rescale(&{name}_rescale_{index}, {rows}, {length}, {step}, {from}, {to});"
+            );
         }
         data.push('\n');
         Ok(Step { data, constant_bytes: 0, calls })
     }
 
-    fn mean(&self, node: &Node, operator: &TargetOperator, kernels: &mut Kernels) -> Result<Step, String> {
+    fn window_sum(&self, node: &Node, form: &WindowSum, kernels: &mut Kernels) -> Result<Step, String> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
-        let (from, to) = (&self.shapes[input.0], &self.shapes[output.0]);
-        let means = Means::of(&operator.op, from, to).map_err(|error| error.to_string())?;
-        let means = means.ok_or("it is no mean")?;
-        let spare = MEAN_AXES
+        let from = &form.input.shape;
+        let spare = WINDOW_AXES
             .checked_sub(from.len())
-            .ok_or_else(|| format!("an input of {} axes, expected at most {MEAN_AXES}", from.len()))?;
+            .ok_or_else(|| format!("an input of {} axes, expected at most {WINDOW_AXES}", from.len()))?;
         kernels.add(Kernel::Mean);
-        let divisors = means.distinct();
-        let mut scales = Vec::new();
-        for &divisor in &divisors {
-            let scale = operator.mean_scale(divisor);
-            let scale =
-                scale.ok_or_else(|| format!("a mean over {divisor} positions, which has no multiplier"))?;
-            let count: usize = means
-                .spans
-                .iter()
-                .map(|axis| axis.iter().map(|s| s.end - s.start).max())
-                .map(|longest| longest.unwrap_or(0))
-                .product();
-            fits(LARGEST_CODE * i128::try_from(count).unwrap_or(i128::MAX >> 20), scale)?;
-            scales.push(scale);
+        for rescale in &form.rescales {
+            fits(form.sums(), rescale)?;
         }
         let name = self.identifier(node)?.to_owned();
         let mut data = format!("/* {} */\n", self.comment(node));
         let mut axes = vec!["{1, 0, NULL}".to_owned(); spare];
         let mut step: usize = from.iter().product();
-        for (axis, (spans, &size)) in means.spans.iter().zip(from).enumerate() {
+        for (axis, (spans, &size)) in form.windows.spans.iter().zip(from).enumerate() {
             step /= size.max(1);
             let each = spans.iter().enumerate().all(|(i, span)| span.start == i && span.end == i + 1);
             if each && spans.len() == size {
@@ -319,66 +277,56 @@ impl Network<'_> {
             );
             axes.push(format!("{{{}, {step}, {name}_spans_{axis}}}", spans.len()));
         }
-        let multipliers: Vec<u32> = scales.iter().map(|scale| scale.multiplier).collect();
-        let shifts: Vec<i32> = scales.iter().map(|scale| scale.shift).collect();
+        let multipliers: Vec<u32> = form.rescales.iter().map(|rescale| rescale.multiplier).collect();
+        let shifts: Vec<i32> = form.rescales.iter().map(|rescale| rescale.shift).collect();
         data.push_str(&text::array("uint32_t", &format!("{name}_multiplier"), &multipliers));
         data.push_str(&text::array("uint8_t", &format!("{name}_shift"), &shifts));
         let mut which = "NULL".to_owned();
+        let divisors = form.windows.distinct();
         if divisors.len() > 1 {
-            let index = |divisor: &i64| divisors.binary_search(divisor);
-            let indices = means.divisors.iter().map(index).collect::<Result<Vec<usize>, _>>();
-            let indices = indices.map_err(|_| "a window of a size that has no multiplier")?;
             if divisors.len() > 256 {
                 return Err(format!("windows of {} different sizes, expected at most 256", divisors.len()));
             }
+            let index = |divisor: &i64| divisors.partition_point(|known| known < divisor);
             which = format!("{name}_divisor");
+            let indices: Vec<usize> = form.windows.divisors.iter().map(index).collect();
             data.push_str(&text::array("uint8_t", &which, &indices));
         }
+        let clamp = form.rescales.first().map(output_fields).unwrap_or_default();
         let _ = write!(
             data,
             "static const struct mean {name}_mean = {{\n    .axes = {{{}}},\n    .multiplier = {name}_multiplier, .shift = \
-             {name}_shift, .divisor = {which},\n    {}, {}\n}};\n\n",
+             {name}_shift, .divisor = {which},\n    {}, {clamp}\n}};\n\n",
             axes.join(", "),
-            self.input_fields(operator, input)?,
-            output_fields(operator),
+            self.input_fields(input, &form.input.port),
         );
         let calls = format!(
             "    run_mean(&{name}_mean, {}, {}, {});\n",
-            text::count(to),
+            text::count(&form.shape),
             self.pointer(input),
             self.pointer(output)
         );
-        Ok(Step { data, constant_bytes: 5 * scales.len(), calls })
+        Ok(Step { data, constant_bytes: 5 * form.rescales.len(), calls })
     }
 
-    fn max_pool(&self, node: &Node, pool: &Pool, kernels: &mut Kernels) -> Result<Step, String> {
+    fn window_maximum(
+        &self,
+        node: &Node,
+        form: &WindowMaximum,
+        kernels: &mut Kernels,
+    ) -> Result<Step, String> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
-        let (from, to) = (&self.shapes[input.0], &self.shapes[output.0]);
         kernels.add(Kernel::MaxPool);
-        let absent = 3_usize
-            .checked_sub(pool.kernel.len())
-            .ok_or_else(|| format!("a window of {} axes, expected at most 3", pool.kernel.len()))?;
-        let mut axes = [Axis::ABSENT; 3];
-        for (axis, place) in axes[absent..].iter_mut().enumerate() {
-            let size = |sizes: &[i64]| usize::try_from(sizes[axis]).map_err(|error| error.to_string());
-            *place = Axis {
-                input: from[axis + 2],
-                output: to[axis + 2],
-                kernel: size(&pool.kernel)?,
-                stride: size(&pool.stride)?,
-                padding: size(&pool.padding)?,
-                dilation: size(&pool.dilation)?,
-            };
-        }
+        let [depth, height, width] = WindowAxis::volume(&form.axes)?;
         let name = self.identifier(node)?.to_owned();
         let data = format!(
             "/* {} */\nstatic const struct max_pool {name}_pool = {{\n    .planes = {}, .depth = {}, .height = {}, .width = \
              {}, .flip = {}\n}};\n\n",
             self.comment(node),
-            from[0] * from[1],
-            axes[0].text()?,
-            axes[1].text()?,
-            axes[2].text()?,
+            form.planes(),
+            axis(&depth)?,
+            axis(&height)?,
+            axis(&width)?,
             self.flip(input),
         );
         let calls =
@@ -386,23 +334,11 @@ impl Network<'_> {
         Ok(Step { data, constant_bytes: 0, calls })
     }
 
-    fn selection(
-        &self,
-        node: &Node,
-        operator: &TargetOperator,
-        kernels: &mut Kernels,
-    ) -> Result<Step, String> {
-        let Op::Shape(shape) = &operator.op else {
-            return Err(format!("{} is no selection", operator.op.name()));
-        };
+    fn select(&self, node: &Node, form: &Select, kernels: &mut Kernels) -> Result<Step, String> {
         kernels.add(Kernel::Selection);
-        let input = node.inputs[0];
-        let known: Vec<Option<Vec<usize>>> = self.shapes.iter().cloned().map(Some).collect();
-        let results = shape.sources(&self.shapes[input.0], &known).map_err(|error| error.to_string())?;
         let name = self.identifier(node)?.to_owned();
         let (mut data, mut calls) = (format!("/* {} */\n", self.comment(node)), String::new());
-        let filling = shape.filling(first_input(operator)?.zero_point);
-        for (part, ((sizes, sources), output)) in results.iter().zip(&node.outputs).enumerate() {
+        for (part, ((sizes, sources), output)) in form.parts.iter().zip(&node.outputs).enumerate() {
             let tables = tables(sizes, sources).ok_or("places that are no sum of one term per axis")?;
             let name = if node.outputs.len() == 1 { name.clone() } else { format!("{name}_{part}") };
             for (axis, table) in tables.iter().enumerate() {
@@ -415,16 +351,17 @@ impl Network<'_> {
                 data,
                 "static const int32_t *const {name}_sources[{}] = {{{}}};\nstatic const struct selection {name}_selection \
                  = {{\n    .axes = {}, .sizes = {name}_sizes, .sources = {name}_sources, .padding_value = \
-                 {filling}\n}};\n\n",
+                 {}\n}};\n\n",
                 pointers.len(),
                 pointers.join(", "),
                 sizes.len(),
+                form.filling,
             );
             let _ = writeln!(
                 calls,
                 "    run_selection(&{name}_selection, {}, {}, {});",
                 text::count(sizes),
-                self.pointer(input),
+                self.pointer(node.inputs[0]),
                 self.pointer(*output)
             );
         }
@@ -433,25 +370,9 @@ impl Network<'_> {
 }
 
 /// `.output_zero_point = 3, .min = 0, .max = 255`.
-/// S1, Z1 and type of an operator's first input.
-fn first_input(operator: &TargetOperator) -> Result<&Port, String> {
-    operator.inputs.first().ok_or_else(|| format!("{} without an input", operator.op.name()))
-}
-
-fn output_fields(operator: &TargetOperator) -> String {
-    let Range { min, max } = operator.output.range;
-    format!(".output_zero_point = {}, .min = {min}, .max = {max}", operator.output.zero_point)
-}
-
-/// Distance of neighbours in an operand along the axes of the result; 0 where the operand is repeated.
-fn steps(operand: &[usize], result: &[usize]) -> Vec<usize> {
-    let mut steps = vec![0; result.len()];
-    let mut step = 1;
-    for (&size, place) in operand.iter().rev().zip(steps.iter_mut().rev()) {
-        *place = if size == 1 { 0 } else { step };
-        step *= size;
-    }
-    steps
+fn output_fields(rescale: &Rescale) -> String {
+    let Range { min, max } = rescale.clamp;
+    format!(".output_zero_point = {}, .min = {min}, .max = {max}", rescale.zero_point)
 }
 
 fn span(span: &Span) -> Result<String, String> {
@@ -525,12 +446,5 @@ mod tests {
         let mirrored = [Some(4), Some(2), None, Some(5), Some(3), None];
         assert_eq!(tables(&[2, 3], &mirrored), Some(vec![vec![2, 3], vec![2, 0, -1]]));
         assert_eq!(tables(&[2, 2], &[0, 1, 2, 2].map(Some)), None);
-    }
-
-    #[test]
-    fn repeated_operands_stay() {
-        assert_eq!(steps(&[1, 3, 1, 1], &[1, 3, 4, 5]), [0, 1, 0, 0]);
-        assert_eq!(steps(&[5], &[1, 3, 4, 5]), [0, 0, 0, 1]);
-        assert_eq!(steps(&[1, 3, 4, 5], &[1, 3, 4, 5]), [0, 20, 5, 1]);
     }
 }

@@ -1,12 +1,11 @@
 //! One node as instances of the library's modules: geometry, widths, constants and the files that they read.
 
-use gen_params_core::hardware::{OnOverflow, Rounding, TargetLayer, TargetOperator};
+use gen_params_core::hardware::integer_op::DotProduct;
+use gen_params_core::hardware::{IntegerOp, OnOverflow, Rounding};
 use gen_params_core::network::Node;
-use gen_params_core::ops::Op;
-use gen_params_core::parameters::{LayerKind, Parameters, Range};
+use gen_params_core::parameters::LayerKind;
 
 use super::geometry::Geometry;
-use super::operator;
 use super::parts::{Buffer, Data, Instance, Options, Value};
 use super::widths::{Widths, address_bits, unsigned_bits};
 use crate::memory::Kind;
@@ -16,29 +15,22 @@ use crate::names::file_stem;
 /// What is to be computed.
 pub(super) struct Request<'a> {
     pub(super) node: &'a Node,
-    /// Its integers, where it has weights.
-    pub(super) layer: Option<&'a TargetLayer>,
-    /// Its integers, where it has none.
-    pub(super) operator: Option<&'a TargetOperator>,
-    pub(super) parameters: &'a Parameters,
+    pub(super) form: &'a IntegerOp<'a>,
+    /// Memories: one may hold another shape of the same elements.
     pub(super) inputs: Vec<&'a Buffer>,
-    /// Their (C, spatial...): a memory may hold another shape of the same elements.
-    pub(super) input_shapes: Vec<&'a [usize]>,
-    /// The same with an axis of images where there is one.
-    pub(super) whole_inputs: Vec<&'a [usize]>,
-    /// The result's (C, spatial...).
-    pub(super) shape: &'a [usize],
-    /// The same with an axis of images where there is one.
-    pub(super) whole: &'a [usize],
+    /// Elements of the result.
+    pub(super) elements: usize,
     /// Bits of a code of the result.
     pub(super) code_bits: u32,
+    /// The target's.
+    pub(super) rounding: Rounding,
     pub(super) options: Options,
 }
 
-impl Request<'_> {
-    /// Elements of the result.
-    pub(super) fn elements(&self) -> usize {
-        self.whole.iter().product()
+impl<'a> Request<'a> {
+    /// The memory of the first input.
+    pub(super) fn first(&self) -> Result<&'a Buffer, String> {
+        self.inputs.first().copied().ok_or_else(|| "no input".into())
     }
 }
 
@@ -80,36 +72,16 @@ pub(super) fn path(name: &str) -> String {
     format!("{DATA}/{name}")
 }
 
-/// The block of a node; an error says what cannot be written.
-pub(super) fn of(request: &Request<'_>) -> Result<Computed, String> {
-    let op = &request.node.op;
-    match (op, request.operator) {
-        (Op::Layer(_), _) => layer(request),
-        (_, Some(operator)) => operator::of(request, operator),
-        (_, None) => Err(format!("the operator {}, which has no integers", op.name())),
-    }
-}
-
 /// Address widths of an input and of the output, by their elements.
 pub(super) fn address_parameters(read: usize, write: usize) -> [(&'static str, Value); 2] {
     [("READ_BITS", number(address_bits(read))), ("WRITE_BITS", number(address_bits(write)))]
 }
 
-fn first_shape<'a>(request: &Request<'a>) -> Result<&'a [usize], String> {
-    request.input_shapes.first().copied().ok_or_else(|| "no input".into())
-}
-
-fn first<'a>(request: &Request<'a>) -> Result<&'a Buffer, String> {
-    request.inputs.first().copied().ok_or_else(|| "no input".into())
-}
-
 /// A convolution or linear layer.
-fn layer(request: &Request<'_>) -> Result<Computed, String> {
-    let input = first(request)?;
-    let layer = request.layer.ok_or("a layer without integers")?;
-    let parameters = request.parameters.layers.iter().find(|known| known.name == request.node.name);
-    let parameters = parameters.ok_or("a layer without parameters")?;
-    let geometry = Geometry::of_layer(layer, first_shape(request)?, request.shape)?;
+pub(super) fn dot_product(request: &Request<'_>, form: &DotProduct<'_>) -> Result<Computed, String> {
+    let input = request.first()?;
+    let layer = form.layer;
+    let geometry = Geometry::of_layer(form)?;
     // Features stand last: a linear layer over several of them writes all channels of one before the next.
     let channels_last = layer.kind() == LayerKind::Linear && geometry.positions() > 1;
     let zero_points = &layer.weight_zero_point;
@@ -123,14 +95,7 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
     }
     let shifts: Vec<u8> = layer.shift.iter().filter_map(|&n| u8::try_from(n).ok()).collect();
 
-    let codes = layer.input_range();
-    let range = parameters.input_range.map_or(codes, |range| Range {
-        min: (range.min - layer.input_shift).clamp(codes.min, codes.max),
-        max: (range.max - layer.input_shift).clamp(codes.min, codes.max),
-    });
-    let z1 = layer.padding_value;
-    let widths = Widths::of(layer, Range { min: range.min.min(z1), max: range.max.max(z1) });
-
+    let widths = Widths::of(layer);
     let groups = layer.groups().max(1);
     let outputs = layer.channels() / groups;
     let taps = layer.taps();
@@ -153,7 +118,7 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
     list.push(("INPUT_SIGNED", flag(input.is_signed())));
     list.push(("INPUT_BITS", number(input.code_bits())));
     list.push(("OUTPUT_BITS", number(request.code_bits)));
-    list.push(("PADDING_VALUE", number(z1)));
+    list.push(("PADDING_VALUE", number(layer.padding_value)));
     list.push(if same_z2 {
         ("WEIGHT_ZERO_POINT", number(z2))
     } else {
@@ -182,7 +147,7 @@ fn layer(request: &Request<'_>) -> Result<Computed, String> {
         ("MULTIPLIER_FILE", Value::File(name(Kind::Multiplier))),
         ("SHIFT_FILE", Value::File(name(Kind::Shift))),
     ]);
-    list.extend(address_parameters(input.elements(), request.shape.iter().product()));
+    list.extend(address_parameters(input.elements(), request.elements));
 
     let bias = if wide_bias {
         Data::Signed64(layer.folded_bias.clone())
@@ -229,12 +194,12 @@ pub(super) fn rounding(rounding: Rounding) -> usize {
     }
 }
 
-/// A selection by a table of addresses; negative sources are padding, which has the code Z1 + `above_zero`.
-pub(super) fn gather(stem: &str, sources: &[i32], input: &Buffer, above_zero: i32) -> Computed {
+/// A selection by a table of addresses; where there is no source, the code of padding stands.
+pub(super) fn gather(stem: &str, sources: &[Option<usize>], input: &Buffer, filling: i32) -> Computed {
     let file = path(&format!("{stem}_address.hex"));
     let mut list = vec![
         ("COUNT", number(sources.len())),
-        ("FILL", number(input.activation.zero_point + above_zero)),
+        ("FILL", number(filling)),
         ("CODE_BITS", number(input.code_bits())),
         ("ADDRESS_FILE", Value::File(file.clone())),
     ];
@@ -242,7 +207,8 @@ pub(super) fn gather(stem: &str, sources: &[i32], input: &Buffer, above_zero: i3
     let clocks = sources.len() as u64 + 8;
     let mut computed = Computed::one(Instance { module: "gp_gather", parameters: list, clocks });
     // All ones, -1, has the highest bit set.
-    computed.data.push((file, Data::Signed32(sources.to_vec())));
+    let address = |source: &Option<usize>| source.and_then(|source| i32::try_from(source).ok()).unwrap_or(-1);
+    computed.data.push((file, Data::Signed32(sources.iter().map(address).collect())));
     computed
 }
 

@@ -106,7 +106,7 @@ pub fn write(
         images = shape.first_mut().map_or(0, |images| std::mem::replace(images, 1));
         shapes.push(shape);
     }
-    let plan = Plan::new(design.machine, design.parameters, &shapes, design.options)?;
+    let plan = Plan::new(design.machine, &shapes, design.options)?;
     let golden = Golden { tensors: design.golden, images };
 
     let mut files = sources(&plan, &golden)?;

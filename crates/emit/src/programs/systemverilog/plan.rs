@@ -1,16 +1,16 @@
 //! How a network becomes hardware: which tensors share a memory, and what computes each of the others.
 
-use gen_params_core::contract::Contract;
 use gen_params_core::error::Reason;
-use gen_params_core::hardware::Target;
+use gen_params_core::hardware::integer_op::Select;
+use gen_params_core::hardware::{IntegerOp, Target};
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::{EdgeId, IntNetwork, Node};
-use gen_params_core::ops::{Context, Fusion, Op, Value as EdgeValue};
-use gen_params_core::parameters::{Activation, Parameters};
-use gen_params_core::tensor::{Codes, Tensor};
+use gen_params_core::ops::Op;
+use gen_params_core::parameters::Activation;
+use gen_params_core::tensor::Codes;
 
-use super::block;
 use super::parts::{Block, Buffer, Data, Options, Plan};
+use super::{block, operator};
 use crate::Error;
 use crate::folder::golden::{INPUT, input_node};
 use crate::names::{Identifiers, Language, NameSpace, file_stem};
@@ -20,7 +20,6 @@ struct Planner<'a> {
     machine: &'a Machine<'a>,
     target: Target,
     network: &'a IntNetwork,
-    parameters: &'a Parameters,
     options: Options,
     /// By edge: the buffer that holds its codes.
     places: Vec<Option<usize>>,
@@ -32,12 +31,7 @@ struct Planner<'a> {
 
 impl Plan {
     /// The plan for one image, one shape (1, C, spatial...) per input.
-    pub(super) fn new(
-        machine: &Machine<'_>,
-        parameters: &Parameters,
-        shapes: &[Vec<usize>],
-        options: Options,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(machine: &Machine<'_>, shapes: &[Vec<usize>], options: Options) -> Result<Self, Error> {
         let network = machine.network();
         let count = network.edges.len();
         let Arithmetic::Target(target) = machine.arithmetic() else {
@@ -48,7 +42,6 @@ impl Plan {
             machine,
             target,
             network,
-            parameters,
             options,
             places: vec![None; count],
             shapes: vec![None; count],
@@ -159,8 +152,13 @@ impl Planner<'_> {
                 self.alias(node, *place.first().ok_or("no input")?);
             }
             Op::Constant(codes) => self.constant(node, codes)?,
-            Op::Shape(_) => self.shape(node, &shapes)?,
-            _ => self.compute(index, node, &shapes)?,
+            op => {
+                let form = self.machine.integer_op(index, &self.shapes).map_err(|error| error.to_string())?;
+                match form.ok_or_else(|| format!("the operator {}, which has no integers", op.name()))? {
+                    IntegerOp::Select(form) => self.select(node, &form)?,
+                    form => self.compute(node, &form, &shapes)?,
+                }
+            }
         }
         for (id, shape) in node.outputs.iter().zip(shapes) {
             self.shapes[id.0] = Some(shape);
@@ -200,29 +198,22 @@ impl Planner<'_> {
     }
 
     /// A node with one result.
-    fn compute(&mut self, index: usize, node: &Node, shapes: &[Vec<usize>]) -> Result<(), String> {
+    fn compute(&mut self, node: &Node, form: &IntegerOp<'_>, shapes: &[Vec<usize>]) -> Result<(), String> {
         let (&[id], [shape]) = (node.outputs.as_slice(), shapes) else {
             return Err(format!("a {} with {} results", node.op.name(), node.outputs.len()));
         };
         let places = self.places_of(node)?;
-        let name = file_stem(&node.name);
-        let whole_inputs: Vec<&[usize]> =
-            node.inputs.iter().filter_map(|id| self.shapes[id.0].as_deref()).collect();
         let request = block::Request {
             node,
-            layer: self.machine.layer(index),
-            operator: self.machine.operator(index),
-            parameters: self.parameters,
+            form,
             inputs: places.iter().filter_map(|&place| self.plan.buffers.get(place)).collect(),
-            input_shapes: whole_inputs.iter().map(|whole| block::image(whole)).collect(),
-            whole_inputs,
-            shape: block::image(shape),
-            whole: shape,
+            elements: shape.iter().product(),
             code_bits: self.known_activation(id)?.code_type.bits(),
+            rounding: self.target.rounding,
             options: self.options,
         };
-        let computed = block::of(&request)?;
-        self.add(node, id, name, shape, places, computed)
+        let computed = operator::of(&request)?;
+        self.add(node, id, file_stem(&node.name), shape, places, computed)
     }
 
     fn add(
@@ -245,45 +236,24 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// A selection: the same memory where the elements keep their order, else a table of addresses, found by letting the
-    /// reference select from the input's own indices.
-    fn shape(&mut self, node: &Node, shapes: &[Vec<usize>]) -> Result<(), String> {
-        let places = self.places_of(node)?;
-        let (&place, &id) = places.first().zip(node.inputs.first()).ok_or("no input")?;
-        let count = self.plan.buffers[place].elements();
-        let indices = (0..count).map(i32::try_from).collect::<Result<Vec<i32>, _>>();
-        let indices = indices.map_err(|_| format!("{count} elements, expected fewer than 2^31"))?;
-        let shape = self.shapes[id.0].clone().ok_or("an input of unknown shape")?;
-        let indices = Tensor::new(shape, indices).map_err(|error| error.to_string())?;
-        let activation = self.plan.buffers[place].activation;
-        // Padding has a code that is no index.
-        let above_zero = match &node.op {
-            Op::Shape(shape) => shape.filling(0),
-            _ => 0,
-        };
-        let marked = Some(Activation { zero_point: -1 - above_zero, ..activation });
-        let context = Context {
-            contract: Contract::Exact,
-            inputs: &[marked],
-            output: marked,
-            fusion: Fusion::default(),
-        };
-        let selected = node.op.apply(&[&EdgeValue::Codes(indices)], &self.shapes, &context);
-        let selected = selected.map_err(|error| error.to_string())?;
-        let parts = selected.len();
-        for (part, ((&edge, value), shape)) in node.outputs.iter().zip(selected).zip(shapes).enumerate() {
-            let EdgeValue::Codes(sources) = value else { return Err("a selection of reals".into()) };
-            let sources = sources.elements();
-            let in_order = (0_i32..).zip(sources).all(|(index, &source)| index == source);
+    /// A selection: the same memory where the elements keep their order, else a table of addresses.
+    fn select(&mut self, node: &Node, form: &Select) -> Result<(), String> {
+        let &place = self.places_of(node)?.first().ok_or("no input")?;
+        let count = form.input.elements();
+        if i32::try_from(count).is_err() {
+            return Err(format!("{count} elements, expected fewer than 2^31"));
+        }
+        for (part, (&edge, (shape, sources))) in node.outputs.iter().zip(&form.parts).enumerate() {
+            let in_order = (0..).map(Some).zip(sources).all(|(index, &source)| index == source);
             if sources.len() == count && in_order {
                 self.places[edge.0] = Some(place);
                 continue;
             }
-            let stem = match parts {
+            let stem = match form.parts.len() {
                 1 => file_stem(&node.name),
                 _ => format!("{}_{part}", file_stem(&node.name)),
             };
-            let gathered = block::gather(&stem, sources, &self.plan.buffers[place], above_zero);
+            let gathered = block::gather(&stem, sources, &self.plan.buffers[place], form.filling);
             self.add(node, edge, stem, shape, vec![place], gathered)?;
         }
         Ok(())

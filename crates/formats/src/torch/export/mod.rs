@@ -14,27 +14,15 @@ mod tensors;
 
 use indexmap::IndexMap;
 
+use super::archive::{Archive, FORMAT, OLD_PROGRAM};
 use super::budget::Budget;
-use super::container::Archive;
 use super::heap::shortened;
 use crate::error::{ReadError, Result};
 use crate::source::{Graph, Module};
 use schema::Program;
 
-/// The graph's entry up to PyTorch 2.7.
-const OLD_PROGRAM: &str = "serialized_exported_program.json";
-
-/// What stands in every archive since PyTorch 2.8, beside its models.
-const FORMAT: &str = "archive_format";
-
 /// Schemas that we know, by their major version.
 const SCHEMAS: std::ops::RangeInclusive<u64> = 5..=8;
-
-/// What stands before the entries of a `.pt2` archive, if `entry` is one that only they have.
-pub(crate) fn root(entry: &str) -> Option<&str> {
-    let root = entry.strip_suffix(OLD_PROGRAM).or_else(|| entry.strip_suffix(FORMAT))?;
-    (root.is_empty() || root.ends_with('/') && root.matches('/').count() == 1).then_some(root)
-}
 
 /// True where the archive is one of `torch.export.save`.
 pub(crate) fn is_export(archive: &Archive) -> bool {

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use indexmap::IndexMap;
 
+use super::super::archive::Archive;
 use super::super::budget::Budget;
-use super::super::container::{self, Archive, Container};
+use super::super::container::{self, Container};
 use super::super::facts::Facts;
 use super::super::heap::shortened;
 use super::super::pickle;

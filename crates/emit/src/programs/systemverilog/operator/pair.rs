@@ -1,43 +1,51 @@
 //! Sums, products and matrix products of two tensors.
 
-use gen_params_core::hardware::TargetOperator;
-use gen_params_core::parameters::{Range, Scale};
+use gen_params_core::hardware::Rescale;
+use gen_params_core::hardware::integer_op::{MatrixProduct, Operand, Pair, Product, Sum};
+use gen_params_core::parameters::Scale;
 
 use super::walk::Walk;
-use super::{Input, inputs, normal, scaled};
+use super::{narrow, normal, rescaled};
 use crate::programs::systemverilog::block::{Computed, Request, flag, number};
-use crate::programs::systemverilog::parts::{Instance, Value};
+use crate::programs::systemverilog::parts::{Buffer, Instance, Value};
 use crate::programs::systemverilog::widths::address_bits;
 
-fn two<'a>(request: &Request<'a>, operator: &'a TargetOperator) -> Result<[Input<'a>; 2], String> {
-    let found = <[Input<'a>; 2]>::try_from(inputs(request, operator));
-    found.map_err(|found| format!("{} inputs, expected 2", found.len()))
+fn two<'a>(request: &Request<'a>, operands: &[Operand; 2]) -> Result<[&'a Buffer; 2], String> {
+    narrow(request, &operands.each_ref())?;
+    let buffers = <[&Buffer; 2]>::try_from(request.inputs.as_slice());
+    buffers.map_err(|_| format!("{} inputs, expected 2", request.inputs.len()))
 }
 
 /// Signs, zero points and address widths of both operands.
-fn operands(request: &Request<'_>, [a, b]: &[Input<'_>; 2]) -> Vec<(&'static str, Value)> {
+fn operands(
+    request: &Request<'_>,
+    [a, b]: [&Buffer; 2],
+    [first, second]: &[Operand; 2],
+) -> Vec<(&'static str, Value)> {
     vec![
-        ("A_SIGNED", flag(a.buffer.is_signed())),
-        ("B_SIGNED", flag(b.buffer.is_signed())),
-        ("A_ZERO_POINT", number(a.port.zero_point)),
-        ("B_ZERO_POINT", number(b.port.zero_point)),
-        ("READ_A_BITS", number(address_bits(a.buffer.elements()))),
-        ("READ_B_BITS", number(address_bits(b.buffer.elements()))),
-        ("WRITE_BITS", number(address_bits(request.elements()))),
+        ("A_SIGNED", flag(a.is_signed())),
+        ("B_SIGNED", flag(b.is_signed())),
+        ("A_ZERO_POINT", number(first.port.zero_point)),
+        ("B_ZERO_POINT", number(second.port.zero_point)),
+        ("READ_A_BITS", number(a.address_bits())),
+        ("READ_B_BITS", number(b.address_bits())),
+        ("WRITE_BITS", number(address_bits(request.elements))),
     ]
 }
 
 /// An instance that goes over the result element by element.
 fn elementwise(
     request: &Request<'_>,
-    both: &[Input<'_>; 2],
+    pair: &Pair,
     operation: i64,
     multipliers: [u32; 2],
     shift: i32,
     arithmetic: Vec<(&'static str, Value)>,
 ) -> Result<Computed, String> {
-    let walk = Walk::broadcast(both.each_ref().map(|input| input.shape), request.shape)?;
-    if std::ptr::eq(both[0].buffer, both[1].buffer) && walk.steps[0] != walk.steps[1] {
+    let both = two(request, &pair.operands)?;
+    let walk =
+        Walk::broadcast(pair.operands.each_ref().map(|operand| operand.shape.as_slice()), &pair.shape)?;
+    if std::ptr::eq(both[0], both[1]) && walk.steps[0] != walk.steps[1] {
         return Err("a tensor that meets itself at other places, expected two tensors".into());
     }
     let mut list = vec![("OPERATION", Value::Integer(operation))];
@@ -47,87 +55,47 @@ fn elementwise(
         ("MULTIPLIER_B", number(multipliers[1])),
         ("SHIFT", number(shift)),
     ]);
-    list.extend(operands(request, both));
+    list.extend(operands(request, both, &pair.operands));
     list.extend(arithmetic);
-    let clocks = request.elements() as u64 + 8;
+    let clocks = request.elements as u64 + 8;
     Ok(Computed::one(Instance { module: "gp_elementwise", parameters: list, clocks }))
 }
 
-pub(super) fn sum(
-    request: &Request<'_>,
-    operator: &TargetOperator,
-    multipliers: [u32; 2],
-    shift: i32,
-) -> Result<Computed, String> {
-    let both = two(request, operator)?;
+pub(super) fn sum(request: &Request<'_>, form: &Sum) -> Result<Computed, String> {
+    let Rescale { shift, .. } = form.rescale;
     let mut factors = [0; 2];
-    for (factor, multiplier) in factors.iter_mut().zip(multipliers) {
+    for (factor, multiplier) in factors.iter_mut().zip(form.multipliers) {
         *factor = normal(Scale { multiplier, shift })?.0;
     }
+    // The shift to the left that is none of hardware is in the factors, and so in the sums.
+    let sums = Sum { multipliers: factors, ..form.clone() }.sums();
     let shift = shift.max(0);
-    let [a, b] = [0, 1].map(|i| {
-        let Range { min, max } = both[i].centred();
-        Range { min: min * i128::from(factors[i]), max: max * i128::from(factors[i]) }
-    });
-    let range = Range { min: a.min + b.min, max: a.max + b.max };
-    let arithmetic = scaled(request, operator, range, &[(1, shift)], operator.output.zero_point);
-    elementwise(request, &both, 0, factors, shift, arithmetic)
+    let arithmetic = rescaled(request, sums, &[&Rescale { shift, ..form.rescale.clone() }])?;
+    elementwise(request, &form.pair, 0, factors, shift, arithmetic)
 }
 
-/// All products of two codes minus their zero points.
-fn products([a, b]: &[Input<'_>; 2]) -> Range<i128> {
-    let (a, b) = (a.centred(), b.centred());
-    let ends = [a.min * b.min, a.min * b.max, a.max * b.min, a.max * b.max];
-    ends.iter().fold(Range { min: ends[0], max: ends[0] }, |range, &end| Range {
-        min: range.min.min(end),
-        max: range.max.max(end),
-    })
+pub(super) fn product(request: &Request<'_>, form: &Product) -> Result<Computed, String> {
+    let (multiplier, shift) = normal(form.rescale.scale())?;
+    let arithmetic = rescaled(request, form.sums(), &[&form.rescale])?;
+    elementwise(request, &form.pair, 1, [multiplier, 1], shift, arithmetic)
 }
 
-pub(super) fn product(
-    request: &Request<'_>,
-    operator: &TargetOperator,
-    scale: Scale,
-) -> Result<Computed, String> {
-    let both = two(request, operator)?;
-    let (multiplier, shift) = normal(scale)?;
-    let range = products(&both);
-    let arithmetic = scaled(request, operator, range, &[(multiplier, shift)], operator.output.zero_point);
-    elementwise(request, &both, 1, [multiplier, 1], shift, arithmetic)
-}
-
-/// (.., M, K) times (.., K, P).
-pub(super) fn matrix_product(
-    request: &Request<'_>,
-    operator: &TargetOperator,
-    scale: Scale,
-) -> Result<Computed, String> {
-    let both = two(request, operator)?;
-    if std::ptr::eq(both[0].buffer, both[1].buffer) {
+pub(super) fn matrix_product(request: &Request<'_>, form: &MatrixProduct) -> Result<Computed, String> {
+    let both = two(request, &form.operands)?;
+    if std::ptr::eq(both[0], both[1]) {
         return Err("a matrix times itself, expected two tensors".into());
     }
-    // Leading axes are the same; those of a vector are left out.
-    let (rows, inner) = match both[0].shape {
-        [.., rows, inner] => (*rows, *inner),
-        [inner] => (1, *inner),
-        [] => return Err("a number, expected matrices".into()),
-    };
-    let columns = request.shape.last().copied().unwrap_or(1);
-    let matrices = request.elements() / (rows * columns).max(1);
-    let (multiplier, shift) = normal(scale)?;
-    let Range { min, max } = products(&both);
-    let terms = i128::try_from(inner).unwrap_or(i128::MAX >> 32);
-    let range = Range { min: min.min(0) * terms, max: max.max(0) * terms };
+    let (multiplier, shift) = normal(form.rescale.scale())?;
     let mut list = vec![
-        ("MATRICES", number(matrices)),
-        ("ROWS", number(rows)),
-        ("INNER", number(inner)),
-        ("COLUMNS", number(columns)),
+        ("MATRICES", number(form.matrices)),
+        ("ROWS", number(form.rows)),
+        ("INNER", number(form.inner)),
+        ("COLUMNS", number(form.columns)),
         ("MULTIPLIER", number(multiplier)),
         ("SHIFT", number(shift)),
     ];
-    list.extend(operands(request, &both));
-    list.extend(scaled(request, operator, range, &[(multiplier, shift)], operator.output.zero_point));
-    let clocks = (request.elements() * inner) as u64 + 8;
+    list.extend(operands(request, both, &form.operands));
+    list.extend(rescaled(request, form.sums(), &[&form.rescale])?);
+    let clocks = (request.elements * form.inner) as u64 + 8;
     Ok(Computed::one(Instance { module: "gp_matrix_product", parameters: list, clocks }))
 }

@@ -1,13 +1,12 @@
-//! Largest codes and means of windows.
+//! Largest codes and sums of windows.
 
-use gen_params_core::hardware::{Means, TargetOperator};
-use gen_params_core::ops::{Op, Pool, Span};
-use gen_params_core::parameters::Range;
+use gen_params_core::hardware::integer_op::{Operand, WindowAxis, WindowMaximum, WindowSum};
+use gen_params_core::ops::Span;
 
-use super::{Input, normal, scaled, single};
+use super::{narrow, normal, rescaled};
 use crate::names::file_stem;
 use crate::programs::systemverilog::block::{Computed, Request, address_parameters, flag, number, path};
-use crate::programs::systemverilog::geometry::{Axis, Geometry, spatial, spread};
+use crate::programs::systemverilog::geometry::Geometry;
 use crate::programs::systemverilog::parts::{Data, Instance, Value};
 
 /// Entries of the largest table of taps.
@@ -75,71 +74,36 @@ impl Taps {
     }
 }
 
-impl Windows {
-    /// The longest window's codes.
-    fn longest(&self) -> usize {
-        match self {
-            Self::Grid(geometry) => geometry.taps(),
-            Self::Table(taps) => taps.windows.iter().map(Vec::len).max().unwrap_or(0),
-        }
-    }
-}
-
-fn size(value: i64) -> Result<usize, String> {
-    usize::try_from(value).map_err(|_| format!("a window with a size of {value}"))
-}
-
 /// Spatial axes that windows are counted in.
 const GRID_AXES: usize = 2;
 
-pub(super) fn largest(
-    request: &Request<'_>,
-    operator: &TargetOperator,
-    pool: &Pool,
-) -> Result<Computed, String> {
-    let input = single(request, operator)?;
-    let (codes, clamp) = (input.port.range, operator.output.range);
-    if codes.min < clamp.min || codes.max > clamp.max {
-        return Err("a largest code that is clamped".into());
-    }
-    let windows = if pool.kernel.len() <= GRID_AXES {
-        Windows::Grid(Geometry::of_pool(pool, input.shape, request.shape)?)
+pub(super) fn maximum(request: &Request<'_>, form: &WindowMaximum) -> Result<Computed, String> {
+    let WindowMaximum { input, axes, .. } = form;
+    let windows = if axes.len() <= GRID_AXES {
+        Windows::Grid(Geometry::new(WindowAxis::volume(axes)?))
     } else {
-        Windows::Table(Taps::of_boxes(input.shape, &taps_of_pool(input.shape, request.shape, pool)?)?)
+        let whole = input.shape.iter().take(2).map(|&size| (0..size).map(|place| vec![place]).collect());
+        let taps = axes.iter().map(|axis| (0..axis.output).map(|window| axis.taps(window)).collect());
+        let positions: Vec<Vec<Vec<usize>>> = whole.chain(taps).collect();
+        Windows::Table(Taps::of_boxes(&input.shape, &positions)?)
     };
     let others = vec![("CODE_BITS", number(request.code_bits))];
-    Ok(windowed(request, "gp_max_pool", &input, &windows, others))
-}
-
-/// By axis of (C, spatial...), by position of the result, the positions inside the input.
-fn taps_of_pool(input: &[usize], output: &[usize], pool: &Pool) -> Result<Vec<Vec<Vec<usize>>>, String> {
-    let channels = input.first().copied().unwrap_or(1);
-    let mut axes = vec![(0..channels).map(|channel| vec![channel]).collect::<Vec<_>>()];
-    for (axis, (&positions, &results)) in input.iter().zip(output).skip(1).enumerate() {
-        let value = |values: &[i64]| values.get(axis).copied().ok_or("a window of other axes").map(size)?;
-        let (kernel, stride) = (value(&pool.kernel)?, value(&pool.stride)?);
-        let (padding, dilation) = (value(&pool.padding)?, value(&pool.dilation)?);
-        let taps = |result: usize| {
-            let padded = (0..kernel).map(|tap| result * stride + tap * dilation);
-            padded.filter_map(|place| place.checked_sub(padding)).filter(|&p| p < positions).collect()
-        };
-        axes.push((0..results).map(taps).collect());
-    }
-    Ok(axes)
+    windowed(request, "gp_max_pool", input, &windows, others)
 }
 
 /// An instance that goes over the windows of every channel.
 fn windowed(
     request: &Request<'_>,
     module: &'static str,
-    input: &Input<'_>,
+    input: &Operand,
     windows: &Windows,
     others: Vec<(&'static str, Value)>,
-) -> Computed {
+) -> Result<Computed, String> {
+    let buffer = request.first()?;
     let mut data = Vec::new();
     let (mut list, clocks) = match windows {
         Windows::Grid(geometry) => {
-            let channels = input.shape.first().copied().unwrap_or(1);
+            let channels: usize = input.shape.iter().take(2).product();
             let mut list = vec![("CHANNELS", number(channels))];
             list.extend(geometry.parameters());
             (list, channels * geometry.positions() * geometry.taps())
@@ -157,72 +121,43 @@ fn windowed(
             (list, taps.planes * taps.count())
         }
     };
-    list.push(("INPUT_SIGNED", flag(input.buffer.is_signed())));
+    list.push(("INPUT_SIGNED", flag(buffer.is_signed())));
     list.extend(others);
-    list.extend(address_parameters(input.buffer.elements(), request.elements()));
+    list.extend(address_parameters(buffer.elements(), request.elements));
     let instance = Instance { module, parameters: list, clocks: clocks as u64 + 8 };
-    Computed { data, ..Computed::one(instance) }
+    Ok(Computed { data, ..Computed::one(instance) })
 }
 
-/// The windows of a mean: counted where they are a grid in the last two axes, else from a table.
-fn windows_of_mean(op: &Op, input: &Input<'_>, output: &[usize], means: &Means) -> Result<Windows, String> {
-    if let Op::AveragePool(pool) = op
-        && pool.kernel.len() <= GRID_AXES
+/// The windows of a sum: counted where they are a grid in the last two axes of one image, else from a table.
+fn windows_of_sum(form: &WindowSum) -> Result<Windows, String> {
+    if let (Some(grid), [1, ..]) = (&form.grid, form.input.shape.as_slice())
+        && grid.len() <= GRID_AXES
     {
-        return Ok(Windows::Grid(Geometry::of_pool(pool, input.shape, output)?));
-    }
-    let kernels: Option<Vec<usize>> = means.spans.iter().map(|axis| kernel(axis)).collect();
-    if let Some([1, 1, kernel @ ..]) = kernels.as_deref()
-        && kernel.len() <= GRID_AXES
-        && let [1, shape @ ..] = input.whole
-    {
-        let (kernel, size) = (spread(kernel, 1)?, spatial(shape)?);
-        let geometry = Geometry::new(std::array::from_fn(|axis| Axis {
-            input: size[axis],
-            output: size[axis] / kernel[axis].max(1),
-            kernel: kernel[axis],
-            stride: kernel[axis],
-            ..Axis::ABSENT
-        }));
-        return Ok(Windows::Grid(geometry));
+        return Ok(Windows::Grid(Geometry::new(WindowAxis::volume(grid)?)));
     }
     let positions = |axis: &Vec<Span>| axis.iter().map(|span| (span.start..span.end).collect()).collect();
-    let axes: Vec<Vec<Vec<usize>>> = means.spans.iter().map(positions).collect();
-    Taps::of_boxes(input.whole, &axes).map(Windows::Table)
+    let axes: Vec<Vec<Vec<usize>>> = form.windows.spans.iter().map(positions).collect();
+    Taps::of_boxes(&form.input.shape, &axes).map(Windows::Table)
 }
 
-/// The size of windows along an axis that are all of one size and stand side by side.
-fn kernel(axis: &[Span]) -> Option<usize> {
-    let size = axis.first()?.end;
-    let regular = |(i, span): (usize, &Span)| span.start == i * size && span.end == (i + 1) * size;
-    axis.iter().enumerate().all(regular).then_some(size)
-}
-
-pub(super) fn mean(request: &Request<'_>, operator: &TargetOperator) -> Result<Computed, String> {
-    let input = single(request, operator)?;
-    let means = Means::of(&operator.op, input.whole, request.whole);
-    let means = means.map_err(|error| error.to_string())?.ok_or("no mean")?;
-    let windows = windows_of_mean(&operator.op, &input, request.shape, &means)?;
-    let scale = |divisor: i64| {
-        let scale = operator.mean_scale(divisor).ok_or_else(|| format!("means of {divisor} codes"))?;
-        normal(scale)
-    };
-    let codes = i128::try_from(windows.longest()).unwrap_or(i128::MAX >> 32);
-    let Range { min, max } = input.centred();
-    let range = Range { min: min.min(0) * codes, max: max.max(0) * codes };
-    let scales = means.divisors.iter().map(|&divisor| scale(divisor)).collect::<Result<Vec<_>, String>>()?;
+pub(super) fn sum(request: &Request<'_>, form: &WindowSum) -> Result<Computed, String> {
+    narrow(request, &[&form.input])?;
+    let windows = windows_of_sum(form)?;
+    let rescales = form.by_position();
+    let scales =
+        rescales.iter().map(|rescale| normal(rescale.scale())).collect::<Result<Vec<_>, String>>()?;
     let &(multiplier, shift) = scales.first().ok_or("no windows")?;
     let file = |what: &str| path(&format!("{}_{what}.hex", file_stem(&request.node.name)));
     let by_position = scales.iter().any(|&known| known != (multiplier, shift));
-    let mut others = vec![("INPUT_ZERO_POINT", number(input.port.zero_point))];
+    let mut others = vec![("INPUT_ZERO_POINT", number(form.input.port.zero_point))];
     if by_position {
         others.push(("MULTIPLIER_FILE", Value::File(file("multiplier"))));
         others.push(("SHIFT_FILE", Value::File(file("shift"))));
     } else {
         others.extend([("MULTIPLIER", number(multiplier)), ("SHIFT", number(shift))]);
     }
-    others.extend(scaled(request, operator, range, &scales, operator.output.zero_point));
-    let mut computed = windowed(request, "gp_average_pool", &input, &windows, others);
+    others.extend(rescaled(request, form.sums(), &rescales)?);
+    let mut computed = windowed(request, "gp_average_pool", &form.input, &windows, others)?;
     if by_position {
         let shifts = scales.iter().map(|&(_, shift)| shift.to_le_bytes()[0].cast_signed()).collect();
         let multipliers = scales.iter().map(|&(multiplier, _)| multiplier).collect();
