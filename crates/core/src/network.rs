@@ -89,6 +89,24 @@ pub struct IntNetwork {
     pub warnings: Vec<String>,
 }
 
+impl Default for IntNetwork {
+    /// A network with nothing in it yet, wired as the file says.
+    fn default() -> Self {
+        Self {
+            wiring: Wiring::File,
+            engine: None,
+            fusions: BTreeMap::new(),
+            undelegated: BTreeSet::new(),
+            edges: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            states: Vec::new(),
+            nodes: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
 impl IntNetwork {
     /// A reason for each state, against what takes each image by itself.
     pub fn states_as_reasons(&self) -> Vec<Reason> {
@@ -122,6 +140,12 @@ impl IntNetwork {
     pub fn contract_of(&self, node: &Node, contract: Contract) -> Contract {
         if contract != Contract::LitertXnnpack {
             return contract;
+        }
+        // A clamp is the end of the operator before it, in the same kernel.
+        let before =
+            self.nodes.iter().find(|before| node.inputs.iter().any(|id| before.outputs.contains(id)));
+        if let (Op::Clamp { .. }, Some(before)) = (&node.op, before) {
+            return self.contract_of(before, contract);
         }
         let inputs: Vec<Option<Activation>> =
             node.inputs.iter().map(|&id| self.edge(id).activation).collect();

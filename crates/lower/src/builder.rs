@@ -26,14 +26,7 @@ impl Builder {
             network: IntNetwork {
                 wiring,
                 engine: options.engine.map(Engine::contract),
-                fusions: std::collections::BTreeMap::new(),
-                undelegated: std::collections::BTreeSet::new(),
-                edges: Vec::new(),
-                inputs: Vec::new(),
-                outputs: Vec::new(),
-                states: Vec::new(),
-                nodes: Vec::new(),
-                warnings: Vec::new(),
+                ..IntNetwork::default()
             },
             names: HashMap::new(),
             budget: Budget::of(source),

@@ -18,6 +18,7 @@ const FEW_IMAGES: usize = 4;
 
 pub(crate) fn run(arguments: &Vectors) -> Result<()> {
     let derived = derive(&arguments.subject)?;
+    derived.wired()?;
     let options = &arguments.input_options;
     let mut input = optional_input(&derived, arguments.input.as_ref(), options)?;
     let images = match (&mut input, &arguments.shape) {

@@ -108,7 +108,7 @@ fn smallest_shift(derived: &Derived, contract: Contract, within: f64) -> Result<
 fn layers_with(trades: &[Trade<'_>], n: u32) -> Summary {
     let counts = trades.par_iter().map(|trade| {
         let mut summary = Summary::default();
-        match trade.best(Freedom::Nearest, MULTIPLIER_BITS, Some(n), None, None, 0) {
+        match trade.best(Freedom::Nearest, MULTIPLIER_BITS, Some(n), None, &[], 0) {
             Some(chosen) => summary.add(&chosen.difference, false),
             None => summary.add_without_hardware(trade.reachable()),
         }
