@@ -3,9 +3,13 @@
 
     python tools/against_engines --engine torch --codes 10000000 --seed 7 --save failing
 
-Engines are modules beside this file, NAME_cases.py, each with ENGINE (its name), VERSION, OPERATORS (rows of the table)
+Engines are modules beside this file, NAME_cases.py, each with ENGINE (its name), LIBRARY (with its version), OPERATORS (rows of the table)
 and cases(operators, rng), an endless iterator of `case.Case`. One that cannot be imported is left out, and said so.
 The same seed and versions give the same cases. Exit code 1: a code differs that no warning announces, or a case is refused.
+
+    python tools/against_engines --tables docs/fidelity/*.json --page docs/fidelity.md
+
+puts together the counts that runs kept with --results, and prints their tables or writes them into a page.
 """
 
 import argparse
@@ -17,6 +21,7 @@ import platform
 import secrets
 import signal
 import sys
+import time
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -25,7 +30,7 @@ import numpy as np
 
 from failure import save, size, smaller
 from subject import differing, run
-from table import Counts
+from table import Counts, into, merged, write
 
 MODULES = {"torch": "torch_cases", "onnxruntime": "onnxruntime_cases", "litert": "litert_cases"}
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -39,7 +44,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="S", help="repeats a run [drawn, and printed]")
     parser.add_argument("--save", type=pathlib.Path, metavar="DIR", help="keep the smallest failing case of each row here")
     parser.add_argument("--gen-params", type=pathlib.Path, metavar="PATH", help="the command [target/release or target/debug]")
+    parser.add_argument("--results", type=pathlib.Path, metavar="FILE", help="keep the counts here, as JSON, from minute to minute")
     parser.add_argument("--list", action="store_true", help="print the rows and end")
+    parser.add_argument("--tables", type=pathlib.Path, nargs="+", metavar="FILE", help="compare nothing: the tables of kept counts")
+    parser.add_argument("--page", type=pathlib.Path, metavar="FILE", help="with --tables: write them between the marks of this page")
     return parser.parse_args()
 
 
@@ -65,12 +73,15 @@ def modules(names: list[str]) -> list:
 class Tester:
     """Compares case by case and keeps the counts and the smallest failure of each row."""
 
-    def __init__(self, gen_params: pathlib.Path, directory: pathlib.Path | None, seed: int):
-        self.gen_params, self.directory, self.seed = gen_params, directory, seed
+    def __init__(self, gen_params: pathlib.Path, directory: pathlib.Path | None, results: pathlib.Path | None, seed: int):
+        self.gen_params, self.directory, self.results, self.seed = gen_params, directory, results, seed
         self.counts: dict[str, Counts] = {}
         self.smallest: dict[tuple[str, str], int] = {}
+        self.kept = time.monotonic()
 
     def compare(self, module, operators: list[str], codes: int):
+        today = str(datetime.date.today())
+        self.counts[module.ENGINE] = Counts(module.LIBRARY, cpu(), {today}, {self.seed})
         rng = np.random.default_rng([self.seed, *module.ENGINE.encode()])
         cases = module.cases(operators, rng)
         compared = 0
@@ -81,11 +92,18 @@ class Tester:
                 case = next(cases) if compared < codes else None
                 if pending:
                     self.count(module, pending[0], pending[1].result())
+                    self.keep(60)
                 pending = (case, pool.submit(run, self.gen_params, case, case.input)) if case else None
                 compared += case.expected.size if case else 0
 
+    def keep(self, seconds: float = 0):
+        """Writes the counts, unless that was done less than so long ago."""
+        if self.results and time.monotonic() - self.kept >= seconds:
+            write(self.results, self.counts.values())
+            self.kept = time.monotonic()
+
     def count(self, module, case, answer):
-        row = self.counts.setdefault(module.ENGINE, Counts()).row(case.operator, case.engine)
+        row = self.counts[module.ENGINE].row(case.operator, case.engine)
         wrong = differing(answer, case.expected)
         row.cases += 1
         if answer.codes is None:
@@ -105,12 +123,16 @@ class Tester:
         if self.directory:
             case, answer = smaller(self.gen_params, case, wrong) or (case, answer)
             if size(case) < self.smallest.get(key, sys.maxsize):
-                save(self.directory, case, answer, f"{module.ENGINE} {module.VERSION}", str(self.seed))
+                save(self.directory, case, answer, module.LIBRARY, str(self.seed))
         self.smallest[key] = min(size(case), self.smallest.get(key, sys.maxsize))
 
 
 def main() -> int:
     options = arguments()
+    if options.tables:
+        tables = "\n\n".join(counts.markdown() for counts in merged(options.tables))
+        into(options.page, tables) if options.page else print(tables)
+        return 0
     found = modules(options.engine)
     if options.list:
         for module in found:
@@ -122,7 +144,7 @@ def main() -> int:
     seed = options.seed if options.seed is not None else secrets.randbits(32)
     # Stopped from outside, a run still prints what it has counted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    tester = Tester(command(options.gen_params), options.save, seed)
+    tester = Tester(command(options.gen_params), options.save, options.results, seed)
     print(f"seed {seed}", file=sys.stderr, flush=True)
     for module in found:
         operators = [operator for operator in module.OPERATORS if not options.ops or operator in options.ops]
@@ -133,22 +155,17 @@ def main() -> int:
                 print(f"{module.ENGINE}: stopped", file=sys.stderr)
             except Exception:  # What was counted so far is worth printing; the run is not complete and says so.
                 traceback.print_exc()
-                report(tester, found)
+                report(tester)
                 return 2
-    report(tester, found)
+    report(tester)
     totals = [counts.total() for counts in tester.counts.values()]
     return 1 if any(total.differing or total.refused for total in totals) else 0
 
 
-def report(tester: Tester, found: list):
+def report(tester: Tester):
     """A table for each library, with all that it depends on."""
-    for module in found:
-        counts = tester.counts.get(module.ENGINE)
-        if counts:
-            total = counts.total()
-            print(f"{module.ENGINE} {module.VERSION}: {total.codes + total.warned:,} codes, {total.differing:,} differ of those that")
-            print(f"nothing warns of; {datetime.date.today()}, seed {tester.seed}, one thread, {cpu()}\n")
-            print(counts.markdown(), end="\n\n")
+    tester.keep()
+    print("\n\n".join(counts.markdown() for counts in tester.counts.values() if counts.rows))
 
 
 def cpu() -> str:

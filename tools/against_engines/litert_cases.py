@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from case import Case
 
 ENGINE = "litert"
-VERSION = importlib.metadata.version("ai-edge-litert")
+LIBRARY = f"LiteRT {importlib.metadata.version('ai-edge-litert')}"
 RESOLVERS = {"litert": OpResolverType.BUILTIN_REF, "litert-xnnpack": OpResolverType.AUTO}
 TYPES = {
     "int2": schema.TensorType.INT2,
@@ -344,7 +344,7 @@ def pair(operator):
         inputs = [x, other] if d.chance(0.7) or operator == "SUB" and d.chance(0.5) else [other, x]
         made = options(operator.capitalize(), fusedActivationFunction=d.fused())
         if operator != "MUL":
-            made.potScaleInt16 = False
+            made.potScaleInt16 = d.chance(0.3)
         net.add(operator, inputs, [y], made)
         return y
 

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from case import Case
 
 ENGINE = "onnxruntime"
-VERSION = onnxruntime.__version__
+LIBRARY = f"ONNX Runtime {onnxruntime.__version__}"
 
 Array = np.ndarray
 TYPES = {np.uint8: TensorProto.UINT8, np.int8: TensorProto.INT8, np.float32: TensorProto.FLOAT}
@@ -175,10 +175,18 @@ def ended(network: Network, array: Array, reals: str, scheme: Scheme) -> Made:
     return array, network.dequantized(codes, scheme), scheme, False
 
 
+def batch(network: Network, image: tuple[int, ...]) -> int:
+    """One image, a few, or as many as make a run worth its start."""
+    rng = network.rng
+    few = int(rng.choice([1, 1, 2, 3]))
+    many = int(rng.choice([2_000, 20_000, 60_000])) // int(np.prod(image))
+    return few if rng.random() < 0.3 else int(np.clip(many, few, 4096))
+
+
 def image(network: Network, channels: int | None = None, axes: int = 2, largest: int = 9) -> tuple[int, ...]:
     rng = network.rng
-    batch = int(rng.choice([1, 1, 2, 3]))
-    return (batch, channels or int(rng.integers(1, 17)), *(int(n) for n in rng.integers(1, largest + 1, axes)))
+    one = (channels or int(rng.integers(1, 17)), *(int(n) for n in rng.integers(1, largest + 1, axes)))
+    return (batch(network, one), *one)
 
 
 def begun(network: Network, shape: tuple[int, ...]) -> tuple[Array, str, Scheme]:
@@ -324,8 +332,8 @@ def conv_transpose(network: Network) -> Made:
 
 
 def matrix(network: Network) -> tuple[int, int]:
-    rng = network.rng
-    return int(rng.integers(1, 9)), int(rng.choice([1, 3, 7, 8, 16, 33, 100, 200]))
+    inputs = int(network.rng.choice([1, 3, 7, 8, 16, 33, 100, 200]))
+    return batch(network, (inputs,)), inputs
 
 
 def gemm(network: Network) -> Made:
@@ -346,7 +354,7 @@ def matmul(network: Network) -> Made:
     outputs = int(rng.integers(1, 33))
     if rng.random() < 0.4:
         side = int(rng.integers(1, 13))
-        array, operands, (a, b) = two(network, (int(rng.integers(1, 4)), side, side))
+        array, operands, (a, b) = two(network, (batch(network, (side, side)), side, side))
         reach = float(a.scale * b.scale) * 70 * 70 * np.sqrt(side)
         return ended(network, array, network.node("MatMul", operands), network.result(reach))
     array, reals, scheme = begun(network, (rows, inputs))
@@ -394,7 +402,8 @@ def limits(network: Network) -> Made:
 
 def softmax(network: Network) -> Made:
     rng = network.rng
-    shape = tuple(int(n) for n in rng.integers(1, 12, int(rng.integers(2, 5))))
+    one = tuple(int(n) for n in rng.integers(1, 12, int(rng.integers(1, 4))))
+    shape = (batch(network, one), *one)
     array, reals, _ = begun(network, shape)
     axis = -1 if network.opset < 13 else int(rng.choice([-1, -1, len(shape) - 1, 1]))
     network.say(f"axis {axis}")

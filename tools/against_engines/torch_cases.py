@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from case import Case
 
 ENGINE = "torch"
-VERSION = torch.__version__.split("+")[0]
+LIBRARY = f"PyTorch {torch.__version__.split('+')[0]}"
 ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
 
 # More threads split a tensor into more runs, each with a tail of its own; one thread is what a run is reproduced with.

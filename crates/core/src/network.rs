@@ -67,12 +67,10 @@ pub struct State {
 /// A network of operations on integer codes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntNetwork {
-    /// The form of the source file.
-    pub source_form: String,
     /// How it is known who feeds whom.
     pub wiring: Wiring,
     /// The engine that the user named, where the file needed one.
-    pub engine: Option<String>,
+    pub engine: Option<Contract>,
     /// How ONNX Runtime fuses a node, by its name; nodes without an entry are computed on their codes.
     pub fusions: BTreeMap<String, Fusion>,
     /// Nodes, by name, that LiteRT's XNNPACK delegate leaves for another reason than their types and scales.
@@ -89,6 +87,24 @@ pub struct IntNetwork {
     pub nodes: Vec<Node>,
     /// What the user must know, one sentence each.
     pub warnings: Vec<String>,
+}
+
+impl Default for IntNetwork {
+    /// A network with nothing in it yet, wired as the file says.
+    fn default() -> Self {
+        Self {
+            wiring: Wiring::File,
+            engine: None,
+            fusions: BTreeMap::new(),
+            undelegated: BTreeSet::new(),
+            edges: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            states: Vec::new(),
+            nodes: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 impl IntNetwork {
@@ -124,6 +140,12 @@ impl IntNetwork {
     pub fn contract_of(&self, node: &Node, contract: Contract) -> Contract {
         if contract != Contract::LitertXnnpack {
             return contract;
+        }
+        // A clamp is the end of the operator before it, in the same kernel.
+        let before =
+            self.nodes.iter().find(|before| node.inputs.iter().any(|id| before.outputs.contains(id)));
+        if let (Op::Clamp { .. }, Some(before)) = (&node.op, before) {
+            return self.contract_of(before, contract);
         }
         let inputs: Vec<Option<Activation>> =
             node.inputs.iter().map(|&id| self.edge(id).activation).collect();

@@ -45,7 +45,7 @@ pub fn quantize(x: f32, activation: Activation) -> i32 {
     offset((x * reciprocal).round_ties_even(), activation)
 }
 
-/// `clamp(rint(x * (1/S) + Z), qmin, qmax)` in binary32: QNNPACK's and XNNPACK's tables, and XNNPACK's bounds.
+/// `clamp(rint(x * (1/S) + Z), qmin, qmax)` in binary32: QNNPACK's and XNNPACK's tables.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,

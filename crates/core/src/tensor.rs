@@ -66,8 +66,11 @@ impl Layout {
             // Both orders are the same: PyTorch looks at the distances along axes of size 1 nevertheless.
             (true, true, Some(own)) => Self::Strided(own).dense(shape),
             (true, ..) | (_, _, None) => Self::Contiguous,
-            (false, true, _) => Self::ChannelsLast,
-            (false, false, Some(own)) => Self::Strided(own),
+            // Channels last, but for a distance along an axis of size 1: what is made from it is contiguous nevertheless.
+            (false, true, Some(own)) if Self::Strided(own).dense(shape) == Self::ChannelsLast => {
+                Self::ChannelsLast
+            }
+            (false, _, Some(own)) => Self::Strided(own),
         }
     }
 
@@ -194,8 +197,11 @@ impl<T> Tensor<T> {
 
     fn has_order(&self, order: Layout) -> bool {
         match self.layout {
-            // Distances in one of the two orders are never kept as such.
-            Layout::Strided(_) => false,
+            Layout::Strided(own) => {
+                let distances = order.strides(&self.shape);
+                let mut axes = self.shape.iter().zip(own.as_slice()).zip(distances);
+                axes.all(|((&size, &own), distance)| size == 1 || own == distance)
+            }
             layout => layout == order || self.orders_agree(),
         }
     }

@@ -363,13 +363,14 @@ impl Derived {
     /// ```
     ///
     /// # Errors
-    /// What is not known and running needs, images that the network does not take.
+    /// A guessed wiring, what is not known and running needs, images that the network does not take.
     pub fn vectors(
         &self,
         channels: usize,
         images: NetworkImages<'_>,
         progress: Progress<'_>,
     ) -> Result<Vectors> {
+        self.wired()?;
         let machine = self.target_machine()?;
         let ordered;
         let images = match images {
@@ -379,7 +380,7 @@ impl Derived {
             }
             NetworkImages::None | NetworkImages::Constant(_) => images,
         };
-        vectors(&machine, channels, images, progress)
+        vectors(&machine, channels, images, progress).at(|| self.name())
     }
 
     /// Writes vectors as a folder.

@@ -171,10 +171,12 @@ impl<'a> Arguments<'a> {
         self.at(place)
     }
 
-    /// The arguments from this one on, where the signature says that it takes all that follow.
+    /// An argument and all that follow it, where the signature says that it takes them.
     pub(super) fn rest(&self, name: &str) -> Vec<&'a Argument> {
-        let Some(first) = self.find(name).0 else { return Vec::new() };
-        let last = if first < self.node.arguments.len() { self.node.arguments.len() } else { first + 1 };
+        let (Some(first), parameter) = self.find(name) else { return Vec::new() };
+        let count = self.node.arguments.len();
+        let takes_rest = first < count && parameter.is_some_and(|parameter| parameter.takes_rest);
+        let last = if takes_rest { count } else { first + 1 };
         self.read.borrow_mut().extend(first..last);
         (first..last).filter_map(|place| self.at(place)).collect()
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use gen_params_formats::SourceModel;
 
-use super::Options;
 use super::budget::Budget;
+use super::{Engine, Options};
 use gen_params_core::error::{LowerError, Result};
 use gen_params_core::network::{Edge, EdgeId, Fusion, IntNetwork, Node, State};
 use gen_params_core::ops::{Extent, Op, PaddingMode, Shape};
@@ -24,17 +24,9 @@ impl Builder {
     pub(super) fn new(source: &SourceModel, wiring: Wiring, options: &Options) -> Self {
         Self {
             network: IntNetwork {
-                source_form: source.form.name().into(),
                 wiring,
-                engine: options.engine.map(|e| e.name().into()),
-                fusions: std::collections::BTreeMap::new(),
-                undelegated: std::collections::BTreeSet::new(),
-                edges: Vec::new(),
-                inputs: Vec::new(),
-                outputs: Vec::new(),
-                states: Vec::new(),
-                nodes: Vec::new(),
-                warnings: Vec::new(),
+                engine: options.engine.map(Engine::contract),
+                ..IntNetwork::default()
             },
             names: HashMap::new(),
             budget: Budget::of(source),

@@ -268,7 +268,12 @@ impl<'a> Planner<'a> {
                     None => return self.reference(node, oracle),
                 }
             }
-            Op::AdaptiveAveragePool { .. } if unfused => return self.reference(node, oracle),
+            // Where channels are last, PyTorch adds floats over three axes: no function of the sum of codes.
+            Op::AdaptiveAveragePool { size }
+                if unfused || (size.len() == 3 && self.contract.is_pytorch()) =>
+            {
+                return self.reference(node, oracle);
+            }
             Op::AdaptiveAveragePool { .. } if order.area == 1 && images[0].len() > 1 => {
                 let layouts = self.layouts(node, &oracle)?;
                 match SumPool::new(&oracle, &images[0], input.layout)? {

@@ -75,6 +75,8 @@ fn a_guessed_topology_is_asked_for() {
             &["run", &path, "--input", &input, "--graph", "net.toml"],
             &["certify", &path, "--against", "fbgemm"],
             &["certify", &path, "--against", "fbgemm", "--graph", "net.toml"],
+            &["vectors", &path, "--shape", "1x8x8", "-o", "out"],
+            &["vectors", &path, "--graph", "net.toml", "-o", "out"],
             &["emit", "c", &path, "--shape", "1x8x8", "-o", "out"],
             &["emit", "sv", &path, "--shape", "1x8x8", "-o", "out"],
         ] {

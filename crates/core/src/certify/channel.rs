@@ -152,6 +152,11 @@ pub(super) fn channel_facts(
             "which accumulators it can reach, for want of its stride or dilation, is not known".to_owned(),
         )
     })?;
+    if layer.clamp_in(contract, output) != layer.clamp_of(output) {
+        return Err(Refusal::Unsound(
+            "the engine's fused activation ends at other codes than the parameters'",
+        ));
+    }
     let references = layer.requantizers(contract, input, output)?;
     let mut channels = Vec::with_capacity(references.len());
     for (index, (reference, accumulator)) in references.into_iter().zip(accumulators).enumerate() {

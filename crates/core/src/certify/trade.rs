@@ -23,7 +23,8 @@ use crate::exact::Ratio;
 use crate::hardware::reach::Ranks;
 use crate::hardware::{Rescale, Rounding};
 
-/// What may be chosen for a channel; each includes those before it.
+/// What may be chosen for a channel. Each includes those before it, but for a constant in the place of a rounding that does
+/// more than to add one: half to even, half away from zero, toward zero and double.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Freedom {
     /// Nothing: M0 is M * 2^n rounded to nearest.
@@ -66,24 +67,6 @@ impl Chosen {
     /// Smaller is better: within 1 LSB first, then by the number of accumulators that differ.
     pub fn rank(&self) -> (bool, u64) {
         (self.difference.largest_distance() > 1, self.difference.differing)
-    }
-
-    /// The same function with the shift `n`; `None` if its numbers do not fit.
-    fn with_shift(&self, n: u32, bits: u32) -> Option<Self> {
-        let more = i32::try_from(n).ok()?.checked_sub(self.hardware.shift).filter(|&more| more >= 0)?;
-        let factor = 1_i64.checked_shl(more.unsigned_abs())?;
-        let multiplier = u32::try_from(i64::from(self.hardware.multiplier).checked_mul(factor)?).ok()?;
-        let constant = match self.hardware.constant {
-            Some(constant) => Some(constant.checked_mul(factor)?),
-            None => None,
-        };
-        let shift = self.hardware.shift + more;
-        let hardware = Rescale { multiplier, shift, constant, ..self.hardware.clone() };
-        (width(multiplier) <= bits).then(|| Self {
-            hardware,
-            difference: self.difference.clone(),
-            best: false,
-        })
     }
 }
 
@@ -340,16 +323,17 @@ impl<'a> Trade<'a> {
         candidates
     }
 
-    /// The best hardware with M0 of at most `bits` bits and the shift `n`, F included, or any. `equal` may be asked first;
-    /// `before` is that of a smaller width or shift, which stays where nothing is better. No more than `boxes` boxes are
-    /// looked at; where that is not enough, [`Chosen::best`] says so.
+    /// The best hardware with M0 of at most `bits` bits and the shift `n`, F included, or any. `equal` may be asked first.
+    /// `known` is hardware of a smaller width or shift, or with less that was chosen: nothing worse comes out, as far as
+    /// its numbers are among those that may be chosen. No more than `boxes` boxes are looked at; where that is not enough,
+    /// [`Chosen::best`] says so.
     pub fn best(
         &self,
         freedom: Freedom,
         bits: u32,
         n: Option<u32>,
         equal: Option<&Equal>,
-        before: Option<&Chosen>,
+        known: &[&Chosen],
         boxes: u32,
     ) -> Option<Chosen> {
         let own = &self.channel.hardware;
@@ -359,10 +343,10 @@ impl<'a> Trade<'a> {
             let plain = Rescale { multiplier, shift, constant: None, ..own.clone() };
             return Some(Chosen { best: true, ..self.evaluate(plain)? });
         }
-        let kept =
-            before.and_then(|before| n.map_or_else(|| Some(before.clone()), |n| before.with_shift(n, bits)));
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.difference.is_none()) {
-            return Some(Chosen { best: true, ..kept.clone() });
+        let known = known.iter().filter_map(|known| self.among(known, freedom, bits, n));
+        let known = known.min_by_key(Chosen::rank);
+        if let Some(known) = known.as_ref().filter(|known| known.difference.is_none()) {
+            return Some(Chosen { best: true, ..known.clone() });
         }
         if let Some((equal, found)) = equal.and_then(|equal| Some((equal, equal.at(bits, n)?))) {
             let constant = (equal.constant == Constant::Free).then_some(found.constant);
@@ -375,10 +359,51 @@ impl<'a> Trade<'a> {
         }
         let begin = n.unwrap_or_else(|| self.shift(bits));
         let candidates = self.beginnings(freedom, bits, begin).into_iter().filter_map(|c| self.evaluate(c));
-        let known = kept.into_iter().chain(candidates).min_by_key(Chosen::rank);
+        let known = known.into_iter().chain(candidates).min_by_key(Chosen::rank);
         let (found, complete) = self.look_through(freedom, bits, n, known.as_ref().map(Chosen::rank), boxes);
         let better = found.and_then(|region| self.evaluate(self.hardware(&region, n.is_some())?));
         better.or(known).map(|chosen| Chosen { best: complete, ..chosen })
+    }
+
+    /// The function of known hardware with numbers of at most `bits` bits that may be chosen; `None` if it has none.
+    fn among(&self, known: &Chosen, freedom: Freedom, bits: u32, n: Option<u32>) -> Option<Chosen> {
+        let mut hardware = known.hardware.clone();
+        if freedom == Freedom::Constant && hardware.constant.is_none() {
+            hardware.constant = Some(self.as_constant(&hardware)?);
+            hardware.bias = self.channel.hardware.bias;
+        }
+        if let Some(n) = n {
+            let more = i32::try_from(n).ok()?.checked_sub(hardware.shift).filter(|&more| more >= 0)?;
+            if more > 0 && hardware.rounding == Rounding::Double && hardware.constant.is_none() {
+                // Its first rounding is at a place that no shift moves.
+                return None;
+            }
+            let factor = 1_i64.checked_shl(more.unsigned_abs())?;
+            let multiplier = i64::from(hardware.multiplier).checked_mul(factor)?;
+            hardware.multiplier = u32::try_from(multiplier).ok()?;
+            hardware.constant = match hardware.constant {
+                Some(constant) => Some(constant.checked_mul(factor)?),
+                None => None,
+            };
+            hardware.shift += more;
+        }
+        (width(hardware.multiplier) <= bits && self.fits(&hardware)).then(|| Chosen {
+            hardware,
+            difference: known.difference.clone(),
+            best: false,
+        })
+    }
+
+    /// The constant that does what the rounding and the chosen bias do; `None` where no constant does.
+    fn as_constant(&self, hardware: &Rescale) -> Option<i64> {
+        let n = u32::try_from(hardware.shift).ok().filter(|&n| n <= LARGEST_SHIFT)?;
+        let added = match hardware.rounding {
+            Rounding::HalfUp => (1_i128 << n) >> 1,
+            Rounding::Floor => 0,
+            Rounding::HalfEven | Rounding::HalfAway | Rounding::TowardZero | Rounding::Double => return None,
+        };
+        let moved = i128::from(hardware.bias) - i128::from(self.channel.hardware.bias);
+        i64::try_from(i128::from(hardware.multiplier) * moved + added).ok()
     }
 
     /// What is better than `known`, and whether all was looked at.

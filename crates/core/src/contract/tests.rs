@@ -6,7 +6,7 @@ use super::*;
 use crate::ops::Layer;
 use crate::ops::{Bias, PaddingMode};
 use crate::parameters::LayerKind;
-use crate::parameters::{Activation, CodeType, Weight, Window};
+use crate::parameters::{Activation, CodeType, Range, Weight, Window};
 
 const U8: CodeType = CodeType::U8;
 
@@ -141,4 +141,39 @@ fn what_is_missing_is_named() {
     assert_eq!(new(&unknown, activation(1.0, 9), 0), Missing::Relu);
     assert_eq!(new(&layer(0.0, None, false), activation(1.0, 9), 0), Missing::Scale);
     assert_eq!(new(&layer(1.0, Some(1.0), false), activation(1.0, 9), 1), Missing::Channel);
+}
+
+/// Bounds of RELU6 (relu) and RELU_N1_TO_1 at ties, with what LiteRT 2.3 gives: 6/4 steps and 1/2 steps. TFLite's kernels
+/// round them away from zero before they add the zero point, XNNPACK to even after it.
+#[test]
+fn fused_bounds_at_ties_are_those_of_the_kernel() {
+    let rows = [
+        (CodeType::I8, 4.0, -127, true, (-127, -125), (-127, -126)),
+        (CodeType::I8, 4.0, -128, true, (-128, -126), (-128, -126)),
+        (U8, 2.0, 8, false, (7, 9), (8, 8)),
+        (U8, 2.0, 7, false, (6, 8), (6, 8)),
+    ];
+    for (code_type, scale, zero_point, relu, litert, xnnpack) in rows {
+        let clamp = Some(Range { min: litert.0, max: litert.1 });
+        let layer = Layer { clamp, ..layer(1.0, None, relu) };
+        let output = Activation { scale, zero_point, code_type };
+        let found = [Contract::Litert, Contract::LitertXnnpack].map(|contract| {
+            let clamp = Requantizer::new(contract, &layer, activation(1.0, 0), output, 0).unwrap().clamp();
+            (clamp.min, clamp.max)
+        });
+        assert_eq!(found, [litert, xnnpack], "{scale} {zero_point}");
+    }
+}
+
+/// A uint8 convolution of LiteRT 2.3 whose accumulator -47992 gives 57: S1*S2 is rounded to float32. In float64 it were 58.
+#[test]
+fn unsigned_scales_are_multiplied_in_float32() {
+    let of = |scale: f32, zero_point| activation(f64::from(scale), zero_point);
+    let (input, output) = (of(0.045_144_923, 0), of(0.051_157_672, 200));
+    let layer = Layer { kind: LayerKind::Conv(2), ..layer(f64::from(0.003_364_665_7_f32), None, false) };
+    let signed = |a: Activation| Activation { code_type: CodeType::I8, zero_point: a.zero_point - 128, ..a };
+    let code =
+        |input, output| Requantizer::new(Contract::Litert, &layer, input, output, 0).unwrap().apply(-47_992);
+    assert_eq!(code(input, output), 57);
+    assert_eq!(code(signed(input), signed(output)), 58 - 128);
 }

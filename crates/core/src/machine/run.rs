@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::network::{Edge, Node};
     use crate::ops::{Op, Shape};
-    use crate::parameters::{Activation, CodeType, Range, Wiring};
+    use crate::parameters::{Activation, CodeType, Range};
 
     const HALF: Activation = Activation { scale: 0.5, zero_point: 10, code_type: CodeType::U8 };
 
@@ -134,11 +134,6 @@ mod tests {
             outputs: vec![EdgeId(from + 1)],
         };
         IntNetwork {
-            source_form: "test".into(),
-            wiring: Wiring::File,
-            engine: None,
-            fusions: std::collections::BTreeMap::new(),
-            undelegated: std::collections::BTreeSet::new(),
             edges: vec![
                 edge("input", None),
                 edge("quantize", Some(HALF)),
@@ -148,14 +143,13 @@ mod tests {
             ],
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(4)],
-            states: Vec::new(),
             nodes: vec![
                 node("quantize", Op::Quantize, 0),
                 node("relu", Op::Relu, 1),
                 node("flatten", Op::Shape(Shape::Flatten { start: 1, end: -1 }), 2),
                 node("dequantize", Op::Dequantize, 3),
             ],
-            warnings: Vec::new(),
+            ..IntNetwork::default()
         }
     }
 

@@ -219,7 +219,6 @@ fn holds(code_type: CodeType, code: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameters::Wiring;
 
     fn network() -> IntNetwork {
         let activation = Activation { scale: 0.5, zero_point: 3, code_type: CodeType::U8 };
@@ -235,11 +234,6 @@ mod tests {
             outputs: vec![EdgeId(input + 1)],
         };
         IntNetwork {
-            source_form: "test".into(),
-            wiring: Wiring::File,
-            engine: None,
-            fusions: std::collections::BTreeMap::new(),
-            undelegated: std::collections::BTreeSet::new(),
             edges: vec![
                 edge("x", None),
                 edge("quantize", Some(activation)),
@@ -248,13 +242,12 @@ mod tests {
             ],
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(3)],
-            states: Vec::new(),
             nodes: vec![
                 node("quantize", Op::Quantize, 0),
                 node("relu", Op::Relu, 1),
                 node("dequantize", Op::Dequantize, 2),
             ],
-            warnings: Vec::new(),
+            ..IntNetwork::default()
         }
     }
 

@@ -1,10 +1,11 @@
 //! ReLU and clamps of codes.
 
 use super::context::{Context, OpError};
+use super::layer::Layer;
 use crate::contract::Contract;
 use crate::exact::Ratio;
-use crate::parameters::{Activation, CodeType};
-use crate::quantize::{quantize, quantize_as, round_exact, table_entry};
+use crate::parameters::{Activation, CodeType, Range};
+use crate::quantize::{quantize, quantize_as, round_exact};
 use crate::tensor::{Codes, Layout, Tensor};
 
 /// max(code, Z).
@@ -22,13 +23,41 @@ fn bound(value: f64, activation: Activation, contract: Contract) -> i32 {
             quantize(narrow, activation)
         }
         Contract::Onnxruntime => quantize_as(contract, narrow, activation),
-        // The delegate adds the zero point before it rounds.
-        Contract::LitertXnnpack => table_entry(narrow, activation),
+        Contract::LitertXnnpack => bound_of_delegate(narrow, activation),
         Contract::Litert | Contract::LitertBuiltin => quantize_as(Contract::Litert, narrow, activation),
         Contract::Exact => match Ratio::from_f64(value) {
             Some(value) => round_exact(&value, activation).unwrap_or(activation.zero_point),
             None => quantize(narrow, activation),
         },
+    }
+}
+
+/// `clamp(rint(x / S + Z))` in binary32: XNNPACK adds the zero point before it rounds.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the engine narrows to float32; the cast saturates"
+)]
+fn bound_of_delegate(value: f32, activation: Activation) -> i32 {
+    let (min, max) = activation.code_type.range();
+    let code = (value / activation.scale as f32 + activation.zero_point as f32).round_ties_even();
+    (code as i32).clamp(min, max)
+}
+
+impl Layer {
+    /// The clamp of its own output codes in an engine: [`Layer::clamp_of`], but for a fused RELU6 or RELU_N1_TO_1 in XNNPACK,
+    /// which rounds their bounds otherwise than TFLite's kernels do, so that a bound at a tie may be one code away.
+    pub(crate) fn clamp_in(&self, contract: Contract, output: Activation) -> Option<Range<i32>> {
+        let own = self.clamp_of(output)?;
+        if contract != Contract::LitertXnnpack || self.clamp.is_none() {
+            return Some(own);
+        }
+        let (min, max) = if self.relu == Some(true) { (0.0, 6.0) } else { (-1.0, 1.0) };
+        let end = |value: f64, code: i32| {
+            let is_it = bound(value, output, Contract::Litert) == code;
+            if is_it { bound(value, output, contract) } else { code }
+        };
+        Some(Range { min: end(min, own.min), max: end(max, own.max) })
     }
 }
 

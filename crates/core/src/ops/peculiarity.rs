@@ -7,6 +7,7 @@ use super::op::Op;
 use super::{float_layer, float_mean, pool};
 use crate::contract::Contract;
 use crate::parameters::{CodeType, LayerKind};
+use crate::tensor::Layout;
 
 impl Op {
     /// Why this engine's results for these inputs are not those of the operation's equation; `None` where they are.
@@ -43,7 +44,24 @@ impl Op {
                  wide, and for those that pad by a whole kernel: these are the right ones, not the engine's"
                     .into(),
             ),
-            Self::Clamp { .. } if qnnpack && codes.shape().len() >= 4 && !codes.is_contiguous() => Some(
+            Self::Layer(layer) if layer.leaves_places_unwritten(context.contract, codes.shape()) => Some(
+                "PyTorch's oneDNN leaves codes of a transposed convolution unwritten where its stride leaves two places or more \
+                 in a row without a product, along an axis before the last: these are the right ones, not the engine's"
+                    .into(),
+            ),
+            Self::MaxPool(_) | Self::AveragePool(_) | Self::AdaptiveAveragePool { .. }
+                if context.contract.is_pytorch()
+                    && codes.is_channels_last()
+                    && !codes.is_contiguous()
+                    && codes.dense_layout() == Layout::Contiguous =>
+            {
+                Some(
+                    "PyTorch writes the result of a pool of an image whose axes were moved so that it is 1 wide in one order, \
+                     and reads it in another: these are the right codes, not the engine's"
+                        .into(),
+                )
+            }
+            Self::Clamp { .. } if qnnpack && codes.shape().len() >= 4 && !codes.is_contiguous() && codes.dense_layout() == Layout::ChannelsLast => Some(
                 "QNNPACK's clamp hands bytes in channels-last order back as if they were contiguous: every code moves"
                     .into(),
             ),

@@ -37,7 +37,7 @@ impl Requantizer {
         output: Activation,
         channel: usize,
     ) -> Result<Self, Missing> {
-        let clamp = layer.clamp_of(output).ok_or(Missing::Relu)?;
+        let clamp = layer.clamp_in(contract, output).ok_or(Missing::Relu)?;
         let per_channel = layer.weight.scale.len() > 1;
         let scale = layer.weight.scale.get(if per_channel { channel } else { 0 });
         let weight_scale = *scale.ok_or(Missing::Channel)?;

@@ -94,6 +94,19 @@ impl Layer {
             && (narrow || (0..geometry.kernel.len()).any(pads_whole))
     }
 
+    /// True for a transposed convolution of which PyTorch's oneDNN leaves codes unwritten (torch 2.9): along an axis that is not
+    /// the last, two places or more in a row take nothing from the input.
+    pub fn leaves_places_unwritten(&self, contract: Contract, input: &[usize]) -> bool {
+        let Ok(geometry) = self.geometry() else { return false };
+        let gap = |axis: usize| {
+            let covered = geometry.dilation[axis] * geometry.kernel[axis].saturating_sub(1) + 1;
+            input.get(axis + 2).is_some_and(|&size| size > 1) && geometry.stride[axis] > covered + 1
+        };
+        matches!(self.kind, LayerKind::ConvTranspose(_))
+            && contract.of_layer(self) == Contract::Onednn
+            && (0..geometry.kernel.len().saturating_sub(1)).any(gap)
+    }
+
     /// The accumulators `sum((x - Z1) * (w - Z2))`, in the shape of the result.
     ///
     /// # Errors

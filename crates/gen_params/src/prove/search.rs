@@ -129,36 +129,55 @@ impl<'a> Tasks<'a> {
         }
     }
 
-    /// The best hardware of a channel at each width: `each` gets the width's index and what was found, if anything fits
-    /// the product register.
+    /// The best hardware of a channel at each width of `shifts`, if anything fits the product register. `less` is what was
+    /// found with less freedom: with more, nothing is worse.
     fn best(
         &self,
         task: &Task<'_>,
         freedom: Freedom,
         shifts: &[Option<u32>],
-        mut each: impl FnMut(usize, &Option<Chosen>),
-    ) {
+        less: &[Option<Chosen>],
+    ) -> Vec<Option<Chosen>> {
         let equal = task.equal[freedom as usize].as_ref();
-        let best = |bits: u32, shift, before: Option<&Chosen>| {
-            task.trade.best(freedom, bits, shift, equal, before, self.boxes)
+        let best = |index: usize, bits: u32, shift, before: Option<&Chosen>| {
+            let less = less.get(index).and_then(Option::as_ref);
+            let known: Vec<&Chosen> = before.into_iter().chain(less).collect();
+            task.trade.best(freedom, bits, shift, equal, &known, self.boxes)
         };
         // What is possible with less is possible with all bits: no width is better, and none is looked through any more
         // once it is as good.
         let searched = freedom != Freedom::Nearest && self.boxes > 0;
-        let last = WIDTHS.zip(shifts).last().filter(|_| searched);
-        let goal = last.and_then(|(bits, &shift)| best(bits, shift, None)).filter(|goal| goal.best);
-        let mut before: Option<Chosen> = None;
+        let last = WIDTHS.zip(shifts).enumerate().last().filter(|_| searched);
+        let goal = last.and_then(|(index, (bits, &shift))| best(index, bits, shift, None));
+        let goal = goal.filter(|goal| goal.best);
+        let mut found: Vec<Option<Chosen>> = Vec::with_capacity(shifts.len());
         for (index, (bits, &shift)) in WIDTHS.zip(shifts).enumerate() {
-            let reached = before.as_ref().filter(|before| {
+            let before = found.iter().rev().flatten().next();
+            let reached = before.filter(|before| {
                 shift.is_none() && goal.as_ref().is_some_and(|goal| goal.rank() >= before.rank())
             });
-            let found = match reached {
+            found.push(match reached {
                 Some(before) => Some(Chosen { best: true, ..before.clone() }),
-                None => best(bits, shift, before.as_ref()),
-            };
-            each(index, &found);
-            before = found.or(before);
+                None => best(index, bits, shift, before),
+            });
         }
+        found
+    }
+
+    /// What [`Self::best`] finds with each freedom, up to one.
+    fn by_freedom(
+        &self,
+        task: &Task<'_>,
+        up_to: Freedom,
+        shifts: &[Option<u32>],
+    ) -> Vec<Vec<Option<Chosen>>> {
+        let mut found: Vec<Vec<Option<Chosen>>> = Vec::new();
+        for freedom in Freedom::ALL.into_iter().filter(|&freedom| freedom <= up_to) {
+            let less = found.last().map_or(&[][..], Vec::as_slice);
+            let best = self.best(task, freedom, shifts, less);
+            found.push(best);
+        }
+        found
     }
 
     /// Counts the differences of the best hardware of each width.
@@ -168,15 +187,13 @@ impl<'a> Tasks<'a> {
             let shifts: Vec<Option<u32>> = shifts.iter().map(|by_layer| by_layer[index]).collect();
             let empty = || Freedom::ALL.map(|_| vec![Width::NOTHING; WIDTHS.count()]);
             let add = |mut sums: [Vec<Width>; 4], task: &Task<'_>| {
-                for freedom in Freedom::ALL {
-                    self.best(task, freedom, &shifts, |width, found| {
-                        let sum = &mut sums[freedom as usize][width];
-                        match found {
-                            Some(found) => sum.summary.add(&found.difference, false),
-                            None => sum.summary.add_without_hardware(task.trade.reachable()),
-                        }
-                        sum.best &= found.as_ref().is_none_or(|found| found.best);
-                    });
+                let found = self.by_freedom(task, Freedom::Constant, &shifts);
+                for (sum, found) in sums.iter_mut().flatten().zip(found.iter().flatten()) {
+                    match found {
+                        Some(found) => sum.summary.add(&found.difference, false),
+                        None => sum.summary.add_without_hardware(task.trade.reachable()),
+                    }
+                    sum.best &= found.as_ref().is_none_or(|found| found.best);
                 }
                 sums
             };
@@ -204,11 +221,7 @@ impl<'a> Tasks<'a> {
             WIDTHS.take_while(|&width| width <= bits).map(|bits| self.shifts(bits)).collect();
         let layers = self.layers.iter().enumerate().map(|(index, (_, tasks))| {
             let shifts: Vec<Option<u32>> = shifts.iter().map(|by_layer| by_layer[index]).collect();
-            let chosen = tasks.par_iter().map(|task| {
-                let mut last = None;
-                self.best(task, freedom, &shifts, |_, found| last.clone_from(found));
-                last
-            });
+            let chosen = tasks.par_iter().map(|task| self.by_freedom(task, freedom, &shifts).pop()?.pop()?);
             chosen.collect()
         });
         layers.collect()

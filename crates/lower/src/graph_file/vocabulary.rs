@@ -33,7 +33,7 @@ const TOP: &[(&str, &str)] = &[
     (
         "guess",
         "`true` while the file still holds guesses: it is then believed no more than the order of keys, and `run`, \
-         `certify` and `emit` ask. Delete it, and the marks `# guess`, when every marked line is right.",
+         `vectors`, `certify` and `emit` ask. Delete it, and the marks `# guess`, when every marked line is right.",
     ),
     ("output", "Names of the nodes whose results are the network's outputs."),
     ("input", "An `[[input]]` for each input of the network."),

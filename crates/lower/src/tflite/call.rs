@@ -17,9 +17,8 @@ pub(super) struct Call<'a> {
 
 /// Options that do not change the result: how floats and memory are handled, names, and what the sizes of the tensors, which
 /// are read, say again.
-const WITHOUT_MEANING: [&str; 11] = [
+const WITHOUT_MEANING: [&str; 10] = [
     "asymmetric_quantize_inputs",
-    "pot_scale_int16",
     "container",
     "shared_name",
     "intermediates",

@@ -37,7 +37,31 @@ pub(super) fn binary(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<()>
         "SUB" => Op::Sub { relu },
         _ => Op::Mul { relu },
     };
+    if !matches!(op, Op::Mul { .. }) && call.flag("pot_scale_int16")? {
+        warn_of_shifts(lowering, call)?;
+    }
     lowering.define_with(call, op, &edges, order, fused)
+}
+
+/// Sums of 16-bit codes whose scales are powers of two, or nearly, have a kernel of their own, which rounds one operand before
+/// it adds.
+///
+/// Source: TFLite `CheckedLog2`.
+fn warn_of_shifts(lowering: &mut Lowering<'_>, call: &Call<'_>) -> Result<()> {
+    let activations =
+        [call.input(0)?, call.input(1)?, call.output(0)?].map(|id| lowering.activation(call, id));
+    let by_shifts = activations.into_iter().collect::<Result<Vec<_>>>()?.into_iter().all(|activation| {
+        let exponent = activation.scale.log2();
+        activation.code_type.is_wide() && (exponent - exponent.round()).abs() < 1e-3
+    });
+    if by_shifts {
+        lowering.builder.warn(format!(
+            "{}: LiteRT adds 16-bit codes whose scales are powers of two by shifts (pot_scale_int16), which is not \
+             reproduced: codes beside a tie may differ by one",
+            call.node.name
+        ));
+    }
+    Ok(())
 }
 
 /// `LOGISTIC`, `TANH`, `HARD_SWISH`, `LEAKY_RELU`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gen_params_core::contract::Contract;
 use gen_params_core::network::{Edge, EdgeId, IntNetwork, Node};
 use gen_params_core::ops::{Bias, Layer, Op, PaddingMode, Value};
-use gen_params_core::parameters::{Activation, CodeType, LayerKind, Range, Weight, Window, Wiring};
+use gen_params_core::parameters::{Activation, CodeType, LayerKind, Range, Weight, Window};
 use gen_params_core::tensor::Tensor;
 use proptest::prelude::*;
 
@@ -31,11 +31,6 @@ impl Case {
             range: Some(Range { min: activation.code_type.range().0, max }),
         };
         IntNetwork {
-            source_form: "test".into(),
-            wiring: Wiring::File,
-            engine: None,
-            fusions: std::collections::BTreeMap::new(),
-            undelegated: std::collections::BTreeSet::new(),
             edges: vec![edge("input", self.input, self.largest), edge("output", self.output, 255)],
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(1)],
@@ -45,8 +40,7 @@ impl Case {
                 inputs: vec![EdgeId(0)],
                 outputs: vec![EdgeId(1)],
             }],
-            states: Vec::new(),
-            warnings: Vec::new(),
+            ..IntNetwork::default()
         }
     }
 }

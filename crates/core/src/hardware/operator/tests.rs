@@ -7,7 +7,7 @@ use crate::hardware::Rounding;
 use crate::machine::{Arithmetic, Machine};
 use crate::network::{Edge, EdgeId, IntNetwork, Node};
 use crate::ops::{BatchNorm, Layer, PaddingMode, Pool, Shape, Value};
-use crate::parameters::{Agreement, CodeType, LayerKind, Parameters, Weight, Wiring};
+use crate::parameters::{Agreement, CodeType, LayerKind, Parameters, Weight};
 
 fn unsigned(scale: f64, zero_point: i32) -> Activation {
     Activation { scale, zero_point, code_type: CodeType::U8 }
@@ -33,11 +33,6 @@ fn network(op: Op, inputs: &[Activation], output: Activation) -> IntNetwork {
     let ids: Vec<EdgeId> = inputs.iter().enumerate().map(|(i, &a)| edge(&format!("x{i}"), a)).collect();
     let (result, lone, lone_result) = (edge("op", output), edge("lone", output), edge("lone_result", output));
     IntNetwork {
-        source_form: "test".into(),
-        wiring: Wiring::File,
-        engine: None,
-        fusions: std::collections::BTreeMap::new(),
-        undelegated: std::collections::BTreeSet::new(),
         edges,
         inputs: ids.iter().copied().chain([lone]).collect(),
         outputs: vec![result, lone_result],
@@ -45,8 +40,7 @@ fn network(op: Op, inputs: &[Activation], output: Activation) -> IntNetwork {
             Node { name: "op".into(), op, inputs: ids, outputs: vec![result] },
             Node { name: "fc".into(), op: Op::Layer(layer), inputs: vec![lone], outputs: vec![lone_result] },
         ],
-        states: Vec::new(),
-        warnings: Vec::new(),
+        ..IntNetwork::default()
     }
 }
 

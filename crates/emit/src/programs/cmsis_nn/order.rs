@@ -138,7 +138,6 @@ fn moves_channels(node: &Node, axes: usize) -> Option<Moves> {
 #[cfg(test)]
 mod tests {
     use gen_params_core::network::{Edge, EdgeId};
-    use gen_params_core::parameters::Wiring;
 
     use super::*;
 
@@ -154,17 +153,11 @@ mod tests {
             outputs: vec![EdgeId(index + 1)],
         });
         let network = IntNetwork {
-            source_form: String::new(),
-            wiring: Wiring::File,
-            engine: None,
-            fusions: std::collections::BTreeMap::new(),
-            undelegated: std::collections::BTreeSet::new(),
             edges,
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(chain.len())],
             nodes: nodes.collect(),
-            states: Vec::new(),
-            warnings: Vec::new(),
+            ..IntNetwork::default()
         };
         let shapes: Vec<Vec<usize>> =
             [vec![1, 2, 3, 4]].into_iter().chain(chain.iter().map(|(_, to)| to.to_vec())).collect();

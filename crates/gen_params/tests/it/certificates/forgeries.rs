@@ -61,6 +61,18 @@ fn list<'a>(value: &'a mut Value, pointer: &str) -> Option<&'a mut Vec<Value>> {
     value.pointer_mut(pointer)?.as_array_mut().filter(|list| !list.is_empty())
 }
 
+fn remove_first(value: &mut Value, pointer: &str) -> Option<()> {
+    list(value, pointer).map(|list| drop(list.remove(0)))
+}
+
+fn repeat_first(value: &mut Value, pointer: &str) -> Option<()> {
+    list(value, pointer).map(|list| list.push(list[0].clone()))
+}
+
+fn reverse(value: &mut Value, pointer: &str) -> Option<()> {
+    list(value, pointer).map(|list| list.reverse())
+}
+
 fn add(value: &mut Value, pointer: &str, more: i64) -> Option<()> {
     let number = value.pointer_mut(pointer)?;
     *number = (number.as_i64()? + more).into();
@@ -71,6 +83,13 @@ fn add(value: &mut Value, pointer: &str, more: i64) -> Option<()> {
 fn channels(value: &mut Value) -> impl Iterator<Item = &mut Value> {
     let layers = value["layers"].as_array_mut().into_iter().flatten();
     layers.flat_map(|layer| layer["channels"].as_array_mut().into_iter().flatten())
+}
+
+/// Changes all of them, if there is a layer.
+fn in_every_channel(value: &mut Value, change: impl FnMut(&mut Value)) -> Option<()> {
+    list(value, "/layers")?;
+    channels(value).for_each(change);
+    Some(())
 }
 
 /// The first channel that differs.
@@ -101,6 +120,25 @@ fn entering(value: &mut Value) -> Option<&mut Value> {
     let node = value["nodes"].as_array()?.iter().find(|node| node["name"] == name)?;
     let id = usize::try_from(node["inputs"][0].as_u64()?).ok()?;
     value["edges"].get_mut(id)
+}
+
+/// The edge that the first layer gives.
+fn result(value: &mut Value) -> Option<&mut Value> {
+    let nodes = value["nodes"].as_array()?;
+    let node = nodes.iter().find(|node| node["op"] == "conv2d" || node["op"] == "linear")?;
+    let id = usize::try_from(node["outputs"][0].as_u64()?).ok()?;
+    value["edges"].get_mut(id)
+}
+
+/// Changes the text of the first layer's weights.
+fn rewrite_weights(value: &mut Value, rewrite: impl Fn(&str) -> String) -> Option<()> {
+    let codes = rewrite(value.pointer("/layers/0/weight/codes")?.as_str()?);
+    set(value, "/layers/0/weight/codes", codes.into())
+}
+
+/// The biases of the first layer, real or integer.
+fn biases(value: &mut Value) -> Option<&mut Vec<Value>> {
+    value.pointer_mut("/layers/0/bias")?.as_object_mut()?.values_mut().next()?.as_array_mut()
 }
 
 /// The first layer with a window.
@@ -204,23 +242,8 @@ pub(super) fn all() -> Vec<Forgery> {
                 Some(())
             }),
         ),
-        (
-            "a node repeated",
-            "network",
-            Signed(|v| {
-                let nodes = list(v, "/nodes")?;
-                nodes.push(nodes[0].clone());
-                Some(())
-            }),
-        ),
-        (
-            "nodes in another order",
-            "network",
-            Signed(|v| {
-                list(v, "/nodes")?.reverse();
-                (v["nodes"].as_array()?.len() > 1).then_some(())
-            }),
-        ),
+        ("a node repeated", "network", Signed(|v| repeat_first(v, "/nodes"))),
+        ("nodes in another order", "network", Signed(|v| reverse(v, "/nodes"))),
         ("an operation of no operator", "network", Signed(|v| set(v, "/nodes/0/op", "conv9d".into()))),
         ("a node without a name", "network", Signed(|v| set(v, "/nodes/0/name", "".into()))),
         ("an input that is none", "network", Signed(|v| set(v, "/inputs", json!([])))),
@@ -234,45 +257,17 @@ pub(super) fn all() -> Vec<Forgery> {
         ("a scale of 0", "network", Signed(|v| set(edge(v)?, "/scale", json!(0.0)))),
         ("a negative scale", "network", Signed(|v| set(edge(v)?, "/scale", json!(-0.5)))),
         ("a zero point that is no code", "network", Signed(|v| set(edge(v)?, "/zero_point", 1000.into()))),
-        ("a layer removed", "layers", Signed(|v| list(v, "/layers").map(|layers| drop(layers.remove(0))))),
-        (
-            "a layer repeated",
-            "layers",
-            Signed(|v| {
-                let layers = list(v, "/layers")?;
-                layers.push(layers[0].clone());
-                Some(())
-            }),
-        ),
-        ("layers in another order", "layers", Signed(|v| list(v, "/layers").map(|layers| layers.reverse()))),
+        ("a layer removed", "layers", Signed(|v| remove_first(v, "/layers"))),
+        ("a layer repeated", "layers", Signed(|v| repeat_first(v, "/layers"))),
+        ("layers in another order", "layers", Signed(|v| reverse(v, "/layers"))),
         ("a layer of another name", "layers", Signed(|v| set(v, "/layers/0/name", "other".into()))),
-        ("an operator removed", "layers", Signed(|v| list(v, "/operators").map(|o| drop(o.remove(0))))),
-        (
-            "an operator repeated",
-            "layers",
-            Signed(|v| {
-                let operators = list(v, "/operators")?;
-                operators.push(operators[0].clone());
-                Some(())
-            }),
-        ),
+        ("an operator removed", "layers", Signed(|v| remove_first(v, "/operators"))),
+        ("an operator repeated", "layers", Signed(|v| repeat_first(v, "/operators"))),
         // Channels and weights.
-        (
-            "a channel removed",
-            "channels",
-            Signed(|v| list(v, "/layers/0/channels").map(|c| drop(c.remove(0)))),
-        ),
-        (
-            "a channel repeated",
-            "channels",
-            Signed(|v| {
-                let channels = list(v, "/layers/0/channels")?;
-                channels.push(channels[0].clone());
-                Some(())
-            }),
-        ),
+        ("a channel removed", "channels", Signed(|v| remove_first(v, "/layers/0/channels"))),
+        ("a channel repeated", "channels", Signed(|v| repeat_first(v, "/layers/0/channels"))),
         ("no channels", "channels", Signed(|v| set(v, "/layers/0/channels", json!([])))),
-        ("channels in another order", "", Signed(|v| list(v, "/layers/0/channels").map(|c| c.reverse()))),
+        ("channels in another order", "", Signed(|v| reverse(v, "/layers/0/channels"))),
         (
             "a constant for one channel",
             "channels",
@@ -281,21 +276,11 @@ pub(super) fn all() -> Vec<Forgery> {
                 set(v, &channel("constant"), 0.into())
             }),
         ),
-        (
-            "a weight removed",
-            "weights",
-            Signed(|v| {
-                let codes = v["layers"].get(0)?["weight"]["codes"].as_str()?.to_owned();
-                set(v, "/layers/0/weight/codes", codes[4..].into())
-            }),
-        ),
+        ("a weight removed", "weights", Signed(|v| rewrite_weights(v, |codes| codes[4..].into()))),
         (
             "weights in another alphabet",
             "weights",
-            Signed(|v| {
-                let codes = v["layers"].get(0)?["weight"]["codes"].as_str()?.to_owned();
-                set(v, "/layers/0/weight/codes", format!("_{}", &codes[1..]).into())
-            }),
+            Signed(|v| rewrite_weights(v, |codes| format!("_{}", &codes[1..]))),
         ),
         (
             "weights of more axes",
@@ -314,9 +299,9 @@ pub(super) fn all() -> Vec<Forgery> {
             "a bias too many",
             "weights",
             Signed(|v| {
-                let bias = v.pointer_mut("/layers/0/bias")?.as_object_mut()?.values_mut().next()?;
-                let first = bias.get(0)?.clone();
-                bias.as_array_mut()?.push(first);
+                let biases = biases(v)?;
+                let first = biases.first()?.clone();
+                biases.push(first);
                 Some(())
             }),
         ),
@@ -332,10 +317,9 @@ pub(super) fn all() -> Vec<Forgery> {
             "another weight",
             "range",
             Signed(|v| {
-                let codes = v["layers"].get(0)?["weight"]["codes"].as_str()?.to_owned();
                 // The first code is one of -128..=-65 or another of them: its sum of weights is another one.
-                let first = if codes.starts_with('g') { "h" } else { "g" };
-                set(v, "/layers/0/weight/codes", format!("{first}{}", &codes[1..]).into())
+                let other = |codes: &str| if codes.starts_with('g') { "h" } else { "g" };
+                rewrite_weights(v, |codes| format!("{}{}", other(codes), &codes[1..]))
             }),
         ),
         // Ranges and clamps.
@@ -355,14 +339,7 @@ pub(super) fn all() -> Vec<Forgery> {
             Signed(|v| set(entering(v)?, "/range", json!({"min": 100, "max": 100}))),
         ),
         ("one accumulator", "range", Signed(|v| channels(v).next().map(count_nothing))),
-        (
-            "one accumulator in every channel",
-            "range",
-            Signed(|v| {
-                channels(v).for_each(count_nothing);
-                Some(())
-            }),
-        ),
+        ("one accumulator in every channel", "range", Signed(|v| in_every_channel(v, count_nothing))),
         (
             "a range with its ends swapped",
             "range",
@@ -426,11 +403,7 @@ pub(super) fn all() -> Vec<Forgery> {
         (
             "the largest constant in every channel",
             "register",
-            Signed(|v| {
-                list(v, "/layers")?;
-                channels(v).for_each(|channel| channel["constant"] = i64::MAX.into());
-                Some(())
-            }),
+            Signed(|v| in_every_channel(v, |channel| channel["constant"] = i64::MAX.into())),
         ),
         ("a multiplier of 0", "difference", Signed(|v| set(v, &channel("multiplier"), 0.into()))),
         (
@@ -447,36 +420,10 @@ pub(super) fn all() -> Vec<Forgery> {
         (
             "a constant of 0 in every channel",
             "difference",
-            Signed(|v| {
-                list(v, "/layers")?;
-                channels(v).for_each(|channel| channel["constant"] = 0.into());
-                Some(())
-            }),
+            Signed(|v| in_every_channel(v, |channel| channel["constant"] = 0.into())),
         ),
-        (
-            "another scale of a result",
-            "",
-            Signed(|v| {
-                let id = v["nodes"]
-                    .as_array()?
-                    .iter()
-                    .find(|node| node["op"] == "conv2d" || node["op"] == "linear")?;
-                let id = id["outputs"][0].as_u64()?;
-                set(v, &format!("/edges/{id}/scale"), json!(0.123))
-            }),
-        ),
-        (
-            "another zero point of a result",
-            "",
-            Signed(|v| {
-                let id = v["nodes"]
-                    .as_array()?
-                    .iter()
-                    .find(|node| node["op"] == "conv2d" || node["op"] == "linear")?;
-                let id = id["outputs"][0].as_u64()?;
-                set(v, &format!("/edges/{id}/zero_point"), 77.into())
-            }),
-        ),
+        ("another scale of a result", "", Signed(|v| set(result(v)?, "/scale", json!(0.123)))),
+        ("another zero point of a result", "", Signed(|v| set(result(v)?, "/zero_point", 77.into()))),
         // What was found.
         ("one accumulator less", "difference", Signed(|v| add(v, &channel("difference/reachable"), -1))),
         ("one difference less", "difference", Signed(|v| add(differing(v)?, "/difference/differing", -1))),
@@ -519,9 +466,9 @@ pub(super) fn all() -> Vec<Forgery> {
             "another bias of the model",
             "",
             Signed(|v| {
-                let bias = v.pointer_mut("/layers/0/bias")?.as_object_mut()?.values_mut().next()?;
-                let value = if bias.get(0)?.is_f64() { json!(1.5) } else { json!(12345) };
-                set(bias, "/0", value)
+                let bias = biases(v)?.first_mut()?;
+                *bias = if bias.is_f64() { json!(1.5) } else { json!(12345) };
+                Some(())
             }),
         ),
         // Operators.
