@@ -175,12 +175,13 @@ pub(super) fn edges(
 /// quantize of a refused value being an input of the network.
 ///
 /// # Errors
-/// As [`lower`], where there is no layer at all.
+/// As [`lower`], where something is refused and there is no layer at all.
 pub(super) fn layers(source: &SourceModel, graph: &SourceGraph, options: &Options) -> Result<IntNetwork> {
     let mut lowering = Lowering::walk(source, graph, options);
     let refusal = LowerError { reasons: std::mem::take(&mut lowering.reasons), hint: lowering.hint.take() };
+    let has_layers = |network: &IntNetwork| network.nodes.iter().any(|node| matches!(node.op, Op::Layer(_)));
     match lowering.finish() {
-        Ok((network, _)) if network.nodes.iter().any(|node| matches!(node.op, Op::Layer(_))) => Ok(network),
+        Ok((network, _)) if refusal.reasons.is_empty() || has_layers(&network) => Ok(network),
         Ok(_) => Err(refusal),
         Err(error) => Err(if refusal.reasons.is_empty() { error } else { refusal }),
     }
