@@ -163,15 +163,19 @@ impl TargetLayer {
         let taps = self.taps();
         let weights = &self.weight[channel * taps..(channel + 1) * taps];
         let zero_point = i128::from(self.weight_zero_point[channel]);
-        let add = |a: Range<i128>, b: Range<i128>| Range { min: a.min + b.min, max: a.max + b.max };
-        let each = |zero_point: i128| {
-            weights.iter().map(move |&w| {
-                let weight = i128::from(w) - zero_point;
-                products(codes, Range { min: weight, max: weight })
+        // Sums of the positive and of the negative factors: each product is extreme where its code is.
+        let factors = |zero_point: i128| {
+            weights.iter().fold((0_i128, 0_i128), |(positive, negative), &weight| {
+                let factor = i128::from(weight) - zero_point;
+                (positive + factor.max(0), negative + factor.min(0))
             })
         };
-        let whole = each(0).fold(NOTHING, add);
-        let partial = each(0).map(with_zero).fold(NOTHING, add);
+        let over = |(positive, negative): (i128, i128), Range { min, max }: Range<i128>| Range {
+            min: positive * min + negative * max,
+            max: positive * max + negative * min,
+        };
+        let plain = factors(0);
+        let (whole, partial) = (over(plain, codes), over(plain, with_zero(codes)));
         let code_sum = {
             let Range { min, max } = with_zero(codes);
             Range { min: min * taps as i128, max: max * taps as i128 }
@@ -193,7 +197,7 @@ impl TargetLayer {
             let of_codes = products(code_sum, Range { min: zero_point, max: zero_point });
             Range { min: accumulator.min - of_codes.max, max: accumulator.max - of_codes.min }
         } else {
-            each(zero_point).fold(NOTHING, add)
+            over(if zero_point == 0 { plain } else { factors(zero_point) }, codes)
         };
         let stages = self.rescale(channel).ranges(centred, |stage| values(self.target.register(stage)));
         ChannelRanges { partial, accumulator, code_sum, accumulator_overflows, stages }
