@@ -2,13 +2,12 @@
 
 use std::io::{self, Write};
 
-use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
 use gen_params::Accuracy;
 use gen_params::text::thousands;
 
-use crate::outputs::ruled;
+use crate::outputs::{align_right, ruled};
 
 /// More classes than this have no matrix on the terminal, only the most frequent confusions.
 const MATRIX_CLASSES: usize = 20;
@@ -38,9 +37,7 @@ pub(crate) fn print(accuracy: &Accuracy, out: &mut impl Write) -> io::Result<()>
         let counts = row.iter().map(|&count| if count == 0 { "·".into() } else { count.to_string() });
         table.add_row(std::iter::once(label.to_string()).chain(counts));
     }
-    for column in table.column_iter_mut() {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 0..);
     writeln!(out, "{table}")
 }
 

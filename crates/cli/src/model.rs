@@ -1,6 +1,6 @@
 //! A model as the user named it, and the warnings that go with it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -62,6 +62,15 @@ fn warned(derived: Derived) -> Result<Derived> {
 /// Prints warnings.
 pub(crate) fn warn(warnings: &[String]) {
     warnings.iter().for_each(|warning| terminal::warning(warning));
+}
+
+/// Reads the input that is given, if one is.
+pub(crate) fn optional_input(
+    derived: &Derived,
+    path: Option<&PathBuf>,
+    options: &InputOptions,
+) -> Result<Option<Input>> {
+    path.map(|path| input(derived, path, options)).transpose()
 }
 
 /// Reads an input, and says what anybody should know who gives it to this network.

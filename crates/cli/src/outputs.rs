@@ -1,6 +1,7 @@
 //! The codes that leave a network, for people and machines.
 
 use std::io::{self, Write};
+use std::ops::RangeBounds;
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
 use serde_json::{Value as Json, json};
@@ -62,9 +63,7 @@ pub(crate) fn print(
         }
         table.add_row(row);
     }
-    for column in table.column_iter_mut() {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 0..);
     writeln!(out, "{what}; S = {}, Z = {}", output.activation.scale, output.activation.zero_point)?;
     writeln!(out, "{table}")
 }
@@ -99,6 +98,13 @@ pub(crate) fn ruled() -> Table {
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     table
+}
+
+/// Puts the numbers of some columns to the right.
+pub(crate) fn align_right(table: &mut Table, columns: impl RangeBounds<usize>) {
+    for (_, column) in table.column_iter_mut().enumerate().filter(|(index, _)| columns.contains(index)) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
 }
 
 fn join(codes: &[i32]) -> String {

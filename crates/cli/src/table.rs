@@ -1,7 +1,8 @@
 //! Tables for people.
 
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 
+use crate::outputs::align_right;
 use gen_params::Model;
 use gen_params::parameters::{
     Activation, Agreement, LayerKind, LayerParameters, MultiplierForm, OperatorArithmetic, Parameters, Scale,
@@ -102,9 +103,7 @@ pub(crate) fn layers(parameters: &Parameters) -> Table {
             layer.accumulator.map_or_else(|| "?".into(), |r| format!("{} bits", r.bits)),
         ]);
     }
-    for column in table.column_iter_mut().skip(4) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 4..);
     table
 }
 
@@ -138,9 +137,7 @@ pub(crate) fn recurrent(parameters: &Parameters) -> Option<Table> {
             table.add_row(row);
         }
     }
-    for column in table.column_iter_mut().skip(3) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 3..);
     (table.row_count() > 0).then_some(table)
 }
 
@@ -180,9 +177,7 @@ pub(crate) fn operators(parameters: &Parameters) -> Option<Table> {
             },
         ]);
     }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 2..);
     (table.row_count() > 0).then_some(table)
 }
 

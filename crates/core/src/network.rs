@@ -67,12 +67,10 @@ pub struct State {
 /// A network of operations on integer codes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntNetwork {
-    /// The form of the source file.
-    pub source_form: String,
     /// How it is known who feeds whom.
     pub wiring: Wiring,
     /// The engine that the user named, where the file needed one.
-    pub engine: Option<String>,
+    pub engine: Option<Contract>,
     /// How ONNX Runtime fuses a node, by its name; nodes without an entry are computed on their codes.
     pub fusions: BTreeMap<String, Fusion>,
     /// Nodes, by name, that LiteRT's XNNPACK delegate leaves for another reason than their types and scales.
@@ -91,11 +89,10 @@ pub struct IntNetwork {
     pub warnings: Vec<String>,
 }
 
-impl IntNetwork {
+impl Default for IntNetwork {
     /// A network with nothing in it yet, wired as the file says.
-    pub fn new(source_form: impl Into<String>) -> Self {
+    fn default() -> Self {
         Self {
-            source_form: source_form.into(),
             wiring: Wiring::File,
             engine: None,
             fusions: BTreeMap::new(),
@@ -108,7 +105,9 @@ impl IntNetwork {
             warnings: Vec::new(),
         }
     }
+}
 
+impl IntNetwork {
     /// A reason for each state, against what takes each image by itself.
     pub fn states_as_reasons(&self) -> Vec<Reason> {
         let reason = |state: &State| Reason {

@@ -389,12 +389,10 @@ pub enum MultiplierForm {
 /// The parameters of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
-    /// The form of the source file, for the record.
-    pub source_form: String,
     /// How the wiring is known.
     pub wiring: Wiring,
     /// The engine that the activation range was taken from, where the user had to name it.
-    pub engine: Option<String>,
+    pub engine: Option<&'static str>,
     /// How M was turned into integers.
     pub form: MultiplierForm,
     /// S, Z of the network's inputs, in order, by name, where known.

@@ -95,8 +95,7 @@ pub(crate) fn compare(
     let mut equal = 0;
     for pair in &pairs {
         if let Some(mut difference) = pair.difference() {
-            let explanation = explain(machine, &points, &pairs, pair);
-            (difference.causes, difference.notes) = (explanation.causes, explanation.notes);
+            explain(&mut difference, machine, &points, &pairs, pair);
             return Ok(Comparison { files: pairs.len(), equal, difference: Some(difference), warnings });
         }
         equal += pair.found.len();
@@ -224,52 +223,43 @@ impl Pair<'_> {
     }
 }
 
-/// What is known of the reason.
-#[derive(Default)]
-struct Explanation {
-    /// Each of these explains every value of the layer that is in the folder.
-    causes: Vec<String>,
-    /// What could not be looked at, and why.
-    notes: Vec<String>,
-}
-
 /// Recomputes the layer with every known fault, and keeps those that give what the hardware gave.
 fn explain(
+    difference: &mut FirstDifference,
     machine: &Machine<'_>,
     points: &[golden::Point],
     pairs: &[Pair<'_>],
     differing: &Pair<'_>,
-) -> Explanation {
-    let mut explanation = Explanation::default();
+) {
     let signed = differing.golden.width != Width::Uint8;
     let golden = &differing.golden.values;
-    explanation.causes.extend(differing.dumped.read_otherwise(golden, signed));
+    difference.causes.extend(differing.dumped.read_otherwise(golden, signed));
     if interleaved(differing) {
-        explanation.causes.push("the values are right, in NHWC order and not in NCHW order".into());
+        difference.causes.push("the values are right, in NHWC order and not in NCHW order".into());
     }
     if let Some(signed_codes) = other_signedness(differing) {
         let words =
             if signed_codes { ["signed", "without", "add"] } else { ["unsigned", "with", "leave out"] };
-        explanation.causes.push(format!(
+        difference.causes.push(format!(
             "the values are right, as {} codes: the golden ones are {} --signed-activations; {} it",
             words[0], words[1], words[2]
         ));
     }
     let Some((node, layer)) = differing.node.and_then(|node| Some((node, machine.layer(node)?))) else {
-        return explanation;
+        return;
     };
     if !matches!(machine.arithmetic(), Arithmetic::Target(_)) {
-        explanation.notes.push("known faults are looked for with --contract target only".into());
-        return explanation;
+        difference.notes.push("known faults are looked for with --contract target only".into());
+        return;
     }
     let of_layer: Vec<&Pair<'_>> = pairs.iter().filter(|pair| pair.node == Some(node)).collect();
     let input = points.iter().find(|p| p.node == Some(node) && p.tensor.stage == Stage::Input);
-    let Some(input) = input.filter(|_| differing.golden.stage != Stage::Input) else { return explanation };
+    let Some(input) = input.filter(|_| differing.golden.stage != Stage::Input) else { return };
     if !of_layer.iter().any(|pair| pair.golden.stage == Stage::Input)
         && !input_is_compared(machine, pairs, node)
     {
         let note = "there are no values of this layer's input to compare: the fault may lie before it";
-        explanation.notes.push(note.into());
+        difference.notes.push(note.into());
     }
     // A layer takes codes of the model's type; the stage has them as the target does.
     let codes: Option<Vec<i32>> = input
@@ -278,15 +268,14 @@ fn explain(
         .iter()
         .map(|&code| i32::try_from(code).ok().map(|code| code + layer.input_shift))
         .collect();
-    let Some(codes) = codes else { return explanation };
+    let Some(codes) = codes else { return };
     for fault in Fault::ALL {
         let Some(faulty) = fault.planted(layer) else { continue };
         let Ok(stages) = faulty.stages(&codes, &input.tensor.shape) else { continue };
         if of_layer.iter().all(|pair| stages.of(pair.golden.stage).starts_with(&pair.found)) {
-            explanation.causes.push(fault.to_string());
+            difference.causes.push(fault.to_string());
         }
     }
-    explanation
 }
 
 /// Whether the codes are right but for the shift of 128 of signed activations: `Some(true)` if the hardware's have it and

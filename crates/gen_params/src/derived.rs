@@ -380,7 +380,7 @@ impl Derived {
             }
             NetworkImages::None | NetworkImages::Constant(_) => images,
         };
-        vectors(&machine, channels, images, progress)
+        vectors(&machine, channels, images, progress).at(|| self.name())
     }
 
     /// Writes vectors as a folder.

@@ -93,15 +93,7 @@ impl Error {
     pub(crate) fn with_hint(mut self, text: impl Into<String>) -> Self {
         match &mut *self.cause {
             Cause::Option { hint, .. } | Cause::Given { hint, .. } => *hint = Some(text.into()),
-            Cause::Read(error) => error.hint = Some(text.into()),
-            Cause::Refused(error) => error.hint = Some(text.into()),
-            Cause::System(_)
-            | Cause::Target(_)
-            | Cause::Run(_)
-            | Cause::Unprovable(_)
-            | Cause::Write(_)
-            | Cause::Inapplicable { .. }
-            | Cause::Stopped => {}
+            _ => {}
         }
         self
     }
@@ -122,13 +114,7 @@ impl Error {
             Cause::Option { hint, .. } | Cause::Given { hint, .. } => hint.as_deref(),
             Cause::Read(error) => error.hint.as_deref(),
             Cause::Refused(error) => error.hint.as_deref(),
-            Cause::System(_)
-            | Cause::Target(_)
-            | Cause::Run(_)
-            | Cause::Unprovable(_)
-            | Cause::Write(_)
-            | Cause::Inapplicable { .. }
-            | Cause::Stopped => None,
+            _ => None,
         }
     }
 

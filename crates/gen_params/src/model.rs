@@ -122,7 +122,7 @@ impl Model {
     /// The record of the file in a manifest.
     pub fn source_file(&self) -> SourceFile {
         let name = self.path.file_name().map_or_else(|| self.name(), |n| n.to_string_lossy().into_owned());
-        SourceFile::new(name, &self.bytes)
+        SourceFile::new(self.form().name(), name, &self.bytes)
     }
 
     /// The network of integers that the file holds: its layers and operators, and who feeds whom.
@@ -169,7 +169,7 @@ impl Model {
             | Form::TorchScript
             | Form::ExportedProgram => None,
         };
-        Ok(self.network()?.engine.as_deref().and_then(Contract::from_name).or(own))
+        Ok(self.network()?.engine.or(own))
     }
 
     /// Computes the integers of every layer and operator for a target.

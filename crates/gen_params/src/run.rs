@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use rayon::prelude::*;
 
 use gen_params_core::hardware::{OnOverflow, Overflow, Stage};
-use gen_params_core::machine::{Arithmetic, Machine, Values as Edges};
+use gen_params_core::machine::{Arithmetic, Keep, Machine, Values as Edges};
 use gen_params_core::network::{EdgeId, IntNetwork};
 use gen_params_core::ops::{Op, Value};
 use gen_params_core::parameters::Activation;
@@ -104,8 +104,11 @@ pub(crate) fn run(
 ) -> Result<Run> {
     let network = machine.network();
     let batches = batches(machine, input, options.batch)?;
+    // What the engine does on these inputs that nobody would expect.
     let mut warnings = match (machine.arithmetic(), batches.first()) {
-        (Arithmetic::Contract(_), Some((_, first))) => peculiarities(machine, first)?,
+        (Arithmetic::Contract(_), Some((_, first))) => {
+            machine.run(std::slice::from_ref(first), Keep::Outputs, None)?.warnings
+        }
         _ => Vec::new(),
     };
     let wanted: Vec<EdgeId> = edges_out.iter().map(|&(edge, _)| edge).collect();
@@ -214,18 +217,6 @@ fn fast(machine: &Machine<'_>, input: &Input) -> Option<Engine> {
     };
     let image = input.shape.get(1..)?.to_vec();
     if as_taken { Engine::of(machine, &[image]).ok() } else { None }
-}
-
-/// What the engine does on these inputs that nobody would expect.
-fn peculiarities(machine: &Machine<'_>, value: &Value) -> Result<Vec<String>> {
-    let mut texts = Vec::new();
-    let mut edges = machine.begin(vec![value.clone()])?;
-    for (index, node) in machine.network().nodes.iter().enumerate() {
-        texts.extend(machine.peculiarity(index, &edges));
-        let step = machine.step(index, &edges)?;
-        edges.set(&node.outputs, step.results);
-    }
-    Ok(texts)
 }
 
 /// Computes `each` for every batch in some arithmetics and gives the results in order: on all processors, or, where the

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use gen_params_formats::SourceModel;
 
-use super::Options;
 use super::budget::Budget;
+use super::{Engine, Options};
 use gen_params_core::error::{LowerError, Result};
 use gen_params_core::network::{Edge, EdgeId, Fusion, IntNetwork, Node, State};
 use gen_params_core::ops::{Extent, Op, PaddingMode, Shape};
@@ -25,8 +25,8 @@ impl Builder {
         Self {
             network: IntNetwork {
                 wiring,
-                engine: options.engine.map(|e| e.name().into()),
-                ..IntNetwork::new(source.form.name())
+                engine: options.engine.map(Engine::contract),
+                ..IntNetwork::default()
             },
             names: HashMap::new(),
             budget: Budget::of(source),

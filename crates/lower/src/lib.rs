@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 
 use gen_params_formats::{Form, SourceModel};
 
+use gen_params_core::contract::Contract;
 use gen_params_core::error::Result;
 use gen_params_core::network::{EdgeId, IntNetwork, Node};
 use gen_params_core::ops::Op;
@@ -60,11 +61,16 @@ impl Engine {
 
     /// PyTorch's name.
     pub fn name(self) -> &'static str {
+        self.contract().name()
+    }
+
+    /// Its arithmetic.
+    pub fn contract(self) -> Contract {
         match self {
-            Self::Fbgemm => "fbgemm",
-            Self::Qnnpack => "qnnpack",
-            Self::Onednn => "onednn",
-            Self::X86 => "x86",
+            Self::Fbgemm => Contract::Fbgemm,
+            Self::Qnnpack => Contract::Qnnpack,
+            Self::Onednn => Contract::Onednn,
+            Self::X86 => Contract::X86,
         }
     }
 

@@ -1,8 +1,8 @@
 //! Accumulators to output codes, for all channels of a layer at once.
 //!
 //! The same float32 operations in the same order as [`Requantizer::apply`], or the same integers as
-//! [`TargetLayer::requantize`], on arrays of constants, one per channel, so that the compiler can do sixteen channels at a
-//! time.
+//! [`Rescale::stages`](gen_params_core::hardware::Rescale::stages), on arrays of constants, one per channel, so that the
+//! compiler can do sixteen channels at a time.
 
 use std::ops::Range;
 

@@ -10,15 +10,14 @@ use gen_params::{FirstDifference, RunOptions};
 
 use super::Finding;
 use crate::arguments::Compare;
-use crate::model::{derive, input, warn};
+use crate::model::{derive, optional_input, warn};
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Compare) -> Result<Finding> {
     let derived = derive(&arguments.subject)?;
     derived.wired()?;
     let arithmetic = arguments.contract.of(&derived)?;
-    let input = arguments.input.as_ref().map(|path| input(&derived, path, &arguments.input_options));
-    let input = input.transpose()?;
+    let input = optional_input(&derived, arguments.input.as_ref(), &arguments.input_options)?;
     let comparison = terminal::with_progress(|progress| {
         let options = RunOptions { progress, ..RunOptions::default() };
         derived.compare(&arguments.dump, input.as_ref(), arithmetic, options)

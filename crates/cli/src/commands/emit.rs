@@ -10,7 +10,7 @@ use gen_params::{Derived, Input, TestImages};
 
 use crate::arguments::{ApiName, Emit, EmitC, EmitSv, Shape, Subject};
 use crate::hardware::target_file;
-use crate::model::{derive, derive_for, input};
+use crate::model::{derive, derive_for, optional_input};
 use crate::terminal;
 
 /// Images that a program is tested with unless --limit says otherwise.
@@ -40,7 +40,7 @@ fn name(arguments: &EmitC, derived: &Derived) -> String {
 /// The input that a program is tested with, if one is given.
 fn test_input(arguments: &EmitC, derived: &Derived) -> Result<Option<Input>> {
     let options = &arguments.input_options;
-    let mut given = arguments.input.as_ref().map(|path| input(derived, path, options)).transpose()?;
+    let mut given = optional_input(derived, arguments.input.as_ref(), options)?;
     if let Some(input) = &mut given {
         input.truncate(options.limit.unwrap_or(FEW_IMAGES));
     }
@@ -90,7 +90,7 @@ fn systemverilog(arguments: &EmitSv) -> Result<()> {
     let derived = derive(&arguments.subject)?;
     derived.wired()?;
     let options = &arguments.input_options;
-    let input = arguments.input.as_ref().map(|path| input(&derived, path, options)).transpose()?;
+    let input = optional_input(&derived, arguments.input.as_ref(), options)?;
     let sizes = sizes(&arguments.shape);
     let count = options.limit.unwrap_or(FEW_IMAGES);
     let images = input.as_ref().map_or(TestImages::Arbitrary(&sizes, count), TestImages::Input);

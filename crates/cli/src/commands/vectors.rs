@@ -10,7 +10,7 @@ use gen_params::hardware::{Aim, Missing};
 use gen_params::text::thousands;
 
 use crate::arguments::Vectors;
-use crate::model::{derive, input};
+use crate::model::{derive, optional_input};
 use crate::terminal;
 
 /// Images of --input unless --limit says otherwise.
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &Vectors) -> Result<()> {
     let derived = derive(&arguments.subject)?;
     derived.wired()?;
     let options = &arguments.input_options;
-    let mut input = arguments.input.as_ref().map(|path| input(&derived, path, options)).transpose()?;
+    let mut input = optional_input(&derived, arguments.input.as_ref(), options)?;
     let images = match (&mut input, &arguments.shape) {
         (Some(input), _) => {
             input.truncate(options.limit.unwrap_or(FEW_IMAGES));

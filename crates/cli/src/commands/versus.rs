@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::Result;
-use comfy_table::CellAlignment;
 use serde_json::json;
 
 use gen_params::machine::Arithmetic;
@@ -12,7 +11,7 @@ use gen_params::{Derived, Difference, Input, RunOptions, Versus};
 
 use crate::arguments::Run;
 use crate::model::warn;
-use crate::outputs::ruled;
+use crate::outputs::{align_right, ruled};
 use crate::terminal;
 
 /// Runs both arithmetics and reports where they differ.
@@ -57,9 +56,7 @@ pub(super) fn run(
             row.extend(cells(layer.accumulated));
             table.add_row(row);
         }
-        for column in table.column_iter_mut().skip(2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+        align_right(&mut table, 2..);
         writeln!(
             stdout,
             "Codes of {second} that differ from those of {first}, {} images: isolated, both given {first}'s inputs; \

@@ -103,9 +103,8 @@ pub fn derive_any(network: &IntNetwork, options: &Options) -> Result<Parameters>
     let recurrent: Vec<_> =
         network.nodes.iter().filter_map(|node| recurrent::recurrent(network, node)).collect();
     Ok(Parameters {
-        source_form: network.source_form.clone(),
         wiring: network.wiring,
-        engine: network.engine.clone(),
+        engine: network.engine.map(Contract::name),
         form,
         inputs: network
             .inputs

@@ -149,7 +149,7 @@ mod tests {
                 node("flatten", Op::Shape(Shape::Flatten { start: 1, end: -1 }), 2),
                 node("dequantize", Op::Dequantize, 3),
             ],
-            ..IntNetwork::new("test")
+            ..IntNetwork::default()
         }
     }
 

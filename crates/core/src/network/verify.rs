@@ -247,7 +247,7 @@ mod tests {
                 node("relu", Op::Relu, 1),
                 node("dequantize", Op::Dequantize, 2),
             ],
-            ..IntNetwork::new("test")
+            ..IntNetwork::default()
         }
     }
 

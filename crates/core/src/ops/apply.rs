@@ -125,7 +125,7 @@ impl Op {
         self.check_contract(context)
     }
 
-    /// Computes the node's results; [`Layer::apply`] gives a layer's accumulators too.
+    /// Computes the node's results; [`Layer::apply`](super::Layer::apply) gives a layer's accumulators too.
     ///
     /// # Errors
     /// The inputs do not fit, something is not known, or the engine cannot do it.

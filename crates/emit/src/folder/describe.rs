@@ -22,14 +22,13 @@ use crate::{Format, Formats};
 impl Manifest {
     /// The manifest of `parameters`, written as `formats`; its list of files is still empty.
     pub fn describe(parameters: &Parameters, source: Option<SourceFile>, formats: &Formats) -> Self {
-        let (name, sha256) = source.map(|file| (file.name, file.sha256)).unzip();
         Self {
             schema: SCHEMA,
             generator: GENERATOR.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            source: Source { form: parameters.source_form.clone(), name, sha256 },
+            source: source.map_or_else(Source::default, Source::from),
             wiring: parameters.wiring.name().to_owned(),
-            engine: parameters.engine.clone(),
+            engine: parameters.engine.map(str::to_owned),
             multiplier_form: match parameters.form {
                 core::MultiplierForm::Shift(n) => MultiplierForm::Shift { n },
                 core::MultiplierForm::Bits(bits) => MultiplierForm::Bits { bits },

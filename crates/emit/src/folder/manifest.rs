@@ -199,10 +199,10 @@ pub struct Agreement {
 }
 
 /// The model file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// What kind of file it is.
-    pub form: String,
+    /// What kind of file it is; `null` where it was not said.
+    pub form: Option<String>,
     /// Its name without folders; `null` where the model did not come from a named file.
     pub name: Option<String>,
     /// SHA-256 of its bytes, 64 lower-case hex digits.
@@ -212,6 +212,8 @@ pub struct Source {
 /// Name and digest of the model file, for the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
+    /// What kind of file it is.
+    pub form: &'static str,
     /// Its name without folders, so that the manifest does not depend on where the file lay.
     pub name: String,
     /// SHA-256 of its bytes, 64 lower-case hex digits.
@@ -219,9 +221,15 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// The record of a file with this name and these bytes.
-    pub fn new(name: impl Into<String>, bytes: &[u8]) -> Self {
-        Self { name: name.into(), sha256: crate::folder::digest::hex_digest(bytes) }
+    /// The record of a file of this form, with this name and these bytes.
+    pub fn new(form: &'static str, name: impl Into<String>, bytes: &[u8]) -> Self {
+        Self { form, name: name.into(), sha256: crate::folder::digest::hex_digest(bytes) }
+    }
+}
+
+impl From<SourceFile> for Source {
+    fn from(file: SourceFile) -> Self {
+        Self { form: Some(file.form.to_owned()), name: Some(file.name), sha256: Some(file.sha256) }
     }
 }
 

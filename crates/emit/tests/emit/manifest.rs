@@ -5,7 +5,7 @@ use gen_params_emit::{Error, Formats, Manifest, SourceFile};
 use crate::sample::{conv, linear, network, sample};
 
 fn manifest() -> Manifest {
-    let source = SourceFile::new("model.pth", b"abc");
+    let source = SourceFile::new("state_dict", "model.pth", b"abc");
     let formats = "hex,list".parse().unwrap();
     let mut manifest = Manifest::describe(&network(vec![conv(), linear()]), Some(source), &formats);
     manifest.version = "VERSION".to_owned();
@@ -21,7 +21,7 @@ fn manifest_text() {
 fn the_digest_of_the_source_is_sha_256() {
     // The example of FIPS 180-2, appendix B.1.
     let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    assert_eq!(SourceFile::new("x", b"abc").sha256, expected);
+    assert_eq!(SourceFile::new("state_dict", "x", b"abc").sha256, expected);
 }
 
 #[test]

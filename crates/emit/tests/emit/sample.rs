@@ -116,9 +116,8 @@ pub(crate) fn transposed() -> LayerParameters {
 
 pub(crate) fn network(layers: Vec<LayerParameters>) -> Parameters {
     Parameters {
-        source_form: "state_dict".to_owned(),
         wiring: Wiring::KeyOrder,
-        engine: Some("fbgemm".to_owned()),
+        engine: Some("fbgemm"),
         form: MultiplierForm::Bits(32),
         inputs: vec![
             ("quant".to_owned(), activation(f64::from(0.1_f32), 3, CodeType::U8)),

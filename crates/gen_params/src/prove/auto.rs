@@ -5,11 +5,9 @@ use rayon::prelude::*;
 use gen_params_core::certify::{Channel, Counted, Freedom, OperatorProof, Summary, Trade, certify_operators};
 use gen_params_core::contract::Contract;
 use gen_params_core::derive;
-use gen_params_core::hardware::Target;
-use gen_params_core::network::IntNetwork;
 use gen_params_core::parameters::MultiplierForm;
 
-use super::{channels, is_within};
+use super::is_within;
 use crate::Derived;
 use crate::error::{At, Error, Result};
 use crate::text::thousands;
@@ -44,23 +42,14 @@ impl Derived {
     /// # Errors
     /// There is none: with the best that there is.
     pub fn smallest_shift(&self, against: Contract, within: f64) -> Result<SmallestShift> {
-        let (network, options, target) =
-            (&self.network, &self.target.derivation, self.target.derivation.target);
-        let find = || smallest_shift(self, network, options, against, target, within);
-        find().at(|| self.model.name())
+        smallest_shift(self, against, within).at(|| self.model.name())
     }
 }
 
-fn smallest_shift(
-    derived: &Derived,
-    network: &IntNetwork,
-    options: &derive::Options,
-    contract: Contract,
-    target: Target,
-    within: f64,
-) -> Result<SmallestShift> {
+fn smallest_shift(derived: &Derived, contract: Contract, within: f64) -> Result<SmallestShift> {
+    let target = derived.target.derivation.target;
     let refuse = |problem: String| Error::given(problem).at("CONSTANT auto");
-    let layers = channels(network, &derived.parameters, contract, target)?;
+    let layers = derived.channels(contract)?;
     let channels: Vec<&Channel> = layers.iter().flat_map(|(_, channels)| channels).collect();
     let trades = channels.par_iter().map(|channel| Trade::new(channel, target.product_bits));
     let trades: Vec<Trade<'_>> = trades.collect::<Result<_, _>>().at(|| "CONSTANT auto")?;
@@ -79,7 +68,7 @@ fn smallest_shift(
             continue;
         }
         let n = n - fraction;
-        let operators = operators_with(network, options, contract, target, n)?;
+        let operators = operators_with(derived, contract, n)?;
         let beyond = operators
             .iter()
             .find(|operator| operator.counted.as_ref().is_ok_and(|counted| !is_within(counted, within)));
@@ -132,16 +121,11 @@ fn layers_with(trades: &[Trade<'_>], n: u32) -> Summary {
 }
 
 /// What the operators without weights are with this n, which they have as far as it suits them.
-fn operators_with(
-    network: &IntNetwork,
-    options: &derive::Options,
-    contract: Contract,
-    target: Target,
-    n: u32,
-) -> Result<Vec<OperatorProof>> {
-    let parameters =
-        derive::derive(network, &derive::Options { form: MultiplierForm::Shift(n), ..*options })?;
-    Ok(certify_operators(network, &parameters, contract, target, None))
+fn operators_with(derived: &Derived, contract: Contract, n: u32) -> Result<Vec<OperatorProof>> {
+    let (network, target) = (&derived.network, &derived.target);
+    let options = derive::Options { form: MultiplierForm::Shift(n), ..target.derivation };
+    let parameters = derive::derive(network, &options)?;
+    Ok(certify_operators(network, &parameters, contract, target.derivation.target, None))
 }
 
 fn differences(counted: &Counted) -> String {

@@ -18,9 +18,7 @@ use gen_params_core::certify::{
 };
 use gen_params_core::contract::Contract;
 use gen_params_core::hardware::Target;
-use gen_params_core::network::IntNetwork;
 use gen_params_core::ops::Op;
-use gen_params_core::parameters::Parameters;
 use gen_params_emit::digest;
 
 use crate::error::{At, Error, Result, refuse};
@@ -49,34 +47,15 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Proves all layers and operators of these parameters.
+    /// What is proven of the operators, beside the layers.
     fn new(
-        network: &IntNetwork,
-        parameters: &Parameters,
+        derived: &Derived,
         contract: Contract,
-        target: Target,
-        shapes: Option<Vec<Vec<usize>>>,
-    ) -> Result<Self> {
-        let layers = channels(network, parameters, contract, target)?;
-        let layers = layers.into_iter().map(|(name, channels)| {
-            let proven = channels
-                .into_par_iter()
-                .map(|channel| CertifiedChannel::new(channel, target.product_bits))
-                .collect::<Result<_, _>>();
-            Ok(CertifiedLayer { channels: proven.at(|| &name)?, name })
-        });
-        Self::of_layers(network, parameters, contract, target, shapes, layers.collect::<Result<_>>()?)
-    }
-
-    /// The same, where the layers have been proven.
-    fn of_layers(
-        network: &IntNetwork,
-        parameters: &Parameters,
-        contract: Contract,
-        target: Target,
         shapes: Option<Vec<Vec<usize>>>,
         layers: Vec<CertifiedLayer>,
     ) -> Result<Self> {
+        let (network, parameters, target) =
+            (&derived.network, &derived.parameters, derived.target.derivation.target);
         let certificate = Certificate {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             contract: contract.name().to_owned(),
@@ -165,7 +144,14 @@ impl Derived {
             let machine = self.machine(gen_params_core::machine::Arithmetic::Target(target))?;
             machine.shapes(&[[1].into_iter().chain(image).collect()]).at(name)
         });
-        Proof::new(&self.network, &self.parameters, against, target, shapes.transpose()?).at(name)
+        let layers = self.channels(against).at(name)?.into_iter().map(|(layer, channels)| {
+            let proven = channels
+                .into_par_iter()
+                .map(|channel| CertifiedChannel::new(channel, target.product_bits))
+                .collect::<Result<_, _>>();
+            Ok(CertifiedLayer { channels: proven.at(|| &layer).at(name)?, name: layer })
+        });
+        Proof::new(self, against, shapes.transpose()?, layers.collect::<Result<_>>()?).at(name)
     }
 
     /// A proof as the text of a certificate, which [`check_certificate`] proves again without the model.
@@ -186,6 +172,37 @@ impl Derived {
         let file = file.map_err(|error| Error::given(error.to_string())).at(|| self.model.name())?;
         let text = serde_json::to_vec(&file).map(|text| [text.as_slice(), b"\n"].concat());
         text.map_err(|error| Error::given(error.to_string()))
+    }
+
+    /// The channels of all layers with weights, by layer.
+    fn channels(&self, contract: Contract) -> Result<Vec<(String, Vec<Channel>)>> {
+        let (network, target) = (&self.network, self.target.derivation.target);
+        let mut layers = Vec::new();
+        for node in &network.nodes {
+            let Op::Layer(layer) = &node.op else { continue };
+            let Some(parameters) = self.parameters.layers.iter().find(|p| p.name == node.name) else {
+                refuse!("{}: its parameters were not derived", node.name);
+            };
+            if layer.saturates_pairs(contract) && parameters.input_range.is_none_or(|range| range.max > 127) {
+                refuse!(
+                    "{}: {}'s depthwise kernel saturates for codes above 127, which this layer can reach: its \
+                     accumulators are not sums, and nothing can be proven of them",
+                    node.name,
+                    contract.name()
+                );
+            }
+            if contract == Contract::Onnxruntime && network.fusion(node).is_float() {
+                refuse!(
+                    "{}: ONNX Runtime does not fuse this layer, but adds up floats: its codes are no function of the accumulators, \
+                     and nothing can be proven of them",
+                    node.name
+                );
+            }
+            let channels = layer_channels(network.contract_of(node, contract), layer, parameters, target)
+                .at(|| &node.name)?;
+            layers.push((node.name.clone(), channels));
+        }
+        Ok(layers)
     }
 }
 
@@ -211,39 +228,4 @@ pub fn check_certificate(path: &Path, folder: Option<&Path>) -> Result<Result<Ch
         Some(faults) if !faults.is_empty() => Err(faults),
         _ => Ok(checked),
     })
-}
-
-/// The channels of all layers with weights, by layer.
-pub(crate) fn channels(
-    network: &IntNetwork,
-    parameters: &Parameters,
-    contract: Contract,
-    target: Target,
-) -> Result<Vec<(String, Vec<Channel>)>> {
-    let mut layers = Vec::new();
-    for node in &network.nodes {
-        let Op::Layer(layer) = &node.op else { continue };
-        let Some(parameters) = parameters.layers.iter().find(|p| p.name == node.name) else {
-            refuse!("{}: its parameters were not derived", node.name);
-        };
-        if layer.saturates_pairs(contract) && parameters.input_range.is_none_or(|range| range.max > 127) {
-            refuse!(
-                "{}: {}'s depthwise kernel saturates for codes above 127, which this layer can reach: its \
-                 accumulators are not sums, and nothing can be proven of them",
-                node.name,
-                contract.name()
-            );
-        }
-        if contract == Contract::Onnxruntime && network.fusion(node).is_float() {
-            refuse!(
-                "{}: ONNX Runtime does not fuse this layer, but adds up floats: its codes are no function of the accumulators, \
-                 and nothing can be proven of them",
-                node.name
-            );
-        }
-        let channels = layer_channels(network.contract_of(node, contract), layer, parameters, target)
-            .at(|| &node.name)?;
-        layers.push((node.name.clone(), channels));
-    }
-    Ok(layers)
 }

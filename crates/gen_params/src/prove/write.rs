@@ -7,7 +7,7 @@ use gen_params_core::parameters::{LayerParameters, MultiplierForm};
 use gen_params_emit::numbers::{hex, npz};
 use gen_params_emit::{Existing, FileToWrite, Formats, Manifest, files, threshold_file, write_folder};
 
-use super::{Proof, Search, Sharing, Tasks, channels};
+use super::{Proof, Search, Sharing, Tasks};
 use crate::Derived;
 use crate::error::{Error, Result};
 
@@ -80,27 +80,25 @@ impl Derived {
                 target.product_bits
             )));
         };
-        let mut parameters = self.parameters.clone();
-        parameters.form = match found.sharing {
+        let mut derived = self.clone();
+        derived.parameters.form = match found.sharing {
             Sharing::Fixed(n) => MultiplierForm::Shift(n),
             Sharing::Channel => MultiplierForm::Bits(bits),
             Sharing::Layer => MultiplierForm::LayerBits(bits),
             Sharing::Network => MultiplierForm::NetworkBits(bits),
         };
         let mut certified = Vec::with_capacity(chosen.len());
-        for ((name, channels), chosen) in
-            channels(&self.network, &self.parameters, contract, target)?.into_iter().zip(chosen)
-        {
-            let Some(layer) = parameters.layers.iter_mut().find(|layer| layer.name == name) else { continue };
+        for ((name, channels), chosen) in self.channels(contract)?.into_iter().zip(chosen) {
+            let layers = &mut derived.parameters.layers;
+            let Some(layer) = layers.iter_mut().find(|layer| layer.name == name) else { continue };
             put(layer, &chosen, freedom)?;
             let channels = channels.into_iter().zip(chosen).map(|(channel, chosen)| {
                 CertifiedChannel::new(Channel { hardware: chosen.hardware, ..channel }, target.product_bits)
             });
             certified.push(CertifiedLayer { channels: channels.collect::<Result<_, _>>()?, name });
         }
-        let proof =
-            Proof::of_layers(&self.network, &parameters, contract, target, shapes.clone(), certified)?;
-        Ok((Self { parameters, ..self.clone() }, proof, bits))
+        let proof = Proof::new(&derived, contract, shapes.clone(), certified)?;
+        Ok((derived, proof, bits))
     }
 
     /// Writes the folder of parameters with the certificate of a proof of them.

@@ -90,13 +90,13 @@ fn every_image_of_waves_as_pytorch() {
         let (images, expected) = waves(name);
         let script = folder.join(format!("{name}_script.pt"));
         let graph = lower::draft(&source(&script), &lower::Options::default()).unwrap();
-        let mut forms = vec![network(&script, None)];
+        let mut forms = vec![("script", network(&script, None))];
         if name == "lenet" {
-            forms.push(network(&folder.join("lenet_state_dict.pt"), Some(graph)));
+            forms.push(("state_dict", network(&folder.join("lenet_state_dict.pt"), Some(graph))));
         }
-        for network in forms {
+        for (form, network) in forms {
             let codes = codes(&engine(&network, Kernel::best()), &network, images.clone());
-            assert_eq!(differing(&codes, &expected), 0, "{name} as {}", network.source_form);
+            assert_eq!(differing(&codes, &expected), 0, "{name} as {form}");
         }
     }
 }

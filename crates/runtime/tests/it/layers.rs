@@ -40,7 +40,7 @@ impl Case {
                 inputs: vec![EdgeId(0)],
                 outputs: vec![EdgeId(1)],
             }],
-            ..IntNetwork::new("test")
+            ..IntNetwork::default()
         }
     }
 }

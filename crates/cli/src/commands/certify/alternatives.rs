@@ -3,13 +3,12 @@
 use std::io::Write;
 
 use anyhow::Result;
-use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
 use gen_params::certify::Summary;
 use gen_params::prove::{LayerAlternatives, TRIED};
 
-use crate::outputs::ruled;
+use crate::outputs::{align_right, ruled};
 use crate::table::count;
 
 /// Prints them.
@@ -32,9 +31,7 @@ pub(super) fn print(out: &mut impl Write, layers: &[LayerAlternatives]) -> Resul
         row.push(format!("equal with {}", count(layer.thresholds as u64)));
         table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 1..);
     writeln!(out, "{table}")?;
     Ok(())
 }

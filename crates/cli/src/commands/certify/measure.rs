@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::Result;
-use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
 use gen_params::input::labels;
@@ -14,7 +13,7 @@ use gen_params::{Derived, Difference, Input, RunOptions, Versus};
 
 use crate::arguments::Certify;
 use crate::model::warn;
-use crate::outputs::ruled;
+use crate::outputs::{align_right, ruled};
 use crate::terminal;
 
 /// What was measured.
@@ -74,9 +73,7 @@ pub(super) fn print(out: &mut impl Write, measured: &Measured, proof: &Proof) ->
         }
         table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 2..);
     writeln!(out, "{table}")?;
     let changed = measured.images - measured.versus.same_class;
     writeln!(out, "top-1 answers changed: {} of {} images", thousands(changed), thousands(measured.images))?;

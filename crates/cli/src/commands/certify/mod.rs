@@ -19,7 +19,7 @@ use gen_params::text::thousands;
 
 use super::Finding;
 use crate::arguments::Certify;
-use crate::model::{derive, input};
+use crate::model::{derive, optional_input};
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
@@ -31,8 +31,7 @@ pub(crate) fn run(arguments: &Certify) -> Result<Finding> {
     }
     let derived = derive(&arguments.subject)?;
     derived.wired()?;
-    let input = arguments.input.as_ref().map(|path| input(&derived, path, &arguments.input_options));
-    let input = input.transpose()?;
+    let input = optional_input(&derived, arguments.input.as_ref(), &arguments.input_options)?;
     let proof = derived.certify(arguments.against.unwrap_or(Contract::Exact), input.as_ref())?;
     // What one command writes appears at its end.
     let mut pending = Vec::new();

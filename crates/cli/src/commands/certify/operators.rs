@@ -3,12 +3,11 @@
 use std::io::Write;
 
 use anyhow::Result;
-use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
 use gen_params::certify::{Case, OperatorProof};
 
-use crate::outputs::ruled;
+use crate::outputs::{align_right, ruled};
 use crate::table::count;
 
 /// Prints them.
@@ -30,9 +29,7 @@ pub(super) fn print(out: &mut impl Write, operators: &[OperatorProof]) -> Result
         }
         table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(2).take(4) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 2..6);
     writeln!(out, "{table}")?;
     Ok(())
 }

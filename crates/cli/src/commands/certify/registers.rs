@@ -3,12 +3,11 @@
 use std::io::Write;
 
 use anyhow::Result;
-use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
 use gen_params::prove::{LayerRegisters, REGISTER_WIDTHS};
 
-use crate::outputs::ruled;
+use crate::outputs::{align_right, ruled};
 use crate::table::count;
 
 /// Prints them.
@@ -40,9 +39,7 @@ pub(super) fn print(out: &mut impl Write, layers: &[LayerRegisters]) -> Result<(
         }
         table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 1..);
     writeln!(out, "{table}")?;
     Ok(())
 }

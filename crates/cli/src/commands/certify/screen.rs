@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::Result;
-use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
 use gen_params::certify::{Certificate, CertifiedChannel, CertifiedLayer, Summary, Witness};
@@ -14,7 +13,7 @@ use gen_params::prove::{LayerAlternatives, LayerRegisters, Proof, Search};
 use super::measure::{self, Measured};
 use super::{alternatives, operators, registers, search_screen};
 use crate::arguments::Certify;
-use crate::outputs::ruled;
+use crate::outputs::{align_right, ruled};
 use crate::table::count;
 use crate::terminal;
 
@@ -120,9 +119,7 @@ fn print_layers(stdout: &mut impl Write, certificate: &Certificate) -> Result<()
             example(layer),
         ]);
     }
-    for column in table.column_iter_mut().skip(1).take(6) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 1..7);
     writeln!(stdout, "{table}")?;
     Ok(())
 }

@@ -3,14 +3,13 @@
 use std::io::Write;
 
 use anyhow::Result;
-use comfy_table::CellAlignment;
 use serde_json::{Value as Json, json};
 
 use gen_params::certify::Freedom;
 use gen_params::prove::{Bits, MARKS, Search, WIDTHS, Width, decades};
 
 use super::alternatives::{EQUAL, cell};
-use crate::outputs::ruled;
+use crate::outputs::{align_right, ruled};
 use crate::table::count;
 
 /// Columns of the terminal's plot, for all [`decades`].
@@ -60,9 +59,7 @@ pub(super) fn print(out: &mut impl Write, search: &Search, within: Option<f64>) 
         row.push(plot_row(&widths));
         table.add_row(row);
     }
-    for column in table.column_iter_mut().take(5) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 0..5);
     writeln!(out, "{table}")?;
     Ok(())
 }
@@ -132,9 +129,7 @@ fn narrowest_table(out: &mut impl Write, search: &Search, within: Option<f64>) -
         row.extend(Freedom::ALL.map(|freedom| show(search.narrowest(freedom, within))));
         table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    align_right(&mut table, 1..);
     writeln!(out, "{table}")?;
     Ok(())
 }

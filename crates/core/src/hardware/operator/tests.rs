@@ -40,7 +40,7 @@ fn network(op: Op, inputs: &[Activation], output: Activation) -> IntNetwork {
             Node { name: "op".into(), op, inputs: ids, outputs: vec![result] },
             Node { name: "fc".into(), op: Op::Layer(layer), inputs: vec![lone], outputs: vec![lone_result] },
         ],
-        ..IntNetwork::new("test")
+        ..IntNetwork::default()
     }
 }
 

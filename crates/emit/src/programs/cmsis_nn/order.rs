@@ -157,7 +157,7 @@ mod tests {
             inputs: vec![EdgeId(0)],
             outputs: vec![EdgeId(chain.len())],
             nodes: nodes.collect(),
-            ..IntNetwork::new("")
+            ..IntNetwork::default()
         };
         let shapes: Vec<Vec<usize>> =
             [vec![1, 2, 3, 4]].into_iter().chain(chain.iter().map(|(_, to)| to.to_vec())).collect();

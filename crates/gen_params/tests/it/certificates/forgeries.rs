@@ -298,7 +298,12 @@ pub(super) fn all() -> Vec<Forgery> {
         (
             "a bias too many",
             "weights",
-            Signed(|v| biases(v).and_then(|biases| Some(biases.push(biases.first()?.clone())))),
+            Signed(|v| {
+                let biases = biases(v)?;
+                let first = biases.first()?.clone();
+                biases.push(first);
+                Some(())
+            }),
         ),
         ("a bias of float64", "weights", Signed(|v| set(v, "/layers/0/bias/real/0", json!(0.1)))),
         ("a stride of 0", "weights", Signed(|v| set(convolution(v)?, "/window/stride/0", 0.into()))),
