@@ -6,14 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::contract::Contract;
 use crate::error::Reason;
-pub use crate::ops::{Fusion, Unfused};
+pub use crate::ops::{EdgeId, Fusion, Unfused};
 use crate::ops::{Op, Shape};
 use crate::parameters::{Activation, Range, Wiring};
 use crate::tensor::Codes;
-
-/// Index of an edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EdgeId(pub usize);
 
 /// One activation tensor: the result of a node, or an input of the network.
 #[derive(Debug, Clone, PartialEq)]

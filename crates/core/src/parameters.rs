@@ -244,7 +244,7 @@ pub struct LayerParameters {
     /// C, per output channel, where one was chosen (see [`crate::certify`]): added to the product before the shift, in
     /// place of the rounding: `(M0 * (sum(x_q * w_q) + folded_bias) + C) >> n`.
     pub rounding_constant: Option<Vec<i64>>,
-    /// Where thresholds replace the multiplier (see [`crate::hardware::thresholds`]): per output channel, row-major, the
+    /// Where thresholds replace the multiplier (see [`crate::certify::thresholds`]): per output channel, row-major, the
     /// smallest `sum(x_q * w_q)` that gives each output code but the smallest.
     pub thresholds: Option<Vec<i64>>,
     /// S3, Z3.

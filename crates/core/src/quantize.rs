@@ -96,6 +96,13 @@ pub fn requantize_exact(code: i32, input: Activation, output: Activation) -> i32
         .unwrap_or(output.zero_point)
 }
 
+/// `round(b / (S1*S2))`, exact, ties to even; `None` if it does not fit in 64 bits.
+pub fn quantize_bias(bias: f32, input_scale: f64, weight_scale: f64) -> Option<i64> {
+    let scale = Ratio::from_f64(input_scale)?.times(&Ratio::from_f64(weight_scale)?);
+    let rounded = Ratio::from_f64(f64::from(bias))?.over(&scale)?.round_scaled(0)?;
+    i64::try_from(rounded).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gen_params_core::derive;
+use gen_params_core::derive::on_target;
 use gen_params_core::error::LowerError;
-use gen_params_core::hardware::{Stage, on_target};
+use gen_params_core::hardware::Stage;
 use gen_params_core::machine::{Arithmetic, Machine};
 use gen_params_core::network::IntNetwork;
 use gen_params_core::parameters::{Activation, Parameters, Wiring};

@@ -1,7 +1,7 @@
 //! What was proven, channel by channel, and what that is of layers and networks.
 
 use super::channel::{Channel, Refusal};
-use super::difference::Difference;
+use crate::hardware::steps::Difference;
 
 /// What was proven of a network.
 #[derive(Debug, Clone, PartialEq)]

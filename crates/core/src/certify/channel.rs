@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::difference::{Difference, disagreements};
 use super::real::Real;
-use super::steps::Steps;
 use crate::contract::{Contract, Missing, Requantizer};
 use crate::hardware::reach::{Ranks, Sums, centred_accumulators, signed_bits};
+use crate::hardware::steps::Steps;
+use crate::hardware::steps::{Difference, disagreements};
 use crate::hardware::{Rescale, Target, TargetError, TargetLayer};
 use crate::ops::{Bias, Layer};
 use crate::parameters::{Activation, LayerParameters, Range};

@@ -1,7 +1,7 @@
 //! The hardware's equation as a step function of the accumulator, and the bits that it takes.
 
-use super::steps::Steps;
 use crate::hardware::reach::{hull, signed_bits};
+use crate::hardware::steps::Steps;
 use crate::hardware::{GEMMLOWP_BITS, Rescale, Rounding};
 use crate::parameters::Range;
 

@@ -7,11 +7,11 @@
 //! the best so far is left; a box in which no step moves is one function, counted; any other is cut in two. What remains
 //! in the end is the best of all, and nothing was assumed of how the count changes from number to number.
 
-use super::difference::Overlap;
 use super::integer::{ceiling, least_product};
-use super::steps::Steps;
 use crate::hardware::Rounding;
 use crate::hardware::reach::Ranks;
+use crate::hardware::steps::Overlap;
+use crate::hardware::steps::Steps;
 
 /// Smaller is better: within 1 LSB first, then by the number of accumulators that differ.
 pub(super) type Rank = (bool, u64);

@@ -17,8 +17,8 @@
 //! is the narrowest of all: were M0' < M0 possible with n + 1, M0' would be odd, and the real line between both solutions
 //! would pass through M0 - 1 at n with room for C, because all bounds are multiples of 2^-n there.
 
-use super::steps::Steps;
 use crate::hardware::reach::Ranks;
+use crate::hardware::steps::Steps;
 
 /// What may be added before the shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

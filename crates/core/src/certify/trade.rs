@@ -14,13 +14,13 @@
 
 use super::alternatives::{Digits, nearest_with_digits};
 use super::channel::{Channel, Refusal};
-use super::difference::Difference;
 use super::optimum::{Budget, Goal, Rank, Region};
 use super::search::{Constant, LARGEST_SHIFT, Narrowest, Problem, narrowest};
-use super::steps::Steps;
 use crate::derive::{exact_multiplier, normalized_multiplier};
 use crate::exact::Ratio;
 use crate::hardware::reach::Ranks;
+use crate::hardware::steps::Difference;
+use crate::hardware::steps::Steps;
 use crate::hardware::{Rescale, Rounding};
 
 /// What may be chosen for a channel. Each includes those before it, but for a constant in the place of a rounding that does

@@ -3,13 +3,13 @@
 use super::Options;
 use super::multiplier::{Multipliers, layer_form};
 use crate::error::{LowerError, Result};
-use crate::exact::Ratio;
 use crate::hardware::reach::{
     accumulator_range, of_channel, output_channels, reach_of, signed_bits, weight_sums,
 };
 use crate::network::{EdgeId, IntNetwork, Node};
 use crate::ops::{Bias, Layer, Op, PaddingMode, Shape};
 use crate::parameters::{Activation, CodeType, LayerKind, LayerParameters, Range, Reach, Window};
+use crate::quantize::quantize_bias;
 
 pub(super) fn derive_layer(
     network: &IntNetwork,
@@ -227,13 +227,6 @@ fn folded_padding(network: &IntNetwork, input: EdgeId, layer: &Layer) -> (Option
         }
         (window, _) => (window, own.1),
     }
-}
-
-/// `round(b / (S1*S2))`, exact, ties to even; `None` if it does not fit in 64 bits.
-pub fn quantize_bias(bias: f32, input_scale: f64, weight_scale: f64) -> Option<i64> {
-    let scale = Ratio::from_f64(input_scale)?.times(&Ratio::from_f64(weight_scale)?);
-    let rounded = Ratio::from_f64(f64::from(bias))?.over(&scale)?.round_scaled(0)?;
-    i64::try_from(rounded).ok()
 }
 
 /// Includes the clamp of a ReLU or clamp node that alone consumes the layer's codes: clamping codes twice is clamping

@@ -13,6 +13,7 @@
 
 mod layer;
 mod multiplier;
+mod on_target;
 mod recurrent;
 
 use crate::contract::Contract;
@@ -25,9 +26,9 @@ use crate::parameters::{
 };
 
 pub use crate::hardware::reach::{Accumulators, centred_accumulators};
-pub use layer::quantize_bias;
 use multiplier::{DEFAULT_MULTIPLIER_BITS, network_form};
 pub use multiplier::{exact_multiplier, normalized_multiplier};
+pub use on_target::{Relu, on_target};
 
 /// What the user can choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::derive::quantize_bias;
 use crate::parameters::{Activation, LayerKind, Range, Weight, Window};
+use crate::quantize::quantize_bias;
 
 /// The bias of a layer as the file has it, one per output channel.
 #[derive(Debug, Clone, PartialEq)]

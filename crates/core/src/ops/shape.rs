@@ -2,9 +2,9 @@
 
 use super::axes::axis_of;
 use super::context::{Context, MAX_AXIS, OpError};
+use super::edge::EdgeId;
 use super::layer::PaddingMode;
 use crate::contract::Contract;
-use crate::network::EdgeId;
 use crate::tensor::{Codes, Layout, Tensor, coordinates, element_count, strides};
 
 /// Changes of shape and selections. An [`Extent`] is a size, possibly computed from the sizes of other edges.

@@ -147,7 +147,7 @@ pub(crate) fn random_channel(seed: u64, largest: u64) -> Channel {
         let Some(gen_params_core::ops::Bias::Real(bias)) = &layer.bias else { continue };
         let fraction = [0, 0, 0, 4][usize::try_from(random(4)).unwrap()];
         let rounding = Rounding::ALL[usize::try_from(random(6)).unwrap()];
-        let code = derive::quantize_bias(bias[0], input_scale, weight_scale).unwrap();
+        let code = gen_params_core::quantize::quantize_bias(bias[0], input_scale, weight_scale).unwrap();
         let (a, b) = (i32::try_from(random(256)).unwrap(), i32::try_from(random(256)).unwrap());
         let clamp = if seed.is_multiple_of(3) {
             Range { min: a.min(b), max: a.max(b) }

@@ -2,7 +2,8 @@
 
 use gen_params::contract::Contract;
 use gen_params::derive::{self, Options};
-use gen_params::hardware::{Relu, Target, on_target};
+use gen_params::derive::{Relu, on_target};
+use gen_params::hardware::Target;
 use gen_params::lower;
 use gen_params::network::IntNetwork;
 use gen_params::ops::{Bias, Layer, Op};

@@ -31,11 +31,23 @@ pub fn needs(names: TokenStream, function: TokenStream) -> TokenStream {
         }
     }
     let mut attributes = tokens("#[::core::prelude::v1::test]");
-    if !absent.is_empty() {
+    // What is left out anyway keeps its own reason.
+    if !absent.is_empty() && !is_ignored(&function) {
         attributes.extend(tokens(&format!("#[ignore = \"needs {}\"]", absent.join(", "))));
     }
     attributes.extend(function);
     attributes
+}
+
+/// Whether a function has an `#[ignore]` of its own.
+fn is_ignored(function: &TokenStream) -> bool {
+    function.clone().into_iter().any(|token| match token {
+        TokenTree::Group(group) => {
+            let first = group.stream().into_iter().next();
+            matches!(first, Some(TokenTree::Ident(name)) if name.to_string() == "ignore")
+        }
+        _ => false,
+    })
 }
 
 /// Rust, which always parses here.

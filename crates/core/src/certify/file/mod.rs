@@ -15,8 +15,8 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 
-use super::difference::Difference;
 use crate::hardware::Rounding;
+use crate::hardware::steps::Difference;
 use crate::parameters::{CodeType, LayerKind, Range, Scale};
 
 pub use check::{Checked, Fault, FaultKind, check};

@@ -291,7 +291,7 @@ impl TargetLayer {
     }
 
     /// The smallest code that the output's type has, as the target has it.
-    pub(in crate::hardware) fn smallest_output_code(&self) -> i32 {
+    pub(crate) fn smallest_output_code(&self) -> i32 {
         self.output_type.range().0 - self.output_shift
     }
 

@@ -2,8 +2,8 @@
 
 use super::scale::{Choice, centred, clamped, count, narrowest, ratio};
 use super::sum::pairs;
-use crate::certify::Steps;
 use crate::exact::Ratio;
+use crate::hardware::steps::Steps;
 use crate::parameters::{Activation, Agreement, OperatorArithmetic, Range, Scale};
 
 /// The narrowest multiplier, against the exact product of all pairs of codes.

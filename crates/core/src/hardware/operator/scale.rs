@@ -1,7 +1,8 @@
 //! A real factor as an integer multiplier and a shift, as narrow as equality with the exact result allows.
 
-use crate::certify::{Difference, Ranks, Steps};
 use crate::exact::Ratio;
+use crate::hardware::reach::Ranks;
+use crate::hardware::steps::{Difference, Steps};
 use crate::hardware::{Rescale, Rounding};
 use crate::parameters::{Activation, Agreement, MultiplierForm, Range, Scale};
 

@@ -8,7 +8,8 @@ use std::fmt;
 
 use gen_params_core::contract::Contract;
 use gen_params_core::derive;
-use gen_params_core::hardware::{OnOverflow, Relu, Rounding, Target};
+use gen_params_core::derive::Relu;
+use gen_params_core::hardware::{OnOverflow, Rounding, Target};
 use gen_params_core::parameters::{MultiplierForm, Range};
 use serde_json::{Value, json};
 use toml::de::DeTable;

@@ -10,7 +10,7 @@
 //! accumulator. Bias, zero points and every rounding are inside the thresholds. Those that no input reaches are one beyond
 //! the largest reachable accumulator.
 
-use crate::certify::{Refusal, layer_channels};
+use super::{Refusal, layer_channels};
 use crate::contract::Contract;
 use crate::hardware::Target;
 use crate::ops::Layer;

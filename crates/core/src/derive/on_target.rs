@@ -1,9 +1,10 @@
 //! Parameters as the target has them: fractional bits of the bias, unsigned codes that travel as signed ones, a narrower
 //! range of codes.
 
-use super::{Target, TargetError, TargetLayer, thresholds};
+use crate::certify::thresholds;
 use crate::contract::Contract;
 use crate::hardware::reach::{accumulator_range, reach_of};
+use crate::hardware::{Target, TargetError, TargetLayer};
 use crate::network::IntNetwork;
 use crate::ops::{Layer, Op};
 use crate::parameters::{

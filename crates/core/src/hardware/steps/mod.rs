@@ -1,5 +1,10 @@
 //! The positions of the steps of a function from accumulators to codes that never falls.
 
+mod difference;
+
+pub use difference::{Difference, Witness};
+pub(crate) use difference::{Overlap, disagreements};
+
 use crate::parameters::Range;
 
 /// A step function over a range of accumulators, by where it reaches each code.
@@ -39,7 +44,7 @@ impl Steps {
 
     /// The steps of a function that reaches each code above the smallest at the accumulator `first(code)`, which need not
     /// lie in `range` and never falls from code to code.
-    pub(super) fn from_levels(range: Range<i32>, clamp: Range<i32>, first: impl Fn(i32) -> i128) -> Self {
+    pub(crate) fn from_levels(range: Range<i32>, clamp: Range<i32>, first: impl Fn(i32) -> i128) -> Self {
         let (min, max) = (i64::from(range.min), i64::from(range.max));
         let within = |place: i128| i64::try_from(place.clamp(i128::from(min), i128::from(max) + 1));
         let first = (clamp.min + 1..=clamp.max).map(|code| within(first(code)).unwrap_or(max + 1)).collect();

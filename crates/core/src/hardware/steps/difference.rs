@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::steps::Steps;
+use super::Steps;
 use crate::hardware::reach::Ranks;
 
 /// An accumulator, and what both arithmetics make of it.
@@ -78,19 +78,19 @@ impl Difference {
 
 /// How intervals lie over each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Overlap {
+pub(crate) struct Overlap {
     /// Numbers in any of them.
-    pub(super) union: i64,
+    pub(crate) union: i64,
     /// The most that one number is in.
-    pub(super) deepest: u32,
+    pub(crate) deepest: u32,
     /// The first such number; `None` without intervals.
-    pub(super) place: Option<i64>,
+    pub(crate) place: Option<i64>,
 }
 
 impl Overlap {
     /// Of intervals low..high, none of them empty, whose ends both never fall: one sweep finds the size of their union and
     /// the deepest overlap.
-    pub(super) fn of(intervals: &[(i64, i64)]) -> Self {
+    pub(crate) fn of(intervals: &[(i64, i64)]) -> Self {
         let mut overlap = Self { union: 0, deepest: 0, place: None };
         let (mut open, mut end) = (0, i64::MIN);
         for (index, &(low, high)) in intervals.iter().enumerate() {
@@ -110,7 +110,7 @@ impl Overlap {
 
 /// The levels at which two step functions step at different accumulators: the code, the first accumulator at which only
 /// one has reached it, and the first at which both have.
-pub(super) fn disagreements(a: &Steps, b: &Steps) -> impl Iterator<Item = (i32, i64, i64)> {
+pub(crate) fn disagreements(a: &Steps, b: &Steps) -> impl Iterator<Item = (i32, i64, i64)> {
     let pairs = a.levels().zip(b.levels());
     pairs.filter(|(a, b)| a.1 != b.1).map(|((code, a), (_, b))| (code, a.min(b), a.max(b)))
 }
