@@ -6,7 +6,7 @@ use gen_params_core::network::Node;
 use gen_params_core::parameters::LayerKind;
 
 use super::geometry::Geometry;
-use super::parts::{Buffer, Data, Instance, Options, Value};
+use super::parts::{Buffer, Data, Instance, Options, Value, flag, number};
 use super::widths::{Widths, address_bits, unsigned_bits};
 use crate::memory::Kind;
 use crate::memory::layer_file;
@@ -58,15 +58,6 @@ impl Computed {
 
 /// The folder of the parameter files.
 pub(super) const DATA: &str = "data";
-
-pub(super) fn number(value: impl TryInto<i64>) -> Value {
-    // Sizes that do not fit stand for tensors that could not have been computed either.
-    Value::Integer(value.try_into().unwrap_or(i64::MAX))
-}
-
-pub(super) fn flag(value: bool) -> Value {
-    Value::Integer(i64::from(value))
-}
 
 pub(super) fn path(name: &str) -> String {
     format!("{DATA}/{name}")

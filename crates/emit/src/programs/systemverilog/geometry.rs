@@ -4,8 +4,8 @@ use gen_params_core::hardware::integer_op::{DotProduct, WindowAxis};
 use gen_params_core::ops::PaddingMode;
 use gen_params_core::parameters::LayerKind;
 
-use super::block::{flag, number};
 use super::parts::Value;
+use super::parts::{flag, number};
 
 /// A window over an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -113,6 +113,17 @@ pub(super) enum Value {
     File(String),
 }
 
+/// A size, or another number, as a parameter.
+pub(super) fn number(value: impl TryInto<i64>) -> Value {
+    // Sizes that do not fit stand for tensors that could not have been computed either.
+    Value::Integer(value.try_into().unwrap_or(i64::MAX))
+}
+
+/// 1 or 0.
+pub(super) fn flag(value: bool) -> Value {
+    Value::Integer(i64::from(value))
+}
+
 /// The values of a file.
 #[derive(Debug)]
 pub(super) enum Data {

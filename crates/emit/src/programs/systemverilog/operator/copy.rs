@@ -7,8 +7,9 @@ use gen_params_core::parameters::{Range, Scale};
 use super::{narrow, normal, rescaled};
 use crate::names::file_stem;
 use crate::names::table_file;
-use crate::programs::systemverilog::block::{Computed, Request, address_parameters, flag, number, path};
+use crate::programs::systemverilog::block::{Computed, Request, address_parameters, path};
 use crate::programs::systemverilog::parts::{Buffer, Data, Instance, Value};
+use crate::programs::systemverilog::parts::{flag, number};
 
 /// Blocks of an input that go to places in the result.
 struct Blocks {

@@ -9,9 +9,10 @@ use gen_params_core::hardware::integer_op::Operand;
 use gen_params_core::hardware::{IntegerOp, Rescale};
 use gen_params_core::parameters::{Range, Scale};
 
-use super::block::{Computed, Request, dot_product, flag, number, rounding};
+use super::block::{Computed, Request, dot_product, rounding};
 use super::parts::Value;
 use super::widths::{product_bits, signed_bits, unsigned_bits};
+use crate::programs::systemverilog::parts::{flag, number};
 
 /// The block of a form; an error says what cannot be written.
 pub(super) fn of(request: &Request<'_>) -> Result<Computed, String> {

@@ -6,8 +6,9 @@ use gen_params_core::parameters::Scale;
 
 use super::walk::Walk;
 use super::{narrow, normal, rescaled};
-use crate::programs::systemverilog::block::{Computed, Request, flag, number};
+use crate::programs::systemverilog::block::{Computed, Request};
 use crate::programs::systemverilog::parts::{Buffer, Instance, Value};
+use crate::programs::systemverilog::parts::{flag, number};
 use crate::programs::systemverilog::widths::address_bits;
 
 fn two<'a>(request: &Request<'a>, operands: &[Operand; 2]) -> Result<[&'a Buffer; 2], String> {

@@ -1,7 +1,7 @@
 //! Loops over a result whose operands may be repeated along some axes.
 
-use crate::programs::systemverilog::block::number;
 use crate::programs::systemverilog::parts::Value;
+use crate::programs::systemverilog::parts::number;
 
 /// Loops of `gp_walk`.
 const LOOPS: usize = 4;

@@ -5,9 +5,10 @@ use gen_params_core::ops::Span;
 
 use super::{narrow, normal, rescaled};
 use crate::names::file_stem;
-use crate::programs::systemverilog::block::{Computed, Request, address_parameters, flag, number, path};
+use crate::programs::systemverilog::block::{Computed, Request, address_parameters, path};
 use crate::programs::systemverilog::geometry::Geometry;
 use crate::programs::systemverilog::parts::{Data, Instance, Value};
+use crate::programs::systemverilog::parts::{flag, number};
 
 /// Entries of the largest table of taps.
 const LARGEST_TABLE: usize = 1 << 22;
